@@ -1,0 +1,1 @@
+"""Benches: one measurement each, as a Python generator that yields problems."""

@@ -1,0 +1,1 @@
+"""Netlist generators: parameters and arrays in, a PySpice ``Circuit`` out."""

@@ -1,0 +1,245 @@
+"""Netlist of a resistive crossbar with wires, drivers and read-out.
+
+Names. Drive source ``vin_<i>`` (node ``in_<i>``), word-line nodes ``w_<i>_<j>``, bit-line nodes
+``b_<i>_<j>``, sensing node ``s_<j>``, ammeter ``vsense_<j>`` with its current positive into the
+sensing node, amplifier input ``tia_<j>`` and output ``out_<j>``. Cells are ``rc_<i>_<j>`` (1r),
+``xc_<i>_<j>`` (1r_sinh), ``rc_<i>_<j>`` and ``mc_<i>_<j>`` (1t1r, all gates at the source
+``vgate``). Wire capacitors are ``cw_<node>`` and ``cb_<node>``. The first cell of word line 0 is next to its driver, the last cell of a bit line next
+to its sensing node.
+
+No element has 0 ohm: an ideal word line is the one node ``w_<i>_0`` and, with an ideal driver,
+the node of its source; an ideal bit line is ``b_<last>_<j>`` and, with an ideal sense path,
+``s_<j>``. Use `cell_voltage_vectors` to ask for voltages by their true names. A cell of 0 S is
+left out; every node still hangs on its line, and every line on its driver or sensing node.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from imccircuit.circuits.cells import read_cell
+from imccircuit.circuits.crossbar_parts import (
+    Cell,
+    IdealReadout,
+    LinearCell,
+    Readout,
+    SinhCell,
+    TiaReadout,
+    TransistorCell,
+)
+from imccircuit.circuits.text import current_vectors, flat, numbers, voltage_vectors
+from imccircuit.errors import UsageError
+from imccircuit.nodal.array import ResistiveArray
+
+if TYPE_CHECKING:
+    from PySpice.Spice.Netlist import Circuit
+
+
+def crossbar(
+    array: ResistiveArray,
+    voltage_v: ArrayLike,
+    *,
+    cell: Cell | None = None,
+    readout: Readout | None = None,
+    c_row_f: float = 0.0,
+    c_col_f: float = 0.0,
+    title: str = "crossbar",
+) -> Circuit:
+    """Build the circuit of ``array`` with its cells and read-out.
+
+    Parameters
+    ----------
+    array : conductances (row, physical column), wire, driver and sense resistance. For
+        `SinhCell` its conductances are those at 0 V, for `TransistorCell` those of the resistor.
+    voltage_v : (row,) initial values of the drive sources in V.
+    cell : what a cell is; None means `LinearCell`.
+    readout : what a bit line ends in; None means `IdealReadout`.
+    c_row_f, c_col_f : wire capacitance to ground of one segment of a word line and of a bit line
+        in F, at the segment's end next to the cell; 0 leaves it out.
+    title : title of the circuit, one line.
+
+    Returns
+    -------
+    PySpice ``Circuit``. Its array body is one block of text (``raw_spice``) made from the arrays;
+    sources, ammeters and amplifiers are PySpice elements.
+
+    Raises
+    ------
+    UsageError : voltages, capacitances or per-cell arrays do not fit.
+    """
+    from PySpice.Spice.Netlist import Circuit
+
+    cell = LinearCell() if cell is None else cell
+    rows, cols = array.shape
+    voltage = _per_line(voltage_v, rows, "voltages")
+    for name, value in (("c_row_f", c_row_f), ("c_col_f", c_col_f)):
+        if not (np.isfinite(value) and value >= 0):
+            raise UsageError(f"{name} must be finite and not negative, not {value!r}")
+
+    circuit = Circuit(" ".join(title.split()))
+    blocks = [*_cell_library(circuit, cell), *_wires(array), *_cells(array, cell)]
+    blocks += _capacitors(array, c_row_f, c_col_f)
+    if isinstance(readout, TiaReadout):
+        blocks.insert(0, read_cell("tia"))
+    circuit.raw_spice = "\n".join(blocks) + "\n"
+
+    ideal_row = array.r_row_ohm == 0 and array.r_driver_ohm == 0
+    for i, value in enumerate(voltage.tolist()):
+        circuit.V(f"in_{i}", f"w_{i}_0" if ideal_row else f"in_{i}", circuit.gnd, value)
+    if isinstance(cell, TransistorCell):
+        circuit.V("gate", "gate", circuit.gnd, float(cell.gate_v))
+    _add_readout(circuit, cols, IdealReadout() if readout is None else readout)
+    return circuit
+
+
+def output_current_vectors(cols: int) -> tuple[str, ...]:
+    """Vectors of the column currents, positive into the sensing node: (col,)."""
+    return current_vectors(f"vsense_{j}" for j in range(cols))
+
+
+def output_voltage_vectors(cols: int) -> tuple[str, ...]:
+    """Vectors of the amplifiers' outputs (read-out `TiaReadout` only): (col,)."""
+    return voltage_vectors(f"out_{j}" for j in range(cols))
+
+
+def cell_voltage_vectors(array: ResistiveArray) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Vectors on the word-line and on the bit-line side of each cell, each (row, col) in C order.
+
+    The voltage of a cell is their difference; for `TransistorCell` it includes the transistor.
+    Cells on an ideal line share a node, so a vector may occur many times.
+    """
+    word, bit = _nodes(array)
+    return voltage_vectors(flat(word)), voltage_vectors(flat(bit))
+
+
+def _nodes(array: ResistiveArray) -> tuple[list[list[str]], list[list[str]]]:
+    """Names of word-line and bit-line nodes at each cell, merged ones under one name."""
+    rows, cols = array.shape
+    if array.r_row_ohm > 0:
+        word = [[f"w_{i}_{j}" for j in range(cols)] for i in range(rows)]
+    else:
+        word = [[f"w_{i}_0"] * cols for i in range(rows)]
+    if array.r_col_ohm > 0:
+        bit = [[f"b_{i}_{j}" for j in range(cols)] for i in range(rows)]
+    elif array.r_sense_ohm > 0:
+        bit = [[f"b_{rows - 1}_{j}" for j in range(cols)]] * rows
+    else:
+        bit = [[f"s_{j}" for j in range(cols)]] * rows
+    return word, bit
+
+
+def _wires(array: ResistiveArray) -> list[str]:
+    rows, cols = array.shape
+    word, bit = _nodes(array)
+    lines: list[str] = []
+    if array.r_driver_ohm > 0:
+        near = "d_{}" if array.r_row_ohm > 0 else "w_{}_0"
+        value = repr(float(array.r_driver_ohm))
+        lines += [f"rdriver_{i} in_{i} {near.format(i)} {value}" for i in range(rows)]
+    if array.r_row_ohm > 0:
+        start = "d" if array.r_driver_ohm > 0 else "in"
+        value = repr(float(array.r_row_ohm))
+        for i, line in enumerate(word):
+            ends = zip([f"{start}_{i}", *line[:-1]], line, strict=True)
+            lines += [f"rw_{i}_{j} {a} {b} {value}" for j, (a, b) in enumerate(ends)]
+    if array.r_col_ohm > 0:
+        last = "e" if array.r_sense_ohm > 0 else "s"
+        value = repr(float(array.r_col_ohm))
+        for i, line in enumerate(bit):
+            after = bit[i + 1] if i + 1 < rows else [f"{last}_{j}" for j in range(cols)]
+            ends = zip(line, after, strict=True)
+            lines += [f"rb_{i}_{j} {a} {b} {value}" for j, (a, b) in enumerate(ends)]
+    if array.r_sense_ohm > 0:
+        near = "e_{}" if array.r_col_ohm > 0 else f"b_{rows - 1}_{{}}"
+        value = repr(float(array.r_sense_ohm))
+        lines += [f"rsense_{j} {near.format(j)} s_{j} {value}" for j in range(cols)]
+    return lines
+
+
+def _capacitors(array: ResistiveArray, c_row_f: float, c_col_f: float) -> list[str]:
+    """Wire capacitance; that of merged segments is one capacitor."""
+    lines: list[str] = []
+    for kind, grid, value in zip(("cw", "cb"), _nodes(array), (c_row_f, c_col_f), strict=True):
+        if value > 0:
+            count: dict[str, int] = {}
+            for node in flat(grid):
+                count[node] = count.get(node, 0) + 1
+            lines += [f"{kind}_{node} {node} 0 {n * float(value)!r}" for node, n in count.items()]
+    return lines
+
+
+def _cell_library(circuit: Circuit, cell: Cell) -> list[str]:
+    """Give the circuit what its cells refer to: text for the deck, or a library by its path."""
+    if isinstance(cell, SinhCell):
+        return [read_cell("cell_1r_sinh")]
+    if isinstance(cell, TransistorCell):
+        if cell.lib_path is not None and cell.section:
+            circuit.lib(cell.lib_path, cell.section)
+        elif cell.lib_path is not None:
+            circuit.include(cell.lib_path)
+        return [cell.lib_text] if cell.lib_text else []
+    return []
+
+
+def _cells(array: ResistiveArray, cell: Cell) -> list[str]:
+    """Element lines of all cells that conduct."""
+    word, bit = _nodes(array)
+    conducts = array.conductance_s > 0
+    i, j = np.nonzero(conducts)
+    names = [f"{a}_{b}" for a, b in zip(i.tolist(), j.tolist(), strict=True)]
+    keep = conducts.ravel().tolist()
+    starts = [node for node, kept in zip(flat(word), keep, strict=True) if kept]
+    ends = [node for node, kept in zip(flat(bit), keep, strict=True) if kept]
+    conductance = array.conductance_s[conducts]
+    if isinstance(cell, SinhCell):
+        v0 = _per_cell(cell.v0_v, array, "v0_v")[conducts]
+        parts = zip(names, starts, ends, numbers(conductance), numbers(v0), strict=True)
+        return [f"xc_{k} {a} {b} cell_1r_sinh g={g} v0={v}" for k, a, b, g, v in parts]
+    far = ends if isinstance(cell, LinearCell) else [f"m_{k}" for k in names]
+    parts_r = zip(names, starts, far, numbers(1.0 / conductance), strict=True)
+    lines = [f"rc_{k} {a} {b} {r}" for k, a, b, r in parts_r]
+    if isinstance(cell, LinearCell):
+        return lines
+    size = f"{cell.model} w={float(cell.w_m)!r} l={float(cell.l_m)!r}"
+    spread = [""] * len(names)
+    for key, values in (("delvto", cell.delta_vth_v), ("mulu0", cell.mobility)):
+        if values is not None:
+            texts = numbers(_per_cell(values, array, key)[conducts])
+            spread = [f"{old} {key}={new}" for old, new in zip(spread, texts, strict=True)]
+    parts_1t = zip(names, ends, spread, strict=True)
+    return [*lines, *(f"mc_{k} m_{k} gate {b} 0 {size}{own}" for k, b, own in parts_1t)]
+
+
+def _add_readout(circuit: Circuit, cols: int, readout: Readout) -> None:
+    if isinstance(readout, IdealReadout):
+        for j in range(cols):
+            circuit.V(f"sense_{j}", f"s_{j}", circuit.gnd, 0)
+        return
+    texts = [
+        numbers(_per_line(getattr(readout, name), cols, name))
+        for name in ("gain", "r_feedback_ohm", "r_in_ohm", "offset_v")
+    ]
+    for j, (gain, feedback, r_in, offset) in enumerate(zip(*texts, strict=True)):
+        circuit.V(f"sense_{j}", f"s_{j}", f"tia_{j}", 0)
+        circuit.X(
+            f"tia_{j}", "tia", f"tia_{j}", f"out_{j}", gain=gain, rf=feedback, rin=r_in, vos=offset
+        )
+
+
+def _per_line(values: ArrayLike, count: int, what: str) -> NDArray[np.float64]:
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim == 0 and what != "voltages":
+        array = np.full(count, array)
+    if array.shape != (count,) or not np.all(np.isfinite(array)):
+        raise UsageError(f"{what} must be {count} finite numbers, not of shape {array.shape}")
+    return array
+
+
+def _per_cell(values: ArrayLike, array: ResistiveArray, what: str) -> NDArray[np.float64]:
+    given = np.asarray(values, dtype=np.float64)
+    if given.shape not in ((), array.shape) or not np.all(np.isfinite(given)):
+        raise UsageError(f"{what} must be one finite number or of shape {array.shape}")
+    return np.broadcast_to(given, array.shape)

@@ -1,0 +1,1 @@
+"""Device cards, technologies and samplers of their spread."""

@@ -1,0 +1,137 @@
+"""From a `Problem` to the text of a deck that ngspice runs, alone or with others in a process.
+
+Every run of a deck alters a marker source, ``v_imc_run``, to its own number and saves it, so that
+each plot in a raw file says which run it is: after an analysis that failed, ngspice's ``write``
+silently writes the plot of the analysis before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from imccircuit.benches.problem import OperatingPoint, Problem
+
+MARKER = "v(imc_run)"
+SENTINEL = "IMC_DONE"
+_VECTORS_PER_LINE = 8
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One step of the ladder of convergence options.
+
+    Attributes
+    ----------
+    name : what the results file calls it.
+    options : added to the ``.options`` of the deck.
+    commands : control commands before the first analysis.
+    """
+
+    name: str
+    options: Mapping[str, str | float] = field(default_factory=dict)
+    commands: tuple[str, ...] = ()
+
+
+LADDER = (
+    Rung("default"),
+    Rung("shunt", {"gmin": 1e-11, "rshunt": 1e13}),
+    Rung("optran", commands=("optran 0 0 0 1n 1u 0",)),
+    Rung("gear", {"method": "gear", "itl1": 500, "itl4": 100, "gminsteps": 50}),
+)
+
+
+def write_options(options: Mapping[str, str | float]) -> str:
+    """``.options`` line; a value that is an empty string is a flag."""
+    words = [key if value == "" else f"{key}={value}" for key, value in options.items()]
+    return f".options {' '.join(words)}"
+
+
+def vectors_of(problem: Problem) -> list[str]:
+    """The vectors a problem needs, each once, in order."""
+    return list(dict.fromkeys(vector for probe in problem.probes for vector in probe.vectors))
+
+
+def _analysis_command(problem: Problem) -> str:
+    analysis = problem.analysis
+    if isinstance(analysis, OperatingPoint):
+        return "op"
+    # UIC is never used: the operating point before a transient is what makes it reproducible.
+    return f"tran {analysis.step_s!r} {analysis.stop_s!r} 0 {analysis.max_step_s!r}"
+
+
+def circuit_text(problem: Problem) -> str:
+    """The netlist itself, without title, options and control block."""
+    lines = str(problem.circuit).splitlines()
+    return "\n".join(line for line in lines if not line.startswith(".title"))
+
+
+def deck_body(problem: Problem, options: Mapping[str, str | float], rung: Rung) -> str:
+    """Everything of a deck between its title line and its control block."""
+    merged = {**options, **problem.options, **rung.options}
+    if "klu" in merged and merged["klu"] != "":
+        del merged["klu"]
+    vectors = [MARKER, *vectors_of(problem)]
+    saves = [
+        ".save " + " ".join(vectors[start : start + _VECTORS_PER_LINE])
+        for start in range(0, len(vectors), _VECTORS_PER_LINE)
+    ]
+    return "\n".join(
+        [
+            circuit_text(problem),
+            "v_imc_run imc_run 0 0",
+            write_options(merged) if merged else "*",
+            f".temp {problem.temperature_degc!r}",
+            *saves,
+        ]
+    )
+
+
+def control_lines(problem: Problem, rung: Rung, raw_name: str) -> list[str]:
+    """Control commands: for each run alter, analyse, write."""
+    command = _analysis_command(problem)
+    lines = ["set num_threads=1", "set filetype=binary", "set appendwrite", "set noinit"]
+    lines += rung.commands
+    for index, alteration in enumerate(problem.alterations):
+        lines += [f"alter {name} = {float(value)!r}" for name, value in alteration.items()]
+        # No `destroy all` between runs: it leaves XSPICE logic dead in the next transient, which
+        # then ends with every code 0 and no message (ngspice 46).
+        lines += [f"alter v_imc_run = {index}", command, f"write {raw_name}"]
+    return lines
+
+
+def deck_text(
+    problem: Problem,
+    *,
+    title: str,
+    options: Mapping[str, str | float],
+    rung: Rung = LADDER[0],
+    raw_name: str = "imccircuit.raw",
+    standalone: bool = True,
+) -> str:
+    """A whole deck.
+
+    Parameters
+    ----------
+    title : first line; ngspice copies it, in lower case, into every raw file.
+    options : the engine's own options, such as ``{"klu": ""}``.
+    raw_name : file the runs are written to, in the folder ngspice runs in.
+    standalone : end with ``quit 0``, so that ``ngspice -b deck.cir`` gives exit code 0.
+    """
+    control = control_lines(problem, rung, raw_name)
+    control.append(f"echo {SENTINEL} {title.split()[-1]}")
+    if standalone:
+        control.append("quit 0")
+    body = deck_body(problem, options, rung)
+    return "\n".join([title, body, ".control", *control, ".endc", ".end", ""])
+
+
+def deck_sha256(text: str) -> str:
+    """Hash of a deck without its title line and sentinel, which differ from run to run."""
+    lines = [
+        line
+        for line in text.splitlines()[1:]
+        if not line.startswith((f"echo {SENTINEL}", "write ", "quit"))
+    ]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -1,0 +1,89 @@
+"""From the plots of a raw file to an `Answer`, or to the reason why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imccircuit.benches.problem import Answer, Problem, Run, Transient
+from imccircuit.engines.contract import Status
+from imccircuit.engines.deck import MARKER
+from imccircuit.engines.rawfile import Plot
+
+# A transient's last step ends at the stop time but for rounding.
+_END_TOLERANCE = 1e-9
+
+
+class NotGoodError(Exception):
+    """An answer that must not be used.
+
+    Attributes
+    ----------
+    status : what kind of failure it is.
+    """
+
+    def __init__(self, status: Status, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+def extract_answer(problem: Problem, plots: Sequence[Plot], title: str) -> Answer:
+    """Check every plot against the problem and pick its probes.
+
+    Parameters
+    ----------
+    title : the title of the deck, which every plot must carry.
+
+    Raises
+    ------
+    NotGoodError : a plot is missing, foreign, short, not finite or unphysical.
+    """
+    if any(plot.title != title.lower() for plot in plots):
+        raise NotGoodError(Status.BAD_OUTPUT, "the answer carries another circuit's title")
+    expected = len(problem.alterations)
+    if len(plots) != expected:
+        raise NotGoodError(Status.NO_CONVERGENCE, f"{len(plots)} of {expected} runs gave a plot")
+    return Answer(tuple(_run(problem, plot, index) for index, plot in enumerate(plots)))
+
+
+def _run(problem: Problem, plot: Plot, index: int) -> Run:
+    place = {name: position for position, name in enumerate(plot.names)}
+    if MARKER not in place or np.any(plot.data[:, place[MARKER]] != index):
+        raise NotGoodError(Status.NO_CONVERGENCE, f"run {index} gave no plot of its own")
+    axis = _axis(problem, plot, index)
+    values: dict[str, NDArray[np.float64]] = {}
+    for probe in problem.probes:
+        missing = [name for name in probe.vectors if name.lower() not in place]
+        if missing:
+            raise NotGoodError(Status.BAD_OUTPUT, f"vector {missing[0]} is missing")
+        columns = [place[name.lower()] for name in probe.vectors]
+        array = plot.data[:, columns].reshape(len(axis), *probe.shape)
+        if not np.all(np.isfinite(array)):
+            raise NotGoodError(Status.UNPHYSICAL, f"{probe.name} in run {index} is not finite")
+        largest = float(np.max(np.abs(array), initial=0.0))
+        if largest > probe.bound:
+            raise NotGoodError(
+                Status.UNPHYSICAL,
+                f"{probe.name} reaches {largest:.3g} in run {index}, bound {probe.bound:.3g}",
+            )
+        values[probe.name] = array
+    return Run(axis, values)
+
+
+def _axis(problem: Problem, plot: Plot, index: int) -> NDArray[np.float64]:
+    if not isinstance(problem.analysis, Transient):
+        if len(plot.data) != 1:
+            raise NotGoodError(Status.BAD_OUTPUT, f"{len(plot.data)} operating points in one run")
+        return np.zeros(1)
+    if plot.names[0] != "time":
+        raise NotGoodError(Status.BAD_OUTPUT, f"no time axis in run {index}")
+    time = plot.data[:, 0]
+    stop = problem.analysis.stop_s
+    if time[-1] < stop * (1 - _END_TOLERANCE):
+        reason = f"run {index} stopped at {time[-1]:.4g} s of {stop:.4g} s"
+        raise NotGoodError(Status.NO_CONVERGENCE, reason)
+    if np.any(np.diff(time) < 0):
+        raise NotGoodError(Status.BAD_OUTPUT, f"time runs backwards in run {index}")
+    return time

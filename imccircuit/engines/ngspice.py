@@ -1,0 +1,275 @@
+"""The ngspice engine: one process for many problems, and no trust in its exit code.
+
+A problem is good if and only if the process ended by itself with exit code 0, the sentinel of its
+deck was printed, no line of the output reports a failure, and every run brought a plot of its own
+with every vector, finite and within its physical bound. Whatever is not good in a shared process
+is run again alone, through a ladder of convergence options whose rung is recorded.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from imccircuit.benches.problem import Problem
+from imccircuit.engines import deck
+from imccircuit.engines.contract import Outcome, Status
+from imccircuit.engines.extract import NotGoodError, extract_answer
+from imccircuit.engines.process import Finished, run
+from imccircuit.engines.rawfile import RawFileError, read_plots
+from imccircuit.errors import SetupError
+
+Solver = Literal["auto", "klu", "sparse"]
+
+INSTALL_HINT = "install ngspice 42 or later, or set IMCCIRCUIT_NGSPICE to its path"
+_FAILURE = re.compile(
+    r"(^\s*error\b.*|.*singular matrix.*|.*timestep too small.*|"
+    r".*run simulation\(s\) aborted.*|.*doanalyses:.*)",
+    re.IGNORECASE,
+)
+_VERSION = re.compile(r"ngspice-(\d+(?:\.\d+)*)")
+
+
+@dataclass(frozen=True)
+class Ngspice:
+    """An ngspice found on this machine.
+
+    Attributes
+    ----------
+    path : the executable.
+    version : such as ``46``.
+    has_klu : it solves with KLU when asked, seen on a deck and not read from the version.
+    has_xspice : it has the code models that SAR logic needs, seen on a deck.
+    """
+
+    path: str
+    version: str
+    has_klu: bool
+    has_xspice: bool
+
+
+def _environment() -> dict[str, str]:
+    kept = {key: os.environ[key] for key in ("PATH", "HOME", "TMPDIR", "SPICE_SCRIPTS",
+            "SPICE_LIB_DIR", "LD_LIBRARY_PATH") if key in os.environ}  # fmt: skip
+    # Debian's builds spread BSIM4 over OpenMP threads, many times slower on shared cores.
+    return {**kept, "OMP_NUM_THREADS": "1", "OMP_THREAD_LIMIT": "1", "LC_ALL": "C"}
+
+
+def locate() -> str:
+    """Path of the ngspice to use: ``IMCCIRCUIT_NGSPICE``, else the one on the PATH.
+
+    Raises
+    ------
+    SetupError : there is none.
+    """
+    named = os.environ.get("IMCCIRCUIT_NGSPICE")
+    found = shutil.which(named or "ngspice")
+    if found is None:
+        raise SetupError(f"no executable {named or 'ngspice'!r}; {INSTALL_HINT}")
+    return found
+
+
+_PROBE = """imccircuit probe
+v1 1 0 1
+r1 1 2 1k
+r2 2 0 1k
+abridge [2] [d2] bridge
+.model bridge adc_bridge(in_low=0.1 in_high=0.2)
+.options klu
+.control
+op
+print v(2)
+quit 0
+.endc
+.end
+"""
+
+
+@lru_cache(maxsize=8)
+def probe(path: str) -> Ngspice:
+    """Run a real deck and see which version, solver and code models answer.
+
+    Raises
+    ------
+    SetupError : it does not solve a voltage divider.
+    """
+    with tempfile.TemporaryDirectory(prefix="imccircuit-") as name:
+        folder = Path(name)
+        answers = []
+        for text in (_PROBE, _PROBE.replace("abridge", "*").replace(".model bridge", "*")):
+            (folder / "probe.cir").write_text(text)
+            command = [path, "-b", "-n", "probe.cir"]
+            try:
+                ended = run(command, folder, timeout_s=20.0, env=_environment())
+            except OSError as error:
+                raise SetupError(
+                    f"{path} cannot be run: {error.strerror}; {INSTALL_HINT}"
+                ) from None
+            answers.append(ended.stdout + ended.stderr)
+    solved = ["5.000000e-01" in answer for answer in answers]
+    if not any(solved):
+        raise SetupError(f"{path} does not solve a voltage divider; {INSTALL_HINT}")
+    version = _VERSION.search("".join(answers))
+    return Ngspice(
+        path=path,
+        version=version.group(1) if version else "unknown",
+        has_klu="Using KLU" in answers[0] + answers[1],
+        has_xspice=solved[0],
+    )
+
+
+class NgspiceEngine:
+    """Engine of one ngspice executable.
+
+    Parameters
+    ----------
+    executable : path; default `locate`.
+    solver : ``auto`` takes KLU where it exists.
+    timeout_s : longest time for one problem; a process of n problems may take n times as long.
+    keep_failed : folder for the decks of problems that failed; default: not kept.
+    """
+
+    name = "ngspice"
+
+    def __init__(
+        self,
+        *,
+        executable: str | None = None,
+        solver: Solver = "auto",
+        timeout_s: float = 600.0,
+        keep_failed: Path | None = None,
+    ) -> None:
+        self.ngspice = probe(executable or locate())
+        if solver == "klu" and not self.ngspice.has_klu:
+            raise SetupError(f"ngspice {self.ngspice.version} has no KLU; {INSTALL_HINT}")
+        use_klu = self.ngspice.has_klu and solver != "sparse"
+        self.options: dict[str, str | float] = {"klu": ""} if use_klu else {}
+        self.solver = "klu" if use_klu else "sparse"
+        self.timeout_s = timeout_s
+        self.keep_failed = keep_failed
+
+    def versions(self) -> dict[str, str]:
+        """Version and linear solver."""
+        return {"engine": "ngspice", "version": self.ngspice.version, "solver": self.solver}
+
+    def solve(self, problems: Sequence[Problem]) -> list[Outcome]:
+        """All problems in one process; those that are not good again, each alone."""
+        if not problems:
+            return []
+        outcomes = self._process(problems, deck.LADDER[0])
+        if len(problems) > 1:
+            for index, outcome in enumerate(outcomes):
+                if outcome.status is not Status.GOOD:
+                    outcomes[index] = self._process([problems[index]], deck.LADDER[0])[0]
+        for index, problem in enumerate(problems):
+            outcomes[index] = self._climb(problem, outcomes[index])
+        return outcomes
+
+    def _climb(self, problem: Problem, first: Outcome) -> Outcome:
+        """The ladder. If no rung helps, the reason of the first failure stands."""
+        outcome = first
+        for rung in deck.LADDER[1:]:
+            if outcome.status not in (Status.NO_CONVERGENCE, Status.UNPHYSICAL):
+                break
+            outcome = self._process([problem], rung)[0]
+        if outcome.status is Status.GOOD:
+            return outcome
+        kept = self._keep(problem, first)
+        return replace(first, kept_deck=str(kept) if kept else "")
+
+    def _keep(self, problem: Problem, outcome: Outcome) -> Path | None:
+        if self.keep_failed is None:
+            return None
+        self.keep_failed.mkdir(parents=True, exist_ok=True)
+        name = re.sub(r"[^A-Za-z0-9_.-]", "_", problem.label) or outcome.deck_sha256[:12]
+        path = self.keep_failed / f"{name}.cir"
+        text = deck.deck_text(problem, title=f"imccircuit {name}", options=self.options)
+        note = f"* failed: {outcome.reason}\n* again: ngspice -b -n {path.name}\n"
+        title, _, rest = text.partition("\n")
+        path.write_text(f"{title}\n{note}{rest}")
+        return path
+
+    def _process(self, problems: Sequence[Problem], rung: deck.Rung) -> list[Outcome]:
+        """One ngspice process for all; every outcome is judged by itself."""
+        nonce = secrets.token_hex(8)
+        started = time.monotonic()
+        with tempfile.TemporaryDirectory(prefix="imccircuit-") as name:
+            folder = Path(name)
+            hashes = self._write_decks(folder, problems, rung, nonce)
+            ended = run(
+                [self.ngspice.path, "-b", "-n", "main.cir"],
+                folder,
+                timeout_s=self.timeout_s * len(problems),
+                env=_environment(),
+            )
+            outcomes = [
+                self._judge(problem, folder, ended, nonce, index)
+                for index, problem in enumerate(problems)
+            ]
+        share = (time.monotonic() - started) / len(problems)
+        return [
+            replace(outcome, rung=rung.name, wall_s=share, deck_sha256=digest)
+            for outcome, digest in zip(outcomes, hashes, strict=True)
+        ]
+
+    def _write_decks(
+        self, folder: Path, problems: Sequence[Problem], rung: deck.Rung, nonce: str
+    ) -> list[str]:
+        hashes = []
+        main = ["imccircuit main", "v0 1 0 0", "r0 1 0 1", ".control"]
+        for index, problem in enumerate(problems):
+            text = deck.deck_text(
+                problem,
+                title=f"imccircuit {nonce}-{index}",
+                options=self.options,
+                rung=rung,
+                raw_name=f"{index}.raw",
+                standalone=False,
+            )
+            (folder / f"{index}.cir").write_text(text)
+            hashes.append(deck.deck_sha256(text))
+            main += [f"source {index}.cir", "remcirc", "destroy all"]
+        main += [f"echo {deck.SENTINEL} {nonce}", "quit 0", ".endc", ".end", ""]
+        (folder / "main.cir").write_text("\n".join(main))
+        return hashes
+
+    def _judge(
+        self, problem: Problem, folder: Path, ended: Finished, nonce: str, index: int
+    ) -> Outcome:
+        title = f"imccircuit {nonce}-{index}"
+        try:
+            _check_process(ended, nonce, self.timeout_s)
+            if f"{deck.SENTINEL} {nonce}-{index}" not in ended.stdout:
+                raise NotGoodError(Status.BAD_OUTPUT, "the deck did not reach its end")
+            plots = read_plots(folder / f"{index}.raw")
+            return Outcome(Status.GOOD, extract_answer(problem, plots, title))
+        except NotGoodError as error:
+            return Outcome(error.status, reason=str(error))
+        except FileNotFoundError:
+            return Outcome(Status.BAD_OUTPUT, reason="ngspice wrote no raw file")
+        except RawFileError as error:
+            return Outcome(Status.BAD_OUTPUT, reason=f"raw file: {error}")
+
+
+def _check_process(ended: Finished, nonce: str, timeout_s: float) -> None:
+    """Raise `NotGoodError` unless the process ended well and reported no failure."""
+    if ended.timed_out:
+        raise NotGoodError(Status.TIMEOUT, f"no answer in {timeout_s:.4g} s a problem")
+    if ended.exit_code < 0:
+        raise NotGoodError(Status.CRASH, f"ngspice was ended by signal {-ended.exit_code}")
+    for line in (ended.stderr + "\n" + ended.stdout).splitlines():
+        if _FAILURE.match(line):
+            raise NotGoodError(Status.NO_CONVERGENCE, line.strip()[:200])
+    if ended.exit_code != 0:
+        raise NotGoodError(Status.CRASH, f"ngspice exited with {ended.exit_code}")
+    if f"{deck.SENTINEL} {nonce}" not in ended.stdout.split("\n"):
+        raise NotGoodError(Status.BAD_OUTPUT, "ngspice did not reach the end of its commands")

@@ -1,0 +1,95 @@
+"""Running a simulator process so that it can neither hang, nor outlive its parent, nor fill memory.
+
+The process is its own group (a terminal's Ctrl-C does not reach it; a timeout kills all of it) and
+asks the kernel to be killed when its parent dies, however that dies.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1
+_TAIL_BYTES = 64 * 1024
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def die_with_parent(parent: int) -> None:
+    """Ask for SIGKILL when the parent dies; to be called in the child, before anything else.
+
+    Parameters
+    ----------
+    parent : process id the child expects as its parent; if it has died meanwhile, exit now.
+    """
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A process that ended.
+
+    Attributes
+    ----------
+    exit_code : as Python gives it: negative is the signal that ended it.
+    timed_out : it was killed because it ran too long.
+    stdout, stderr : the last 64 KiB of each.
+    wall_s : seconds it ran.
+    """
+
+    exit_code: int
+    timed_out: bool
+    stdout: str
+    stderr: str
+    wall_s: float
+
+
+def _tail(path: Path) -> str:
+    with path.open("rb") as file:
+        file.seek(0, os.SEEK_END)
+        file.seek(max(0, file.tell() - _TAIL_BYTES))
+        return file.read().decode("utf-8", "replace")
+
+
+def run(command: list[str], folder: Path, *, timeout_s: float, env: dict[str, str]) -> Finished:
+    """Run ``command`` in ``folder`` and wait; at the timeout kill its whole group.
+
+    Output goes to files in ``folder``: a simulator that floods its output cannot fill memory.
+    """
+    parent = os.getpid()
+    started = time.monotonic()
+    timed_out = False
+    out, err = folder / "stdout.txt", folder / "stderr.txt"
+    with out.open("wb") as stdout, err.open("wb") as stderr:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            start_new_session=True,
+            preexec_fn=lambda: die_with_parent(parent),
+        )
+        try:
+            process.wait(timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            timed_out = True
+        finally:
+            # Also on an exception (a worker told to stop): no simulator is left behind.
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+    return Finished(
+        exit_code=process.returncode,
+        timed_out=timed_out,
+        stdout=_tail(out),
+        stderr=_tail(err),
+        wall_s=time.monotonic() - started,
+    )

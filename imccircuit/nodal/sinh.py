@@ -1,0 +1,100 @@
+"""Nodal analysis of arrays whose cells conduct as I = G·V0·sinh(V/V0)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from imccircuit.errors import EngineError, UsageError
+from imccircuit.nodal.array import ResistiveArray
+from imccircuit.nodal.graph import ArrayGraph, array_graph
+from imccircuit.nodal.solve import ArraySolution, drive_voltages, factorise, pack_solution
+
+MAX_EXPONENT = 50.0
+_MAX_STEPS = 60
+# After a Newton step of relative size s the error is of the order s²·(V/V0): far below a unit in
+# the last place for the steps below this bound.
+_LAST_STEP = 1e-10
+
+
+def solve_sinh_array(array: ResistiveArray, v0_v: ArrayLike, voltage_v: ArrayLike) -> ArraySolution:
+    """Solve ``array`` with cells of I = G·V0·sinh(V/V0), by damped Newton.
+
+    G is the conductance at 0 V, as in the common fits of filamentary RRAM. Content is convex,
+    so there is one solution and Newton with step halving finds it.
+
+    Parameters
+    ----------
+    array : the array; its ``conductance_s`` are the conductances at 0 V.
+    v0_v : V0 in V, one for all cells or (row, col); positive.
+    voltage_v : (batch, row) or (row,) drive voltages in V.
+
+    Raises
+    ------
+    UsageError : the voltages or V0 do not fit, or drive over V0 is beyond 50, where the law has
+        left every measured range.
+    EngineError : Newton did not converge.
+    """
+    voltage = drive_voltages(array, voltage_v)
+    v0 = np.asarray(v0_v, dtype=np.float64)
+    if v0.shape not in ((), array.shape):
+        raise UsageError(f"v0_v must be one number or of shape {array.shape}, not {v0.shape}")
+    if not (np.all(np.isfinite(v0)) and np.all(v0 > 0)):
+        raise UsageError("v0_v must be finite and positive")
+    # Two lines may be driven apart, so a cell sees at most the span of all voltages and ground.
+    span = np.max(voltage, axis=1, initial=0) - np.min(voltage, axis=1, initial=0)
+    if np.max(span, initial=0.0) / v0.min() > MAX_EXPONENT:
+        raise UsageError(f"drive voltages beyond {MAX_EXPONENT:g} V0 are outside the sinh law")
+    graph = array_graph(array)
+    cell_v0 = np.broadcast_to(v0, array.shape).ravel()
+    source_v = voltage.T
+    node_v = np.zeros((graph.unknowns, source_v.shape[1]))
+    if graph.unknowns:
+        for k in range(source_v.shape[1]):
+            node_v[:, [k]] = _newton(graph, cell_v0, source_v[:, [k]])
+    branch_v = graph.branch_voltage(node_v, source_v)
+    return pack_solution(graph, node_v, source_v, _currents(graph, cell_v0, branch_v)[0])
+
+
+def _newton(
+    graph: ArrayGraph, v0: NDArray[np.float64], source_v: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Node voltages (node, 1) for one vector of drive voltages (row, 1)."""
+    node_v = np.zeros((graph.unknowns, 1))
+    scale = max(float(np.max(np.abs(source_v))), np.finfo(float).tiny)
+    current, slope = _currents(graph, v0, graph.branch_voltage(node_v, source_v))
+    residual = graph.residual_a(current)
+    for _ in range(_MAX_STEPS):
+        step: NDArray[np.float64] = factorise(graph.matrix(slope[:, 0])).solve(residual)
+        small = float(np.max(np.abs(step))) <= _LAST_STEP * scale
+        before = float(np.linalg.norm(residual))
+        damping = 1.0
+        while True:
+            trial = node_v + damping * step
+            # A step too long may overflow; a residual that is not finite is refused below.
+            with np.errstate(over="ignore", invalid="ignore"):
+                current, slope = _currents(graph, v0, graph.branch_voltage(trial, source_v))
+                residual = graph.residual_a(current)
+            # Armijo on the residual; at rounding level it cannot fall, and the step is taken.
+            if small or float(np.linalg.norm(residual)) <= (1 - 1e-4 * damping) * before:
+                break
+            damping /= 2
+            if damping < 1e-10:
+                raise EngineError("the nodal solver of the sinh array found no step that helps")
+        node_v = trial
+        if small:
+            return node_v
+    raise EngineError(f"the nodal solver of the sinh array did not converge in {_MAX_STEPS} steps")
+
+
+def _currents(
+    graph: ArrayGraph, v0: NDArray[np.float64], branch_v: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Branch currents in A and their slopes in S, both (branch, batch)."""
+    slope = np.repeat(graph.conductance_s[:, None], branch_v.shape[1], axis=1)
+    current = slope * branch_v
+    cells = v0.size
+    exponent = branch_v[:cells] / v0[:, None]
+    current[:cells] = slope[:cells] * v0[:, None] * np.sinh(exponent)
+    slope[:cells] *= np.cosh(exponent)
+    return current, slope

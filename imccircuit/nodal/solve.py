@@ -1,0 +1,203 @@
+"""Exact nodal analysis of linear resistive arrays, by a sparse direct solver."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from imccircuit.errors import UsageError
+from imccircuit.nodal.array import ResistiveArray
+from imccircuit.nodal.graph import ArrayGraph, array_graph
+
+# Solutions held at a time while an effective matrix is built: bounds the memory, not the answer.
+_CHUNK = 32
+
+
+@dataclass(frozen=True)
+class ArraySolution:
+    """Currents and voltages of an array for a batch of drive voltages.
+
+    Attributes
+    ----------
+    output_current_a : (batch, col) current of each bit line, positive into the sensing node, in
+        A: the sum of its cells' currents, which is the current of its last segment without the
+        cancellation of two nearly equal node voltages.
+    cell_voltage_v : (batch, row, col) voltage of the word-line node over the bit-line node of
+        each cell, in V.
+    row_node_v : (batch, row, col) voltage of the word line at each cell, in V.
+    col_node_v : (batch, row, col) voltage of the bit line at each cell, in V.
+    kcl_residual_a : largest current left over at any node, in A. Node voltages are rounded to
+        floats, so it is about 1e-16 × drive voltage ÷ segment resistance, not 0.
+    """
+
+    output_current_a: NDArray[np.float64]
+    cell_voltage_v: NDArray[np.float64]
+    row_node_v: NDArray[np.float64]
+    col_node_v: NDArray[np.float64]
+    kcl_residual_a: float
+
+
+def solve_crossbar(
+    conductance_s: ArrayLike,
+    voltage_v: ArrayLike,
+    *,
+    r_row_ohm: float = 0.0,
+    r_col_ohm: float = 0.0,
+    r_driver_ohm: float = 0.0,
+    r_sense_ohm: float = 0.0,
+) -> ArraySolution:
+    """Output currents and cell voltages of a crossbar with wire resistance.
+
+    Word line i is driven at its left end; bit line j ends below the last row in a virtual ground.
+
+    Parameters
+    ----------
+    conductance_s : (row, col) cell conductances in S; 0 is an open cell.
+    voltage_v : (batch, row) drive voltages in V; (row,) counts as a batch of one.
+    r_row_ohm, r_col_ohm : resistance of one segment of a word line and of a bit line in ohm.
+    r_driver_ohm : resistance of each word-line driver in ohm.
+    r_sense_ohm : resistance between a bit line's end and its virtual ground in ohm.
+
+    Raises
+    ------
+    UsageError : shapes or values that make no array.
+
+    Examples
+    --------
+    >>> solve_crossbar([[1e-3]], [1.0], r_row_ohm=500, r_col_ohm=500).output_current_a
+    array([[0.0005]])
+    """
+    array = ResistiveArray(
+        _numbers(conductance_s, "conductances"), r_row_ohm, r_col_ohm, r_driver_ohm, r_sense_ohm
+    )
+    return solve_array(array, voltage_v)
+
+
+def solve_array(array: ResistiveArray, voltage_v: ArrayLike) -> ArraySolution:
+    """Solve ``array`` for a batch of drive voltages, all with one factorisation.
+
+    The answer is refined once with a residual from branch voltages. That residual knows each
+    current to full relative accuracy, so the answer has an error of a few units in the last
+    place of the largest node voltage, whatever the rounding of the factorised matrix.
+
+    Parameters
+    ----------
+    array : the array.
+    voltage_v : (batch, row) or (row,) drive voltages in V.
+
+    Raises
+    ------
+    UsageError : the voltages do not fit the array or are not finite.
+    """
+    source_v = drive_voltages(array, voltage_v).T
+    graph = array_graph(array)
+    node_v = np.zeros((graph.unknowns, source_v.shape[1]))
+    if graph.unknowns:
+        factor = factorise(graph.matrix(graph.conductance_s))
+        for _ in range(2):  # the solution from zero, then one refinement of it
+            node_v += factor.solve(_residual(graph, node_v, source_v))
+    return pack_solution(
+        graph,
+        node_v,
+        source_v,
+        graph.branch_voltage(node_v, source_v) * graph.conductance_s[:, None],
+    )
+
+
+def effective_conductance(array: ResistiveArray) -> NDArray[np.float64]:
+    """Matrix (row, col) in S with output current = voltage @ matrix, wires included.
+
+    By reciprocity the current into sense j from 1 V at driver i equals the current into driver i
+    from 1 V at sense j, so the array is driven from whichever side has fewer lines.
+    """
+    rows, cols = array.shape
+    if cols < rows:
+        return effective_conductance(turned(array)).T[::-1, ::-1]
+    parts = [
+        solve_array(array, np.eye(rows)[start : start + _CHUNK]).output_current_a
+        for start in range(0, rows, _CHUNK)
+    ]
+    return np.concatenate(parts)
+
+
+def turned(array: ResistiveArray) -> ResistiveArray:
+    """``array`` with drivers and sense ends exchanged: its bit lines become the word lines.
+
+    A word line is driven before its first cell and a bit line ends after its last, so both
+    orders are reversed: cell (i, j) goes to (cols - 1 - j, rows - 1 - i).
+    """
+    return ResistiveArray(
+        array.conductance_s[::-1, ::-1].T,
+        r_row_ohm=array.r_col_ohm,
+        r_col_ohm=array.r_row_ohm,
+        r_driver_ohm=array.r_sense_ohm,
+        r_sense_ohm=array.r_driver_ohm,
+    )
+
+
+def drive_voltages(array: ResistiveArray, voltage_v: ArrayLike) -> NDArray[np.float64]:
+    """Drive voltages as a (batch, row) array in V that fits ``array``.
+
+    Raises
+    ------
+    UsageError : wrong shape, no numbers, or not finite.
+    """
+    voltage = _numbers(voltage_v, "voltages")
+    rows = array.shape[0]
+    if voltage.ndim == 1:
+        voltage = voltage[None, :]
+    if voltage.ndim != 2 or voltage.shape[1] != rows:
+        raise UsageError(
+            f"voltages of shape {np.shape(voltage_v)} do not fit an array of {rows} rows; "
+            f"allowed: (batch, {rows}) or ({rows},)"
+        )
+    if not np.all(np.isfinite(voltage)):
+        raise UsageError("voltages must be finite")
+    return voltage
+
+
+def factorise(matrix: Any) -> Any:
+    """LU factors of a symmetric positive definite nodal matrix."""
+    from scipy.sparse.linalg import splu
+
+    # Positive definite: pivots on the diagonal are safe and keep the symmetric ordering's fill.
+    return splu(
+        matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
+    )
+
+
+def pack_solution(
+    graph: ArrayGraph,
+    node_v: NDArray[np.float64],
+    source_v: NDArray[np.float64],
+    branch_a: NDArray[np.float64],
+) -> ArraySolution:
+    """Solution in the array's own axes, from node voltages and branch currents (…, batch)."""
+    rows, cols = graph.row_node.shape
+    batch = source_v.shape[1]
+    every = np.concatenate([node_v, source_v, np.zeros((1, batch))]).T
+    row_node_v, col_node_v = every[:, graph.row_node], every[:, graph.col_node]
+    cell_a = branch_a[: rows * cols].T.reshape(batch, rows, cols)
+    return ArraySolution(
+        output_current_a=cell_a.sum(axis=1),
+        cell_voltage_v=row_node_v - col_node_v,
+        row_node_v=row_node_v,
+        col_node_v=col_node_v,
+        kcl_residual_a=float(np.max(np.abs(graph.residual_a(branch_a)), initial=0.0)),
+    )
+
+
+def _residual(
+    graph: ArrayGraph, node_v: NDArray[np.float64], source_v: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    return graph.residual_a(graph.branch_voltage(node_v, source_v) * graph.conductance_s[:, None])
+
+
+def _numbers(values: ArrayLike, what: str) -> NDArray[np.float64]:
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (ValueError, TypeError):
+        raise UsageError(f"{what} must be an array of numbers with rows of equal length") from None

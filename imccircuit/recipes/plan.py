@@ -1,0 +1,188 @@
+"""The plan: every point and chip of a recipe, made when asked for and never all at once."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel
+
+import imccircuit
+from imccircuit.benches.bench import Parameters, Variation
+from imccircuit.devices.draws import Draws
+from imccircuit.devices.figure import Card
+from imccircuit.devices.reference import card_label
+from imccircuit.recipes.load import Recipe
+from imccircuit.recipes.resolve import resolve
+from imccircuit.recipes.sweep import Axis
+from imccircuit.results.schema import Coordinate, ShapeGroup
+from imccircuit.units import SI
+
+Task = tuple[int, int]
+"""(point, sample)"""
+
+
+class Plan:
+    """What a recipe asks for, point by point.
+
+    Point ``p`` counts through the product of the axes with the last axis fastest.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.samples = recipe.common.variation.samples
+        self.points = math.prod(len(axis) for axis in recipe.axes)
+        self.resolved, self.arrays = resolve(recipe)
+
+    @property
+    def tasks(self) -> int:
+        """Number of measurements: points times samples."""
+        return self.points * self.samples
+
+    def task(self, index: int) -> Task:
+        """Point and sample of a measurement; samples advance fastest."""
+        return divmod(index, self.samples)
+
+    def indices(self, point: int) -> tuple[int, ...]:
+        """Index along every axis."""
+        lengths = [len(axis) for axis in self.recipe.axes]
+        return tuple(int(i) for i in np.unravel_index(point, lengths)) if lengths else ()
+
+    def values(self, point: int) -> dict[str, Any]:
+        """Value of every swept key, as the recipe writes it."""
+        pairs: dict[str, Any] = {}
+        for axis, index in zip(self.recipe.axes, self.indices(point), strict=True):
+            pairs.update({key: values[index] for key, values in axis.values.items()})
+        return pairs
+
+    def parameters(self, point: int) -> Parameters:
+        """Checked parameters of the bench at a point."""
+        return self.recipe.parameters(self.values(point))
+
+    def variation(self, point: int, sample: int) -> Variation:
+        """Draws of a chip. Sample k is the same chip at every point unless told otherwise."""
+        table = self.recipe.common.variation
+        draws = Draws(table.seed, sample, point if table.independent else None)
+        return Variation(draws, frozenset(table.quantities))
+
+    def label(self, task: Task) -> str:
+        """Name of a task in logs and of its kept deck."""
+        return f"{self.recipe.name}-p{task[0]}-s{task[1]}"
+
+    @cached_property
+    def groups(self) -> tuple[ShapeGroup, ...]:
+        """Groups of points by the shape of their arrays, in order of their first point."""
+        active = self._axes_that_change_shape()
+        members: dict[tuple[Any, ...], list[int]] = {}
+        if any(active):
+            known: dict[tuple[int, ...], tuple[Any, ...]] = {}
+            for point in range(self.points):
+                key = tuple(i for i, flag in zip(self.indices(point), active, strict=True) if flag)
+                if key not in known:
+                    known[key] = self._shape(self.parameters(point))
+                members.setdefault(known[key], []).append(point)
+            points = [np.array(group, dtype=np.int64) for group in members.values()]
+        else:
+            points = [np.arange(self.points, dtype=np.int64)]
+        return tuple(self._group(group) for group in points)
+
+    def _group(self, points: NDArray[np.int64]) -> ShapeGroup:
+        bench, parameters = self.recipe.bench, self.parameters(int(points[0]))
+        lengths = [len(axis) for axis in self.recipe.axes]
+        swept: dict[str, Coordinate] = {}
+        indices = np.unravel_index(points, lengths) if lengths else ()
+        for axis, along in zip(self.recipe.axes, indices, strict=True):
+            for key in axis.values:
+                values, unit = self._axis_values(axis, key)
+                swept[key] = Coordinate(values[along], unit)
+        return ShapeGroup(
+            points=points,
+            sizes=bench.sizes(parameters),
+            variables=bench.variables(parameters),
+            coordinates=bench.coordinates(parameters),
+            swept=swept,
+        )
+
+    def _axis_values(self, axis: Axis, key: str) -> tuple[NDArray[Any], str]:
+        """Values along an axis as an array in SI with its unit; indices where they are arrays."""
+        first = self.values(0)
+        found = []
+        unit = ""
+        for index in range(len(axis)):
+            step = {name: values[index] for name, values in axis.values.items()}
+            value: Any = self.recipe.parameters({**first, **step})
+            for name in key.split("."):
+                field = type(value).model_fields[name]
+                value = getattr(value, name)
+            unit = next((item.unit for item in field.metadata if isinstance(item, SI)), "")
+            found.append(value)
+        if all(isinstance(value, int | float) for value in found):
+            return np.array(found), unit or "1"
+        if all(isinstance(value, str | Card) for value in found):
+            texts = [card_label(value) if isinstance(value, Card) else value for value in found]
+            return np.array(texts, dtype=object), ""
+        return np.arange(len(found)), "1"
+
+    def _shape(self, parameters: Parameters) -> tuple[Any, ...]:
+        bench = self.recipe.bench
+        sizes = tuple(sorted(bench.sizes(parameters).items()))
+        return sizes, tuple(variable.name for variable in bench.variables(parameters))
+
+    def _axes_that_change_shape(self) -> tuple[bool, ...]:
+        """Axes along which, from the first point, the shape changes: only they are walked."""
+        first = self.values(0)
+        shape = self._shape(self.recipe.parameters(first))
+        flags = []
+        for axis in self.recipe.axes:
+            steps = (
+                {key: values[index] for key, values in axis.values.items()}
+                for index in range(1, len(axis))
+            )
+            flags.append(
+                any(self._shape(self.recipe.parameters({**first, **s})) != shape for s in steps)
+            )
+        return tuple(flags)
+
+    @cached_property
+    def file_hashes(self) -> dict[str, str]:
+        """SHA-256 of every card, library and cell file that the parameters name, by file name."""
+        files: dict[str, str] = {}
+        for point in self._corner_points():
+            for path in _source_files(self.parameters(point)):
+                files[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
+        return dict(sorted(files.items()))
+
+    def _corner_points(self) -> Iterator[int]:
+        """The first point, and every value of every axis once."""
+        lengths = [len(axis) for axis in self.recipe.axes]
+        yield 0
+        for place, length in enumerate(lengths):
+            for index in range(1, length):
+                indices = [0] * len(lengths)
+                indices[place] = index
+                yield int(np.ravel_multi_index(indices, lengths))
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of all that decides the numbers but the engine: recipe, arrays, files, version."""
+        digest = hashlib.sha256(f"{imccircuit.__version__}\n{self.resolved}".encode())
+        for key, array in sorted(self.arrays.items()):
+            digest.update(f"{key} {array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+        for name, value in self.file_hashes.items():
+            digest.update(f"{name} {value}".encode())
+        return digest.hexdigest()
+
+
+def _source_files(value: object) -> Iterator[Path]:
+    if isinstance(value, Card):
+        yield from value.source_files()
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from _source_files(getattr(value, name))

@@ -1,0 +1,129 @@
+"""Reading a results file, with one clear line for a file that is none."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imccircuit.engines.contract import Status
+from imccircuit.errors import FileFormatError
+from imccircuit.results.schema import SCHEMA, Provenance
+
+if TYPE_CHECKING:
+    import xarray
+
+
+@dataclass(frozen=True)
+class Results:
+    """A results file in memory.
+
+    Attributes
+    ----------
+    path : where it was read.
+    datasets : one for each shape group, variables ``(point, sample, …)``, values NaN or −1 where
+        ``status`` is not good.
+    provenance : how the numbers were made.
+    run : attributes of ``/run``.
+    complete : every point and sample was run.
+    """
+
+    path: Path
+    datasets: tuple[xarray.Dataset, ...]
+    provenance: Provenance
+    run: dict[str, object]
+    complete: bool
+
+    @property
+    def dataset(self) -> xarray.Dataset:
+        """The only shape group.
+
+        Raises
+        ------
+        FileFormatError : there are several; choose one of ``datasets``.
+        """
+        if len(self.datasets) != 1:
+            text = f"{self.path}: points have {len(self.datasets)} shapes; choose one of them"
+            raise FileFormatError(text)
+        return self.datasets[0]
+
+    def failures(self) -> list[tuple[int, int, str, str]]:
+        """Point, sample, status and reason of everything that is not good."""
+        found = []
+        for data in self.datasets:
+            status = data["status"].values
+            for row, sample in np.argwhere(status != Status.GOOD):
+                found.append(
+                    (
+                        int(data["point"].values[row]),
+                        int(sample),
+                        Status(int(status[row, sample])).name.lower(),
+                        str(data["reason"].values[row, sample]),
+                    )
+                )
+        return found
+
+
+def read_results(path: Path) -> Results:
+    """Read a results file.
+
+    Raises
+    ------
+    FileFormatError : it does not exist, is torn, or is no results file of this schema.
+    """
+    import h5netcdf
+    import xarray
+
+    if not path.is_file():
+        raise FileFormatError(f"{path}: no such results file")
+    try:
+        with h5netcdf.File(path, "r") as file:
+            schema = file.attrs.get("schema")
+            if schema != SCHEMA:
+                raise FileFormatError(f"{path}: schema {schema!r} is not {SCHEMA!r}")
+            complete = bool(file.attrs["complete"])
+            provenance = _provenance(file)
+            run = dict(file.groups["run"].attrs)
+            names = [name for name in file.groups if name.startswith("shape_")]
+        datasets = []
+        for name in sorted(names, key=lambda text: int(text.removeprefix("shape_"))) or [None]:
+            # Integers keep their fill value: a float copy of a code or status helps nobody.
+            with xarray.open_dataset(
+                path, engine="h5netcdf", group=name, mask_and_scale=False
+            ) as d:
+                datasets.append(d.load())
+    except (OSError, KeyError, ValueError, TypeError) as error:
+        why = " ".join(str(error).split())[:120]
+        raise FileFormatError(f"{path}: not a whole results file ({why})") from None
+    return Results(path, tuple(datasets), provenance, run, complete)
+
+
+def _provenance(file: object) -> Provenance:
+    groups = file.groups  # type: ignore[attr-defined]
+    text = {name: _text(variable[()]) for name, variable in groups["provenance"].variables.items()}
+    inputs: dict[str, NDArray[np.float64]] = {
+        name: np.asarray(variable[...], dtype=np.float64)
+        for name, variable in groups["inputs"].variables.items()
+    }
+    return Provenance(
+        recipe_name=text["recipe_name"],
+        recipe_text=text["recipe_text"],
+        recipe_resolved=text["recipe_resolved"],
+        inputs=inputs,
+        bench=_text(file.attrs["bench"]),  # type: ignore[attr-defined]
+        title=_text(file.attrs["title"]),  # type: ignore[attr-defined]
+        seed=int(text["seed"]),
+        digest=text["digest"],
+        file_hashes=json.loads(text["file_hashes"]),
+        versions=json.loads(text["versions"]),
+    )
+
+
+def _text(value: object) -> str:
+    if isinstance(value, np.ndarray):
+        value = value.item()
+    return value.decode() if isinstance(value, bytes) else str(value)

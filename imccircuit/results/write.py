@@ -1,0 +1,176 @@
+"""Writing a results file: beside its place, then renamed, so that no reader sees half of one."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from imccircuit.engines.contract import Status
+from imccircuit.errors import UsageError
+from imccircuit.results.schema import (
+    INT_FILL,
+    SCHEMA,
+    STATUS_MEANINGS,
+    Provenance,
+    ShapeGroup,
+    TaskRecord,
+)
+
+if TYPE_CHECKING:
+    import h5netcdf
+
+_TEXTS = ("reason", "rung", "deck_sha256")
+
+
+def write_results(
+    path: Path,
+    groups: Sequence[ShapeGroup],
+    samples: int,
+    records: Iterable[TaskRecord],
+    provenance: Provenance,
+    run_info: Mapping[str, str | float | int],
+    *,
+    complete: bool,
+) -> None:
+    """Write all records into one file; points without a record are marked ``not_run``.
+
+    Parameters
+    ----------
+    records : in any order; only one is held in memory at a time.
+    run_info : attributes of ``/run``.
+    complete : every point and sample has a record.
+
+    Raises
+    ------
+    UsageError : the file cannot be written.
+    """
+    import h5netcdf
+
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with h5netcdf.File(temporary, "w") as file:
+            _write_head(file, provenance, run_info, complete=complete)
+            places = [
+                _make_group(file, f"shape_{number}" if len(groups) > 1 else "", group, samples)
+                for number, group in enumerate(groups)
+            ]
+            row = {
+                int(point): (number, index)
+                for number, group in enumerate(groups)
+                for index, point in enumerate(group.points)
+            }
+            for record in records:
+                number, index = row[record.point]
+                _write_record(places[number], index, record)
+        _flush(temporary)
+        temporary.replace(path)
+        _flush(path.parent)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        why = error.strerror or str(error)
+        raise UsageError(f"{path} cannot be written: {why}") from None
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _write_head(
+    file: h5netcdf.File,
+    provenance: Provenance,
+    run_info: Mapping[str, str | float | int],
+    *,
+    complete: bool,
+) -> None:
+    file.attrs["schema"] = SCHEMA
+    file.attrs["title"] = provenance.title or provenance.recipe_name
+    file.attrs["bench"] = provenance.bench
+    file.attrs["complete"] = int(complete)
+    texts = {
+        "recipe_name": provenance.recipe_name,
+        "recipe_text": provenance.recipe_text,
+        "recipe_resolved": provenance.recipe_resolved,
+        "digest": provenance.digest,
+        "file_hashes": json.dumps(dict(provenance.file_hashes), sort_keys=True),
+        "versions": json.dumps(dict(provenance.versions), sort_keys=True),
+        "seed": str(provenance.seed),
+    }
+    group = file.create_group("provenance")
+    for name, text in texts.items():
+        # Variables, not attributes: a recipe may be longer than the 64 KiB of an attribute.
+        _text_variable(group, name, ())[...] = text
+    inputs = file.create_group("inputs")
+    for key, array in provenance.inputs.items():
+        dims = tuple(f"{key}_{axis}" for axis in range(array.ndim))
+        for dim, size in zip(dims, array.shape, strict=True):
+            inputs.dimensions[dim] = size
+        inputs.create_variable(key, dims, data=array)
+    run = file.create_group("run")
+    for key, value in run_info.items():
+        run.attrs[key] = value
+
+
+def _text_variable(group: Any, name: str, dims: tuple[str, ...]) -> Any:
+    import h5py
+
+    return group.create_variable(name, dims, dtype=h5py.string_dtype())
+
+
+def _make_group(file: h5netcdf.File, name: str, group: ShapeGroup, samples: int) -> Any:
+    place = file.create_group(name) if name else file
+    sizes = {"point": len(group.points), "sample": samples, **group.sizes}
+    for dim, size in sizes.items():
+        place.dimensions[dim] = size
+    place.create_variable("point", ("point",), data=group.points)
+    place.create_variable("sample", ("sample",), data=np.arange(samples))
+    for key, values in group.coordinates.items():
+        place.create_variable(key, (key,), data=values)
+    for key, coordinate in group.swept.items():
+        if coordinate.values.dtype == object:
+            _text_variable(place, key, ("point",))[...] = coordinate.values
+        else:
+            variable = place.create_variable(key, ("point",), data=coordinate.values)
+            variable.attrs["units"] = coordinate.unit
+    status = place.create_variable(
+        "status",
+        ("point", "sample"),
+        data=np.full((len(group.points), samples), Status.NOT_RUN, dtype=np.int8),
+        fillvalue=np.int8(INT_FILL),
+    )
+    status.attrs["flag_values"] = np.array([int(item) for item in Status], dtype=np.int8)
+    status.attrs["flag_meanings"] = STATUS_MEANINGS
+    status.attrs["long_name"] = "state of the measurement"
+    for text in _TEXTS:
+        _text_variable(place, text, ("point", "sample"))[...] = ""
+    for variable in group.variables:
+        is_int = variable.kind == "int"
+        made = place.create_variable(
+            variable.name,
+            ("point", "sample", *variable.dims),
+            dtype=np.int32 if is_int else np.float64,
+            fillvalue=np.int32(INT_FILL) if is_int else np.nan,
+        )
+        made.attrs["units"] = variable.units
+        made.attrs["long_name"] = variable.long_name
+        if group.swept:
+            made.attrs["coordinates"] = " ".join(group.swept)
+    return place
+
+
+def _write_record(place: Any, index: int, record: TaskRecord) -> None:
+    at = (index, record.sample)
+    place.variables["status"][at] = int(record.status)
+    for text in _TEXTS:
+        place.variables[text][at] = getattr(record, text)
+    for name, array in record.arrays.items():
+        place.variables[name][at] = array

@@ -1,0 +1,1 @@
+"""Running a plan: ledger, shards, executors; what is done stays done."""

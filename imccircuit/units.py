@@ -1,0 +1,210 @@
+"""Physical quantities: text with a unit outside, plain SI floats inside.
+
+``parse_quantity("1.2 fF", "F")`` gives ``1.2e-15``. The units ``LSB`` (one code width of a
+converter) and ``FS`` (its full scale, so ``"0.1 % FS"`` is a ratio to it) are known and have a
+dimension of their own: a voltage is not accepted where LSB are meant. Temperatures are given and
+kept in degC because that is what ngspice and every data sheet use.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+from pydantic import Field, GetCoreSchemaHandler, ValidationInfo
+from pydantic_core import PydanticCustomError, core_schema
+
+if TYPE_CHECKING:
+    import pint
+    from numpy.typing import NDArray
+
+EXAMPLES = {
+    "ohm": "1.5 kohm",
+    "S": "40 uS",
+    "F": "2 fF",
+    "V": "200 mV",
+    "A": "10 uA",
+    "s": "10 ns",
+    "degC": "27 degC",
+    "LSB": "0.5 LSB",
+    "FS": "0.1 % FS",
+    "m": "60 nm",
+    "Hz": "1 MHz",
+    "J": "1 pJ",
+}
+
+
+# Number, then units joined by * / or blanks, powers of one digit: nothing that could be costly
+# to evaluate reaches the unit parser.
+_UNIT = r"(%|[a-zA-ZµμΩΩ°]+)((\*\*|\^)-?\d(?!\d))?"
+_QUANTITY = re.compile(
+    rf"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{{1,3}})?\s*({_UNIT}(\s*[*/ ]\s*{_UNIT})*)?\s*"
+)
+
+
+@cache
+def _registry() -> pint.UnitRegistry[Any]:
+    import pint
+
+    registry: pint.UnitRegistry[Any] = pint.UnitRegistry(autoconvert_offset_to_baseunit=True)
+    registry.define("LSB = [code_width]")
+    registry.define("FS = [full_scale]")
+    return registry
+
+
+def parse_quantity(text: str, unit: str) -> float:
+    """Value of ``text`` in ``unit``.
+
+    Parameters
+    ----------
+    text : number and unit, such as ``"1.2 fF"``.
+    unit : the unit of the answer; its dimension is what ``text`` must have.
+
+    Raises
+    ------
+    ValueError : no number, no unit, unknown unit, wrong dimension, or not finite. The message
+        is one line fit for a user.
+    """
+    import pint
+
+    example = f'a quantity in {unit or "no unit"}, such as "{EXAMPLES.get(unit, "1 " + unit)}"'
+    if len(text) > 100:
+        raise ValueError(f"too long for a quantity; allowed: {example}")
+    if not _QUANTITY.fullmatch(text):
+        raise ValueError(f"not a quantity; allowed: {example}")
+    try:
+        parsed = _registry().parse_expression(text.replace("%", " percent "))
+        magnitude = float(_registry().Quantity(parsed).to(unit or "dimensionless").magnitude)
+    except pint.DimensionalityError as error:
+        if error.units1 == _registry().dimensionless:
+            raise ValueError(f"no unit; allowed: {example}") from None
+        raise ValueError(f"wrong dimension; allowed: {example}") from None
+    except pint.UndefinedUnitError as error:
+        raise ValueError(f"unknown unit {error.unit_names!r}; allowed: {example}") from None
+    except (pint.PintError, ValueError, TypeError, SyntaxError, AttributeError, OverflowError,
+            ZeroDivisionError, AssertionError, RecursionError):  # fmt: skip
+        raise ValueError(f"not a quantity; allowed: {example}") from None
+    if not math.isfinite(magnitude):
+        raise ValueError(f"not finite; allowed: {example}")
+    # 2 fF must be exactly the float 2e-15, not 2.0000000000000003e-15: scaling by a power of
+    # ten leaves one unit in the last place, which would show in decks and hashes.
+    return float(f"{magnitude:.15g}")
+
+
+def format_quantity(value: float, unit: str, digits: int = 4) -> str:
+    """``value`` in SI with an engineering prefix, such as ``"2 fF"``; for prints and labels."""
+    if value == 0 or not math.isfinite(value) or unit in ("degC", "LSB", "FS", "", "1"):
+        return f"{value:.{digits}g} {unit}".rstrip()
+    exponent = max(-18, min(12, 3 * math.floor(math.log10(abs(value)) / 3 + 1e-12)))
+    prefix = {-18: "a", -15: "f", -12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M",
+              9: "G", 12: "T"}[exponent]  # fmt: skip
+    return f"{value / 10**exponent:.{digits}g} {prefix}{unit}"
+
+
+@dataclass(frozen=True)
+class SI:
+    """Pydantic annotation: a quantity string with a unit in, an SI float out.
+
+    ``Annotated[float, SI("ohm"), Field(ge=0)]``. A bare number is refused unless it comes from
+    code (validation context ``trusted``), where SI is the rule.
+    """
+
+    unit: str
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        """Parse before the float schema, so that bounds apply to the SI value."""
+        return core_schema.with_info_before_validator_function(self._parse, handler(source))
+
+    def _parse(self, value: object, info: ValidationInfo) -> object:
+        if isinstance(value, str):
+            try:
+                return parse_quantity(value, self.unit)
+            except ValueError as error:
+                raise PydanticCustomError("quantity", "{why}", {"why": str(error)}) from None
+        if _is_number(value) and (info.context or {}).get("trusted"):
+            return value
+        example = EXAMPLES.get(self.unit, "1 " + self.unit)
+        raise PydanticCustomError(
+            "quantity",
+            "{why}",
+            {"why": f'not a quantity with a unit; allowed: a string such as "{example}"'},
+        )
+
+
+@dataclass(frozen=True)
+class SIArray:
+    """Pydantic annotation: an array in SI, from nested lists or from ``path.npz:name``.
+
+    Entries of a list are bare SI numbers or strings with a unit. A path is resolved by the
+    function that the validation context carries under ``load_array``.
+    """
+
+    unit: str
+    ndim: int
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        """Validate by `_parse` alone; serialise to nested lists in JSON mode."""
+        return core_schema.with_info_plain_validator_function(
+            self._parse,
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                lambda array: array.tolist(), when_used="json"
+            ),
+        )
+
+    def _parse(self, value: object, info: ValidationInfo) -> NDArray[np.float64]:
+        try:
+            if isinstance(value, str):
+                load = (info.context or {}).get("load_array")
+                if load is None:
+                    raise ValueError("an array file cannot be named here")
+                value = load(value)
+            array = np.asarray(_to_floats(value, self.unit), dtype=np.float64)
+        except (ValueError, TypeError) as error:
+            allowed = f"{self.ndim} nested list(s) of numbers in {self.unit or 'no unit'}"
+            why = f'{error}; allowed: {allowed}, or "path.npz:name"'
+            raise PydanticCustomError("array", "{why}", {"why": why}) from None
+        if array.ndim != self.ndim or array.size == 0:
+            why = f"an array of shape {array.shape}; allowed: {self.ndim} dimension(s), not empty"
+            raise PydanticCustomError("array", "{why}", {"why": why})
+        if not np.all(np.isfinite(array)):
+            raise PydanticCustomError("array", "holds values that are not finite", {})
+        array.setflags(write=False)
+        return array
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _to_floats(value: object, unit: str) -> object:
+    if isinstance(value, np.ndarray):
+        if value.dtype.kind not in "fiu":
+            raise ValueError(f"array of type {value.dtype}")
+        return np.array(value, dtype=np.float64)
+    if isinstance(value, str):
+        return parse_quantity(value, unit)
+    if isinstance(value, Sequence):
+        return [_to_floats(item, unit) for item in value]
+    if _is_number(value):
+        return value
+    raise ValueError(f"holds {value!r}")
+
+
+Resistance = Annotated[float, SI("ohm"), Field(ge=0)]
+Conductance = Annotated[float, SI("S"), Field(ge=0)]
+Capacitance = Annotated[float, SI("F"), Field(ge=0)]
+Voltage = Annotated[float, SI("V")]
+Current = Annotated[float, SI("A")]
+Time = Annotated[float, SI("s"), Field(ge=0)]
+Length = Annotated[float, SI("m"), Field(gt=0)]
+Temperature = Annotated[float, SI("degC"), Field(ge=-273.15)]
+Ratio = Annotated[float, SI("")]
