@@ -63,3 +63,9 @@ class SetupError(ImcError):
 
 class FileFormatError(ImcError):
     """A results or model file is torn, foreign, or of a schema this version cannot read."""
+
+
+class VerdictError(ImcError):
+    """A surrogate is below its gate, so it is not handed on unless that is forced."""
+
+    exit_code = ExitCode.BELOW_GATE

@@ -143,11 +143,14 @@ class SIArray:
     """Pydantic annotation: an array in SI, from nested lists or from ``path.npz:name``.
 
     Entries of a list are bare SI numbers or strings with a unit. A path is resolved by the
-    function that the validation context carries under ``load_array``.
+    function that the validation context carries under ``load_array``. No entry may be below
+    ``least`` or above ``most``.
     """
 
     unit: str
     ndim: int
+    least: float = -math.inf
+    most: float = math.inf
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
@@ -169,6 +172,8 @@ class SIArray:
                 value = load(value)
             array = np.asarray(_to_floats(value, self.unit), dtype=np.float64)
         except (ValueError, TypeError) as error:
+            if "inhomogeneous" in str(error):
+                error = ValueError("lists of different lengths")
             allowed = f"{self.ndim} nested list(s) of numbers in {self.unit or 'no unit'}"
             why = f'{error}; allowed: {allowed}, or "path.npz:name"'
             raise PydanticCustomError("array", "{why}", {"why": why}) from None
@@ -177,6 +182,10 @@ class SIArray:
             raise PydanticCustomError("array", "{why}", {"why": why})
         if not np.all(np.isfinite(array)):
             raise PydanticCustomError("array", "holds values that are not finite", {})
+        outside = array[(array < self.least) | (array > self.most)]
+        if outside.size:
+            why = f"holds {outside[0]:.6g}; allowed: {self.least:g} to {self.most:g} {self.unit}"
+            raise PydanticCustomError("array", "{why}", {"why": why.rstrip()})
         array.setflags(write=False)
         return array
 

@@ -19,6 +19,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+# On one worker, so that the wheel is built once.
+pytestmark = pytest.mark.xdist_group("wheel")
+
 SHIPPED = ("netlists", "device_models", "characterize", "data")
 
 

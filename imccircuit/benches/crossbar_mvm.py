@@ -45,6 +45,8 @@ from imccircuit.units import SI, Resistance, SIArray, Time, Voltage
 
 _CELL_VOLTAGES_UP_TO = 65_536
 _DEFAULT_SIZE = 32
+# At the default reltol a sinh array is 1.5e-10 of its largest current off, at this one 1.5e-13.
+_NONLINEAR_OPTIONS: Mapping[str, str | float] = {"reltol": 1e-6}
 
 
 class Circuit(Section):
@@ -54,10 +56,10 @@ class Circuit(Section):
     cols: int | None = Field(
         None, ge=1, le=4096, description="outputs (pairs if differential); follows arrays, else 32"
     )
-    conductances: Annotated[NDArray[np.float64], SIArray("S", 2)] | None = Field(
+    conductances: Annotated[NDArray[np.float64], SIArray("S", 2, least=0.0)] | None = Field(
         None, description="programmed conductance of each cell (row, physical column)"
     )
-    weights: Annotated[NDArray[np.float64], SIArray("", 2)] | None = Field(
+    weights: Annotated[NDArray[np.float64], SIArray("", 2, least=-1.0, most=1.0)] | None = Field(
         None, description="signed weights (row, col), −1 to 1, mapped on differential pairs"
     )
     differential: bool = Field(False, description="physical columns are pairs +0, −0, +1, −1 …")
@@ -87,24 +89,15 @@ class Circuit(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Circuit:
-        if self.conductances is not None and np.any(self.conductances < 0):
-            raise PydanticCustomError("array", "conductances must not be negative")
         if self.weights is not None:
             if not self.differential or self.conductances is not None:
                 raise PydanticCustomError(
                     "array", "weights need differential = true and no conductances beside them"
                 )
-            if np.any(np.abs(self.weights) > 1):
-                raise PydanticCustomError("array", "weights must be from -1 to 1")
         given = self.physical_shape_given
         if given is not None:
             if self.differential and given[1] % 2:
                 raise PydanticCustomError("array", "differential needs an even number of columns")
-            pairs = given[1] // 2 if self.differential else given[1]
-            for name, size in (("rows", given[0]), ("cols", pairs)):
-                if getattr(self, name) not in (None, size):
-                    why = f"{name} = {getattr(self, name)} but the array has {size}"
-                    raise PydanticCustomError("array", "{why}", {"why": why})
         return self
 
     @property
@@ -150,13 +143,12 @@ class CrossbarParameters(Parameters):
         voltages = self.stimulus.voltages
         if voltages is None:
             return self
-        rows = self.circuit.physical_shape[0]
         given = self.circuit.physical_shape_given
-        if (given is not None or self.circuit.rows is not None) and voltages.shape[1] != rows:
-            why = f"stimulus.voltages has {voltages.shape[1]} rows but the array has {rows}"
-            raise PydanticCustomError("array", "{why}", {"why": why})
-        if self.stimulus.batch not in (None, len(voltages)):
-            why = f"stimulus.batch = {self.stimulus.batch} but voltages has {len(voltages)}"
+        if given is not None and voltages.shape[1] != given[0]:
+            why = (
+                f"stimulus.voltages has {voltages.shape[1]} voltages a vector but the array has "
+                f"{given[0]} rows; allowed: shape (batch, {given[0]})"
+            )
             raise PydanticCustomError("array", "{why}", {"why": why})
         return self
 
@@ -196,6 +188,12 @@ class CrossbarGates(Section):
     )
     max_error: Annotated[float, SI("FS"), Field(gt=0)] = Field(
         0.005, description="largest error over the largest output"
+    )
+    offset_spread_factor: float = Field(
+        3.0,
+        gt=1,
+        description="the spread of amplifier offsets over chips is right within this factor: the "
+        "90 % interval of held-out over fitted spread lies between its inverse and itself",
     )
 
 
@@ -314,6 +312,7 @@ def _measure(parameters: CrossbarParameters, variation: Variation) -> Measuremen
         alterations=tuple(
             {f"vin_{row}": float(value) for row, value in enumerate(vector)} for vector in inputs
         ),
+        options={} if circuit.cell == "1r" else _NONLINEAR_OPTIONS,
         temperature_degc=parameters.conditions.temperature,
         array=array if circuit.cell == "1r" and circuit.readout == "ideal" else None,
         row_voltage_v=inputs,

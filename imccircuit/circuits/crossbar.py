@@ -4,8 +4,8 @@ Names. Drive source ``vin_<i>`` (node ``in_<i>``), word-line nodes ``w_<i>_<j>``
 ``b_<i>_<j>``, sensing node ``s_<j>``, ammeter ``vsense_<j>`` with its current positive into the
 sensing node, amplifier input ``tia_<j>`` and output ``out_<j>``. Cells are ``rc_<i>_<j>`` (1r),
 ``xc_<i>_<j>`` (1r_sinh), ``rc_<i>_<j>`` and ``mc_<i>_<j>`` (1t1r, all gates at the source
-``vgate``). Wire capacitors are ``cw_<node>`` and ``cb_<node>``. The first cell of word line 0 is next to its driver, the last cell of a bit line next
-to its sensing node.
+``vgate``). Wire capacitors are ``cw_<node>`` and ``cb_<node>``. The first cell of a word line is
+next to its driver, the last cell of a bit line next to its sensing node.
 
 No element has 0 ohm: an ideal word line is the one node ``w_<i>_0`` and, with an ideal driver,
 the node of its source; an ideal bit line is ``b_<last>_<j>`` and, with an ideal sense path,

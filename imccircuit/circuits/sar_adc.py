@@ -90,13 +90,9 @@ def sar_adc(adc: SarAdc, control: Literal["forced", "loop"]) -> Circuit:
 
 def _step(circuit: Circuit, name: str, node: str, adc: SarAdc, first: int, at: float) -> None:
     """A control voltage that changes once, from ``first`` to the other level, at ``at`` cycles."""
-    edge = _EDGE * adc.cycle_s
-    circuit.V(
-        name,
-        node,
-        circuit.gnd,
-        f"pulse({first} {1 - first} {at * adc.cycle_s!r} {edge!r} {edge!r} {_NEVER_S} {2 * _NEVER_S})",
-    )
+    edge, when = _EDGE * adc.cycle_s, at * adc.cycle_s
+    times = f"{when!r} {edge!r} {edge!r} {_NEVER_S} {2 * _NEVER_S}"
+    circuit.V(name, node, circuit.gnd, f"pulse({first} {1 - first} {times})")
 
 
 def _sources(circuit: Circuit, adc: SarAdc) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, ClassVar, Generic, TypeVar
+from typing import Annotated, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
@@ -51,9 +51,8 @@ class Card(Frozen):
     kind: str
     description: Text
 
-    # Fields that name files; what they name counts as the card's when it is hashed.
+    # Set by the loader; not a key that a card may write.
     _file: Path = PrivateAttr(default=Path())
-    SUFFIX: ClassVar[str] = ".toml"
 
     @property
     def file(self) -> Path:

@@ -126,7 +126,8 @@ class TruncatedNormal:
         cut, width = self.cut_and_width(mean, sd)
         z = -special.ndtri((1 - np.asarray(u)) * special.ndtr(-cut))
         # Positive already, but rounding of z may land on the cut itself.
-        return np.asarray(np.maximum(width * (z - cut), 1e-15 * mean), dtype=np.float64)
+        drawn = np.maximum(width * (z - cut), 1e-15 * mean)
+        return np.asarray(np.where(sd == 0, mean, drawn), dtype=np.float64)
 
     def cdf(self, x: Value, mean: Value, sd: Value) -> Floats:
         """``1 − (1 − Φ(x/σ + a))/(1 − Φ(a))``."""
@@ -139,8 +140,8 @@ class TruncatedNormal:
         # Below cv = 0.1 the cut is ten widths away and takes nothing that a float could hold.
         with np.errstate(divide="ignore"):
             cut = np.where(cv < _CV_FLOOR, -1 / cv, _cut_of_cv()(np.maximum(cv, _CV_FLOOR)))
-        cut = np.maximum(cut, -1e8)
-        return cut, np.where(cut <= -1e8, 0, mean / (_hazard(cut) - cut))
+        cut = np.maximum(cut, -1e12)
+        return cut, mean / (_hazard(cut) - cut)
 
 
 _CV_FLOOR = 0.1

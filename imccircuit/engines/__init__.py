@@ -1,0 +1,1 @@
+"""Engines: what solves problems, behind one contract."""

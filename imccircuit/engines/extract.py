@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from imccircuit.benches.problem import Answer, Problem, Run, Transient
+from imccircuit.benches.problem import Answer, Probe, Problem, Run, Transient
 from imccircuit.engines.contract import Status
 from imccircuit.engines.deck import MARKER
 from imccircuit.engines.rawfile import Plot
@@ -60,16 +60,21 @@ def _run(problem: Problem, plot: Plot, index: int) -> Run:
             raise NotGoodError(Status.BAD_OUTPUT, f"vector {missing[0]} is missing")
         columns = [place[name.lower()] for name in probe.vectors]
         array = plot.data[:, columns].reshape(len(axis), *probe.shape)
-        if not np.all(np.isfinite(array)):
-            raise NotGoodError(Status.UNPHYSICAL, f"{probe.name} in run {index} is not finite")
-        largest = float(np.max(np.abs(array), initial=0.0))
-        if largest > probe.bound:
-            raise NotGoodError(
-                Status.UNPHYSICAL,
-                f"{probe.name} reaches {largest:.3g} in run {index}, bound {probe.bound:.3g}",
-            )
+        unphysical = describe_unphysical(probe, array, index)
+        if unphysical:
+            raise NotGoodError(Status.UNPHYSICAL, unphysical)
         values[probe.name] = array
     return Run(axis, values)
+
+
+def describe_unphysical(probe: Probe, array: NDArray[np.float64], index: int) -> str:
+    """What is physically impossible about the array of a probe in one run; empty if nothing is."""
+    if not np.all(np.isfinite(array)):
+        return f"{probe.name} in run {index} is not finite"
+    largest = float(np.max(np.abs(array), initial=0.0))
+    if largest > probe.bound:
+        return f"{probe.name} reaches {largest:.3g} in run {index}, bound {probe.bound:.3g}"
+    return ""
 
 
 def _axis(problem: Problem, plot: Plot, index: int) -> NDArray[np.float64]:
@@ -80,6 +85,8 @@ def _axis(problem: Problem, plot: Plot, index: int) -> NDArray[np.float64]:
     if plot.names[0] != "time":
         raise NotGoodError(Status.BAD_OUTPUT, f"no time axis in run {index}")
     time = plot.data[:, 0]
+    if not np.all(np.isfinite(time)):
+        raise NotGoodError(Status.BAD_OUTPUT, f"time is not finite in run {index}")
     stop = problem.analysis.stop_s
     if time[-1] < stop * (1 - _END_TOLERANCE):
         reason = f"run {index} stopped at {time[-1]:.4g} s of {stop:.4g} s"

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from imccircuit.benches.problem import Answer, Problem, Run
+from imccircuit.benches.problem import Answer, OperatingPoint, Problem, Run
 from imccircuit.engines.contract import Outcome, Status
+from imccircuit.engines.extract import describe_unphysical
+from imccircuit.errors import UsageError
 
 
 class NodalEngine:
@@ -32,27 +34,51 @@ class NodalEngine:
     def _solve_one(self, problem: Problem) -> Outcome:
         from imccircuit.nodal import solve_array
 
-        if problem.array is None or problem.row_voltage_v is None:
-            reason = "the nodal engine solves linear resistive arrays only; use engine = ngspice"
-            return Outcome(Status.REFUSED, reason=reason)
+        refused = _refusal(problem)
+        if refused or problem.array is None or problem.row_voltage_v is None:
+            return Outcome(Status.REFUSED, reason=refused)
         started = time.monotonic()
-        solution = solve_array(problem.array, problem.row_voltage_v)
+        try:
+            solution = solve_array(problem.array, problem.row_voltage_v)
+        except UsageError as error:
+            return Outcome(Status.REFUSED, reason=str(error))
         known = {
             "output_current": solution.output_current_a,
             "row_node_voltage": solution.row_node_v,
             "col_node_voltage": solution.col_node_v,
         }
-        foreign = [probe.name for probe in problem.probes if probe.name not in known]
-        if foreign:
-            return Outcome(
-                Status.REFUSED, reason=f"the nodal engine does not know the probe {foreign[0]}"
-            )
         runs = []
         for index in range(len(problem.row_voltage_v)):
             values = {probe.name: known[probe.name][index][None] for probe in problem.probes}
-            if not all(np.all(np.isfinite(value)) for value in values.values()):
-                return Outcome(Status.UNPHYSICAL, reason=f"run {index} is not finite")
+            for probe in problem.probes:
+                unphysical = describe_unphysical(probe, values[probe.name], index)
+                if unphysical:
+                    return Outcome(Status.UNPHYSICAL, reason=unphysical)
             runs.append(Run(np.zeros(1), values))
         return Outcome(
             Status.GOOD, Answer(tuple(runs)), rung="default", wall_s=time.monotonic() - started
         )
+
+
+def _refusal(problem: Problem) -> str:
+    """Why a problem is not one for this engine; empty if it is."""
+    if (
+        problem.array is None
+        or problem.row_voltage_v is None
+        or not isinstance(problem.analysis, OperatingPoint)
+    ):
+        return "the nodal engine solves linear resistive arrays only; use engine = ngspice"
+    if len(problem.row_voltage_v) != len(problem.alterations):
+        runs, vectors = len(problem.alterations), len(problem.row_voltage_v)
+        return f"the problem has {runs} runs and {vectors} vectors of drive voltages"
+    shapes = {
+        "output_current": problem.array.shape[1:],
+        "row_node_voltage": problem.array.shape,
+        "col_node_voltage": problem.array.shape,
+    }
+    for probe in problem.probes:
+        if probe.name not in shapes:
+            return f"the nodal engine does not know the probe {probe.name}"
+        if probe.shape != shapes[probe.name]:
+            return f"probe {probe.name} has shape {probe.shape}, not {shapes[probe.name]}"
+    return ""

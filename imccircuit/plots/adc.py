@@ -143,8 +143,8 @@ def plot_inl_dnl(ax_inl: Axes, ax_dnl: Axes, linearity: Linearity) -> tuple[Axes
     ax_dnl.set_ylabel("DNL (LSB)")
     shared = ax_inl.get_shared_x_axes().joined(ax_inl, ax_dnl)
     if not shared:
-        ax_inl.set_xlabel("Code (LSB)")
-    ax_dnl.set_xlabel("Code (LSB)")
+        ax_inl.set_xlabel("Code")
+    ax_dnl.set_xlabel("Code")
     for ax in (ax_inl, ax_dnl):
         ax.set_xlim(0, inl.shape[-1] + 1)
         ax.set_xticks(np.linspace(0, inl.shape[-1] + 1, 9 if inl.shape[-1] > 7 else 5))

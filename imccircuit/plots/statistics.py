@@ -78,6 +78,7 @@ def plot_parity(
     unit: str,
     *,
     quantity: str = "",
+    names: tuple[str, str] = ("SPICE", "surrogate"),
     ax_error: Axes | None = None,
 ) -> Axes:
     """Surrogate over SPICE, with the line of equality and the error on a scale of its own.
@@ -88,6 +89,7 @@ def plot_parity(
     spice, surrogate : values of one shape, in SI; pairs with a NaN are left out.
     unit : their SI unit; the axes take the prefix that fits.
     quantity : what they are, for the labels.
+    names : what the two are called, where they are something else.
     ax_error : axes for surrogate minus SPICE over SPICE; by default an inset with its histogram.
 
     Raises
@@ -116,8 +118,8 @@ def plot_parity(
     ax.plot(truth * factor, guess * factor, label=f"{truth.size} values", **marker)
     # Two lines: beside short axes, one would be cut off.
     what, shown = f"{quantity}, " if quantity else "", f" ({scaled_unit})" if scaled_unit else ""
-    ax.set_xlabel(f"{what}SPICE{shown}")
-    ax.set_ylabel(f"{what.rstrip()}\nsurrogate{shown}".lstrip())
+    ax.set_xlabel(f"{what}{names[0]}{shown}")
+    ax.set_ylabel(f"{what.rstrip()}\n{names[1]}{shown}".lstrip())
     for handle in ax.legend(loc="upper left").legend_handles:
         if handle is not None:
             handle.set_alpha(1.0)
@@ -136,7 +138,7 @@ def plot_parity(
         ax_error.plot(truth * factor, error * error_factor, **marker)
         ax_error.set_xlabel(ax.get_xlabel())
         ax_error.set_ylabel(f"Error ({error_unit})" if error_unit else "Error")
-        ax_error.set_title(f"error = surrogate \N{MINUS SIGN} SPICE, {worst}")
+        ax_error.set_title(f"error = {names[1]} \N{MINUS SIGN} {names[0]}, {worst}")
         if ax.get_shared_x_axes().joined(ax, ax_error):
             ax.set_xlabel("")
     return ax

@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 import copy
+import difflib
+import math
 import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imccircuit import library
 from imccircuit.benches.bench import Bench, Parameters, Section
 from imccircuit.benches.registry import bench_names, get_bench
 from imccircuit.errors import InputError, UsageError
+from imccircuit.recipes.fields import field_keys, field_values, is_costly
+from imccircuit.recipes.files import (
+    check_card_files,
+    check_depth,
+    named_cards,
+    resolve_files,
+    resolve_value,
+)
 from imccircuit.recipes.model import COMMON_KEYS, CommonTables
-from imccircuit.recipes.paths import ARRAY_REFERENCE, FilePolicy
-from imccircuit.recipes.settings import apply_settings, parse_setting
+from imccircuit.recipes.paths import FilePolicy
+from imccircuit.recipes.settings import apply_settings, flatten_axes, parse_setting
 from imccircuit.recipes.sweep import Axis, parse_axes
 from imccircuit.validation import validate
+
+if TYPE_CHECKING:
+    from imccircuit.results.read import Results
+
+MOST_TASKS = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -29,7 +44,7 @@ class Recipe:
     name : stem of its file.
     file : what messages call it.
     text : the file as it was read.
-    raw : its tables after ``--set``, with arrays loaded; swept keys are not in it.
+    raw : its tables after ``--set``, with arrays loaded; swept keys may be in it but do not count.
     bench : the bench it names.
     common : tables that belong to no bench.
     gates : table ``gates`` of the bench.
@@ -45,8 +60,25 @@ class Recipe:
     gates: Section
     axes: tuple[Axis, ...]
 
+    _kept: dict[str, Any] = field(init=False, default_factory=dict, repr=False, compare=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Cards cannot be pickled; a worker process reads its own.
+        return {**self.__dict__, "_kept": {}}
+
+    def steps(self) -> Iterator[dict[str, Any]]:
+        """The first point, and every other value of every axis once, the others at their first."""
+        first = {key: values[0] for axis in self.axes for key, values in axis.values.items()}
+        yield first
+        for axis in self.axes:
+            for index in range(1, len(axis)):
+                yield {**first, **{key: values[index] for key, values in axis.values.items()}}
+
     def parameters(self, values: Mapping[str, Any]) -> Parameters:
         """Parameters of the bench at one point.
+
+        Cards and arrays are read at the first call and kept: they cost much, and a card that
+        somebody edits during a run must not change half of its numbers.
 
         Parameters
         ----------
@@ -58,8 +90,23 @@ class Recipe:
         """
         tables = {key: value for key, value in self.raw.items() if key not in COMMON_KEYS}
         for key, value in values.items():
-            tables = _with(tables, key.split("."), value)
-        return validate(self.bench.parameters, tables, file=self.file)
+            tables = _with(tables, key.split("."), self._kept.get(_kept_name(key, values), value))
+        for key, value in self._kept.items():
+            if "=" not in key and key not in values:
+                tables = _with(tables, key.split("."), value)
+        found = validate(self.bench.parameters, tables, file=self.file)
+        for key, value, description in field_values(found):
+            name = _kept_name(key, values)
+            if name and value is not None and is_costly(description):
+                self._kept.setdefault(name, value)
+        return found
+
+
+def _kept_name(key: str, values: Mapping[str, Any]) -> str:
+    """Name under which a costly value is kept; empty where it is swept and no text."""
+    if key not in values:
+        return key
+    return f"{key}={values[key]}" if isinstance(values[key], str) else ""
 
 
 def _with(table: Mapping[str, Any], path: Sequence[str], value: Any) -> dict[str, Any]:
@@ -80,9 +127,12 @@ def find_recipe(name: str) -> Path:
     """
     path = Path(name)
     if path.suffix == ".toml":
-        if not path.is_file():
-            raise UsageError(f"no file {name}")
-        return path
+        try:
+            if path.is_file():
+                return path
+        except OSError as error:
+            raise UsageError(f"no file {name[:80]!r}: {error.strerror}") from None
+        raise UsageError(f"no file {name}")
     if name in library.names("characterize", ".toml"):
         return library.find("characterize", name, ".toml")
     shipped = ", ".join(library.names("characterize", ".toml"))
@@ -103,8 +153,8 @@ def read_toml(path: Path, shown: str) -> tuple[str, dict[str, Any]]:
         raise InputError(shown, "", "", f"cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise InputError(shown, "", "", "is not UTF-8 text") from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise InputError(shown, "", "", f"is not TOML: {error}") from None
+    except (ValueError, RecursionError) as error:  # TOML, or a number of 5000 digits
+        raise InputError(shown, "", "", f"is not TOML: {str(error)[:200]}") from None
 
 
 def load_recipe(name: str, settings: Sequence[str] = (), libraries: Sequence[Path] = ()) -> Recipe:
@@ -124,13 +174,30 @@ def load_recipe(name: str, settings: Sequence[str] = (), libraries: Sequence[Pat
     text, raw = read_toml(path, name)
     if raw.get("kind") == "study":
         raise UsageError(f"{name} is a study; run it with: imccircuit accuracy {name}")
-    _resolve_files(name, raw, FilePolicy.of_recipe(path, libraries))
-    set_tables: dict[str, Any] = {}
-    parsed = [parse_setting(item) for item in settings]
-    apply_settings(set_tables, [item for item in parsed if item[0] != "sweep"])
-    _resolve_files("--set", set_tables, FilePolicy.of_user())
-    apply_settings(raw, _leaves(set_tables) + [item for item in parsed if item[0] == "sweep"])
-    return check_recipe(path.stem, name, text, raw)
+    policy = FilePolicy.of_recipe(path, libraries)
+    resolve_files(name, raw, policy)
+    own_cards = named_cards(raw)
+    flatten_axes(raw)
+    apply_settings(raw, _resolve_settings(settings, libraries))
+    flatten_axes(raw)
+    recipe = check_recipe(path.stem, name, text, raw)
+    if own_cards:
+        for values in recipe.steps():
+            check_card_files(name, recipe.parameters(values), policy, own_cards)
+    return recipe
+
+
+def _resolve_settings(settings: Sequence[str], libraries: Sequence[Path]) -> list[tuple[str, Any]]:
+    """Keys and values of ``--set``, with the files that they name."""
+    policy = FilePolicy.of_user(libraries)
+    resolved = []
+    for key, value in map(parse_setting, settings):
+        if key.split(".")[0] in COMMON_KEYS and key != "sweep":
+            check_depth("--set", key, value)
+            resolved.append((key, value))
+        else:
+            resolved.append((key, resolve_value("--set", key, value, policy)))
+    return resolved
 
 
 def check_recipe(name: str, file: str, text: str, raw: Mapping[str, Any]) -> Recipe:
@@ -160,6 +227,21 @@ def check_recipe(name: str, file: str, text: str, raw: Mapping[str, Any]) -> Rec
     return recipe
 
 
+def recipe_of_results(results: Results) -> Recipe:
+    """Recipe that a results file stores, checked again as if it were read now.
+
+    Raises
+    ------
+    InputError, UsageError : it names a card or library that is not on this machine, or was
+        written by a version whose keys differ.
+    """
+    from imccircuit.recipes.resolve import restore
+
+    stored = results.provenance
+    tables = restore(stored.recipe_resolved, stored.inputs)
+    return check_recipe(stored.recipe_name, str(results.path), stored.recipe_text, tables)
+
+
 def _check_gates(bench: Bench, table: Any, file: str) -> Section:
     if not isinstance(table, Mapping):
         raise InputError(file, "gates", table, "wrong type", "a table")
@@ -173,50 +255,17 @@ def _check_gates(bench: Bench, table: Any, file: str) -> Section:
 def _check_axes(recipe: Recipe) -> None:
     """Check every value of every axis once, the other axes standing at their first value."""
     first = {key: values[0] for axis in recipe.axes for key, values in axis.values.items()}
+    known = field_keys(recipe.bench.parameters)
     for key in first:
-        if key.split(".")[0] not in recipe.bench.parameters.model_fields:
-            allowed = ", ".join(f"{name}.…" for name in recipe.bench.parameters.model_fields)
-            raise InputError(recipe.file, f"sweep.{key}", first[key], "cannot be swept", allowed)
-    recipe.parameters(first)
-    for axis in recipe.axes:
-        for index in range(1, len(axis)):
-            step = {key: values[index] for key, values in axis.values.items()}
-            recipe.parameters({**first, **step})
-
-
-def _leaves(table: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    pairs: list[tuple[str, Any]] = []
-    for key, value in table.items():
-        if isinstance(value, Mapping) and value:
-            pairs += _leaves(value, f"{prefix}{key}.")
-        else:
-            pairs.append((prefix + key, value))
-    return pairs
-
-
-def _resolve_files(shown: str, raw: dict[str, Any], policy: FilePolicy) -> None:
-    """Load array references and make card paths absolute, in the tables of a bench and axes."""
-    for key, value in raw.items():
-        if key in COMMON_KEYS and key != "sweep":
-            continue
-        raw[key] = _resolve(shown, key, value, policy)
-
-
-def _resolve(shown: str, key: str, value: Any, policy: FilePolicy) -> Any:
-    if isinstance(value, dict):
-        return {k: _resolve(shown, f"{key}.{k}", v, policy) for k, v in value.items()}
-    if isinstance(value, list):
-        if any(isinstance(item, str | dict | list) for item in value):
-            return [_resolve(shown, f"{key}[{i}]", v, policy) for i, v in enumerate(value)]
-        return value
-    if not isinstance(value, str):
-        return value
-    try:
-        if ARRAY_REFERENCE.match(value):
-            return policy.load_array(value)
-        if key.rstrip("]0123456789[").endswith("_card") and value.endswith(".toml"):
-            return str(policy.resolve(value))
-    except ValueError as error:
-        problem, _, allowed = str(error).partition("; allowed: ")
-        raise InputError(shown, key, value, problem, allowed) from None
-    return value
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            problem = "cannot be swept" + (f", perhaps {near[0]!r} is meant" if near else "")
+            allowed = ", ".join(sorted(known))
+            raise InputError(recipe.file, f"sweep.{key}", first[key], problem, allowed)
+    points = math.prod(len(axis) for axis in recipe.axes)
+    tasks = points * recipe.common.variation.samples
+    if tasks > MOST_TASKS:
+        problem = f"{points} points with {recipe.common.variation.samples} samples each"
+        raise InputError(recipe.file, "sweep", tasks, problem, f"at most {MOST_TASKS} measurements")
+    for values in recipe.steps():
+        recipe.parameters(values)

@@ -9,7 +9,7 @@ from pydantic import Field
 from imccircuit.benches.bench import Section
 from imccircuit.engines.registry import EngineName
 
-COMMON_KEYS = ("kind", "title", "bench", "engine", "sweep", "variation", "gates")
+COMMON_KEYS = ("kind", "title", "takes", "bench", "engine", "sweep", "variation", "gates")
 
 
 class VariationTable(Section):
@@ -28,6 +28,7 @@ class CommonTables(Section):
 
     kind: Literal["characterisation"] = "characterisation"
     title: str = Field("", max_length=200, pattern=r"^[^\x00-\x1f`]*$")
+    takes: str = Field("", max_length=80, description="measured time of a run, for lists")
     bench: str
     engine: EngineName = "ngspice"
     sweep: list[dict[str, Any]] = Field(

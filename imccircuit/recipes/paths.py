@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import re
 import zipfile
+import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,11 @@ from numpy.typing import NDArray
 from imccircuit import library
 
 ARRAY_REFERENCE = re.compile(r"^(?P<path>[^\x00-\x1f`]+\.npz):(?P<name>[A-Za-z_][A-Za-z0-9_]*)$")
+_CARD_NAME = re.compile(r"[A-Za-z0-9_-]+")
+# What numpy and zipfile raise on an archive that is torn, foreign, encrypted or holds objects.
+_UNREADABLE = (OSError, zipfile.BadZipFile, zlib.error, EOFError, LookupError, ValueError,
+               TypeError, AttributeError, NotImplementedError, RuntimeError, SyntaxError,
+               OverflowError, MemoryError)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -28,24 +34,38 @@ class FilePolicy:
     ----------
     base : folder that relative paths start at.
     allowed : folders a path may not leave; None if any file may be read.
+    libraries : folders of cards that may be called by name, the first that has it wins.
     """
 
     base: Path
-    allowed: tuple[Path, ...] | None = field(default=())
+    allowed: tuple[Path, ...] | None = ()
+    libraries: tuple[Path, ...] = ()
 
     @classmethod
     def of_recipe(cls, recipe: Path, libraries: Sequence[Path]) -> FilePolicy:
         """Policy of the paths that a recipe file holds."""
-        named = [Path(item) for item in os.environ.get("IMCCIRCUIT_LIBRARY", "").split(":") if item]
         shipped = [library.path("device_models"), library.path("data"), library.path("netlists")]
         folder = recipe.resolve().parent
-        others = [path.resolve() for path in (*libraries, *named)]
-        return cls(folder, (folder, *shipped, *others))
+        named = library_folders(libraries)
+        return cls(folder, (folder, *(path.resolve() for path in shipped), *named), named)
 
     @classmethod
-    def of_user(cls) -> FilePolicy:
+    def of_user(cls, libraries: Sequence[Path] = ()) -> FilePolicy:
         """Policy of paths that the user typed."""
-        return cls(Path.cwd(), None)
+        return cls(Path.cwd(), None, library_folders(libraries))
+
+    def check(self, path: Path) -> None:
+        """Refuse a path outside the allowed folders.
+
+        Raises
+        ------
+        ValueError : it is; one line, with ``; allowed:``.
+        """
+        if self.allowed is not None and not any(path.is_relative_to(a) for a in self.allowed):
+            raise ValueError(
+                "outside the recipe's folder; allowed: a file below it, or below a folder "
+                "named by --library or IMCCIRCUIT_LIBRARY"
+            )
 
     def resolve(self, text: str) -> Path:
         """Absolute path of an existing file.
@@ -55,15 +75,32 @@ class FilePolicy:
         ValueError : it does not exist or is outside the allowed folders; one line, with
             ``; allowed:``.
         """
-        path = (self.base / text).resolve()
-        if self.allowed is not None and not any(path.is_relative_to(a) for a in self.allowed):
-            raise ValueError(
-                "outside the recipe's folder; allowed: a file below it, or below a folder "
-                "named by --library or IMCCIRCUIT_LIBRARY"
-            )
-        if not path.is_file():
+        try:
+            path = (self.base / text).resolve()
+            self.check(path)
+            exists = path.is_file()
+        except (OSError, RuntimeError) as error:
+            raise ValueError(f"cannot be a path ({type(error).__name__})") from None
+        if not exists:
             raise ValueError(f"no such file; allowed: an existing file, from {self.base}")
         return path
+
+    def card(self, text: str) -> str:
+        """What a card is called by: an absolute path, or the name of a shipped card as it is.
+
+        Raises
+        ------
+        ValueError : it is a path of no card, or of a file that may not be read.
+        """
+        if _CARD_NAME.fullmatch(text):
+            for folder in self.libraries:
+                path = folder / f"{text}.toml"
+                if path.is_file():
+                    return str(path)
+            return text
+        if not text.endswith(".toml"):
+            raise ValueError("not a card; allowed: the name of one, or a path that ends in .toml")
+        return str(self.resolve(text))
 
     def load_array(self, text: str) -> NDArray[np.float64]:
         """Array of a reference ``path.npz:name``.
@@ -76,15 +113,24 @@ class FilePolicy:
         if match is None:
             raise ValueError("not an array; allowed: path.npz:name")
         path = self.resolve(match["path"])
+        names: list[str] = []
+        array: object = None
         try:
             with np.load(path, allow_pickle=False) as archive:
-                if match["name"] not in archive.files:
-                    raise ValueError(
-                        f"no array {match['name']!r} in it; allowed: {', '.join(archive.files)}"
-                    )
-                array = archive[match["name"]]
-        except (OSError, zipfile.BadZipFile, EOFError, KeyError) as error:
-            raise ValueError(f"cannot be read ({type(error).__name__})") from None
+                names = list(archive.files)
+                if match["name"] in names:
+                    array = archive[match["name"]]
+        except _UNREADABLE as error:
+            why = "holds Python objects" if "allow_pickle" in str(error) else type(error).__name__
+            raise ValueError(f"not a readable .npz file of numbers ({why})") from None
+        if match["name"] not in names:
+            raise ValueError(f"no array {match['name']!r} in it; allowed: {', '.join(names)}")
         if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
             raise ValueError("not an array of real numbers")
         return np.array(array, dtype=np.float64)
+
+
+def library_folders(libraries: Sequence[Path]) -> tuple[Path, ...]:
+    """Folders named by ``--library`` and then by ``IMCCIRCUIT_LIBRARY``, absolute."""
+    named = [Path(item) for item in os.environ.get("IMCCIRCUIT_LIBRARY", "").split(":") if item]
+    return tuple(path.expanduser().resolve() for path in (*libraries, *named))

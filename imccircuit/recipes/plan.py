@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,11 @@ from imccircuit.benches.bench import Parameters, Variation
 from imccircuit.devices.draws import Draws
 from imccircuit.devices.figure import Card
 from imccircuit.devices.reference import card_label
+from imccircuit.recipes.fields import unit_of
 from imccircuit.recipes.load import Recipe
-from imccircuit.recipes.resolve import resolve
+from imccircuit.recipes.resolve import ArrayTable, resolve
 from imccircuit.recipes.sweep import Axis
 from imccircuit.results.schema import Coordinate, ShapeGroup
-from imccircuit.units import SI
 
 Task = tuple[int, int]
 """(point, sample)"""
@@ -38,7 +39,22 @@ class Plan:
         self.recipe = recipe
         self.samples = recipe.common.variation.samples
         self.points = math.prod(len(axis) for axis in recipe.axes)
-        self.resolved, self.arrays = resolve(recipe)
+        # A measurement asks for its parameters twice, its neighbours for the same ones.
+        self._parameters = lru_cache(maxsize=8)(lambda point: recipe.parameters(self.values(point)))
+
+    @cached_property
+    def _resolved(self) -> tuple[str, ArrayTable]:
+        return resolve(self.recipe)
+
+    @property
+    def resolved(self) -> str:
+        """JSON of the resolved recipe."""
+        return self._resolved[0]
+
+    @property
+    def arrays(self) -> ArrayTable:
+        """Arrays that the resolved recipe refers to, by key."""
+        return self._resolved[1]
 
     @property
     def tasks(self) -> int:
@@ -63,7 +79,7 @@ class Plan:
 
     def parameters(self, point: int) -> Parameters:
         """Checked parameters of the bench at a point."""
-        return self.recipe.parameters(self.values(point))
+        return self._parameters(point)
 
     def variation(self, point: int, sample: int) -> Variation:
         """Draws of a chip. Sample k is the same chip at every point unless told otherwise."""
@@ -78,19 +94,19 @@ class Plan:
     @cached_property
     def groups(self) -> tuple[ShapeGroup, ...]:
         """Groups of points by the shape of their arrays, in order of their first point."""
-        active = self._axes_that_change_shape()
+        active = np.flatnonzero(self._axes_that_change_shape())
+        lengths = [len(axis) for axis in self.recipe.axes]
+        if len(active) == 0:
+            return (self._group(np.arange(self.points, dtype=np.int64)),)
+        every = np.arange(self.points, dtype=np.int64)
+        along = np.unravel_index(every, lengths)
+        key = np.ravel_multi_index([along[i] for i in active], [lengths[i] for i in active])
+        _, first, which = np.unique(key, return_index=True, return_inverse=True)
+        shapes = [self._shape(self.parameters(int(point))) for point in first]
         members: dict[tuple[Any, ...], list[int]] = {}
-        if any(active):
-            known: dict[tuple[int, ...], tuple[Any, ...]] = {}
-            for point in range(self.points):
-                key = tuple(i for i, flag in zip(self.indices(point), active, strict=True) if flag)
-                if key not in known:
-                    known[key] = self._shape(self.parameters(point))
-                members.setdefault(known[key], []).append(point)
-            points = [np.array(group, dtype=np.int64) for group in members.values()]
-        else:
-            points = [np.arange(self.points, dtype=np.int64)]
-        return tuple(self._group(group) for group in points)
+        for index in np.argsort(first):
+            members.setdefault(shapes[index], []).append(int(index))
+        return tuple(self._group(every[np.isin(which, group)]) for group in members.values())
 
     def _group(self, points: NDArray[np.int64]) -> ShapeGroup:
         bench, parameters = self.recipe.bench, self.parameters(int(points[0]))
@@ -112,16 +128,17 @@ class Plan:
     def _axis_values(self, axis: Axis, key: str) -> tuple[NDArray[Any], str]:
         """Values along an axis as an array in SI with its unit; indices where they are arrays."""
         first = self.values(0)
-        found = []
+        found: list[Any] = []
         unit = ""
         for index in range(len(axis)):
             step = {name: values[index] for name, values in axis.values.items()}
             value: Any = self.recipe.parameters({**first, **step})
             for name in key.split("."):
-                field = type(value).model_fields[name]
+                unit = unit_of(type(value).model_fields[name])
                 value = getattr(value, name)
-            unit = next((item.unit for item in field.metadata if isinstance(item, SI)), "")
             found.append(value)
+        if all(isinstance(value, bool) for value in found):
+            return np.array(found, dtype=np.int8), "1"  # netCDF has no boolean
         if all(isinstance(value, int | float) for value in found):
             return np.array(found), unit or "1"
         if all(isinstance(value, str | Card) for value in found):
@@ -151,33 +168,44 @@ class Plan:
 
     @cached_property
     def file_hashes(self) -> dict[str, str]:
-        """SHA-256 of every card, library and cell file that the parameters name, by file name."""
-        files: dict[str, str] = {}
-        for point in self._corner_points():
-            for path in _source_files(self.parameters(point)):
-                files[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
-        return dict(sorted(files.items()))
+        """SHA-256 of every card, library and cell file that the parameters name, by file name.
 
-    def _corner_points(self) -> Iterator[int]:
-        """The first point, and every value of every axis once."""
-        lengths = [len(axis) for axis in self.recipe.axes]
-        yield 0
-        for place, length in enumerate(lengths):
-            for index in range(1, length):
-                indices = [0] * len(lengths)
-                indices[place] = index
-                yield int(np.ravel_multi_index(indices, lengths))
+        Of several files of one name the second is ``name#2``, and so on.
+        """
+        paths: dict[Path, str] = {}
+        for values in self.recipe.steps():
+            for path in _source_files(self.recipe.parameters(values)):
+                if path not in paths:
+                    same = sum(other.name == path.name for other in paths)
+                    paths[path] = f"{path.name}#{same + 1}" if same else path.name
+        return {name: hashlib.sha256(path.read_bytes()).hexdigest() for path, name in paths.items()}
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of all that decides the numbers but the engine: recipe, arrays, files, version."""
-        digest = hashlib.sha256(f"{imccircuit.__version__}\n{self.resolved}".encode())
+        """SHA-256 of all that decides the numbers: recipe, arrays, files, version of imccircuit.
+
+        The folder in which a card lies, the title and how long a run takes do not.
+        """
+        tables = json.loads(self.resolved)
+        for key in ("title", "takes"):
+            tables.pop(key, None)
+        text = json.dumps(_without_folders(tables), sort_keys=True)
+        digest = hashlib.sha256(f"{imccircuit.__version__}\n{text}".encode())
         for key, array in sorted(self.arrays.items()):
             digest.update(f"{key} {array.shape}".encode())
             digest.update(np.ascontiguousarray(array).tobytes())
         for name, value in self.file_hashes.items():
             digest.update(f"{name} {value}".encode())
         return digest.hexdigest()
+
+
+def _without_folders(value: Any, key: str = "") -> Any:
+    """Tables with paths of cards cut to their file names; what is in them is hashed beside."""
+    if isinstance(value, dict):
+        return {k: _without_folders(v, k) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_without_folders(item, key) for item in value]
+    return Path(value).name if isinstance(value, str) and key.endswith("_card") else value
 
 
 def _source_files(value: object) -> Iterator[Path]:

@@ -17,8 +17,8 @@ from pydantic.fields import FieldInfo
 from imccircuit.benches.bench import Section
 from imccircuit.devices.figure import Card
 from imccircuit.devices.reference import card_label
+from imccircuit.recipes.fields import unit_of
 from imccircuit.recipes.load import Recipe
-from imccircuit.recipes.model import COMMON_KEYS, CommonTables
 from imccircuit.units import SI
 
 _ARRAY = "$array"
@@ -28,12 +28,12 @@ ArrayTable = dict[str, NDArray[np.float64]]
 def resolve(recipe: Recipe) -> tuple[str, ArrayTable]:
     """JSON text of the resolved recipe and the arrays it refers to, by key."""
     swept = {key for axis in recipe.axes for key in axis.values}
-    tables = {key: value for key, value in recipe.raw.items() if key not in COMMON_KEYS}
-    given = {key: value for key, value in recipe.raw.items() if key in COMMON_KEYS}
+    first = {key: values[0] for axis in recipe.axes for key, values in axis.values.items()}
+    raw = recipe.raw
     resolved = {
-        **_with_defaults(CommonTables, {k: v for k, v in given.items() if k != "gates"}, "", set()),
-        **_with_defaults(recipe.bench.parameters, tables, "", swept),
-        "gates": _with_defaults(recipe.bench.gates, given.get("gates", {}), "gates.", set()),
+        **_with_defaults(recipe.common, raw, "", set()),
+        **_with_defaults(recipe.parameters(first), raw, "", swept),
+        "gates": _with_defaults(recipe.gates, raw.get("gates", {}), "gates.", set()),
     }
     arrays: ArrayTable = {}
     plain = _take_arrays(resolved, "", arrays)
@@ -47,27 +47,28 @@ def restore(text: str, arrays: Mapping[str, NDArray[np.float64]]) -> dict[str, A
 
 
 def _with_defaults(
-    model: type[BaseModel], table: Mapping[str, Any], prefix: str, swept: set[str]
+    checked: BaseModel, table: Mapping[str, Any], prefix: str, swept: set[str]
 ) -> dict[str, Any]:
+    """What ``table`` gives as it stands, and what it leaves out as ``checked`` has it."""
     complete: dict[str, Any] = {}
-    for name, field in model.model_fields.items():
-        key = prefix + name
+    for name, field in type(checked).model_fields.items():
+        key, value = prefix + name, getattr(checked, name)
         if key in swept:
             continue
-        default = field.get_default(call_default_factory=True, validated_data={})
-        if isinstance(default, Section):
-            complete[name] = _with_defaults(type(default), table.get(name, {}), f"{key}.", swept)
+        if isinstance(value, Section):
+            complete[name] = _with_defaults(value, table.get(name, {}), f"{key}.", swept)
         elif name in table:
             complete[name] = table[name]
-        elif not field.is_required() and default is not None:
-            complete[name] = _write(default, field)
+        elif value is not None:
+            complete[name] = _write(value, field)
     return complete
 
 
 def _write(default: Any, field: FieldInfo) -> Any:
     if isinstance(default, float):
-        unit = next((item.unit for item in field.metadata if isinstance(item, SI)), None)
-        return default if unit is None else f"{default!r} {unit}".strip()
+        unit = unit_of(field)
+        is_quantity = any(isinstance(item, SI) for item in field.metadata)
+        return f"{default!r} {unit}".strip() if is_quantity else default
     if isinstance(default, Card):
         return card_label(default)
     return list(default) if isinstance(default, tuple) else default

@@ -6,6 +6,8 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from imccircuit.errors import InputError
 
 
@@ -19,24 +21,26 @@ def parse_setting(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     key = key.strip()
     if not equals or not key or not all(part for part in key.split(".")):
-        raise InputError("--set", "", text, f"not key=value: {text!r}", "circuit.rows=64")
+        raise InputError("--set", "", text, f"not key=value: {text[:80]!r}", "circuit.rows=64")
     try:
-        return key, tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+        tables = tomllib.loads(f"value = {value}")
+    except (ValueError, RecursionError):
         return key, value.strip()
+    # More keys than ours: the value held a line break and was not one TOML value.
+    return key, tables["value"] if len(tables) == 1 else value.strip()
 
 
 def apply_settings(raw: dict[str, Any], settings: Sequence[tuple[str, Any]]) -> None:
-    """Put every setting into the raw tables.
+    """Put every setting into the raw tables; where two set one key, the last one stands.
 
-    A swept key loses its axis: a single value fixes it, a list (where single values were swept)
-    becomes its new axis.
+    A swept key loses its axis: a single value fixes it, a list or range (where single values were
+    swept) becomes its new axis. ``sweep`` itself is set first, so that this holds for its keys too.
 
     Raises
     ------
     InputError : a key goes through something that is not a table.
     """
-    for key, value in settings:
+    for key, value in sorted(settings, key=lambda item: item[0] != "sweep"):
         if _replace_axis(raw, key, value):
             continue
         *tables, last = key.split(".")
@@ -48,6 +52,27 @@ def apply_settings(raw: dict[str, Any], settings: Sequence[tuple[str, Any]]) -> 
         place[last] = value
 
 
+def flatten_axes(raw: dict[str, Any]) -> None:
+    """Write keys of the axes dotted: in TOML ``circuit.rows = [4, 8]`` is a table in a table."""
+    axes = raw.get("sweep")
+    if isinstance(axes, list) and all(isinstance(axis, dict) for axis in axes):
+        raw["sweep"] = [dict(_flat(axis, "")) for axis in axes]
+
+
+def _flat(table: Mapping[str, Any], prefix: str) -> list[tuple[str, Any]]:
+    pairs: list[tuple[str, Any]] = []
+    for key, value in table.items():
+        if isinstance(value, Mapping) and value and not _is_range(value):
+            pairs += _flat(value, f"{prefix}{key}.")
+        else:
+            pairs.append((prefix + key, value))
+    return pairs
+
+
+def _is_range(value: Any) -> bool:
+    return isinstance(value, Mapping) and bool({"from", "to", "steps"} & set(value))
+
+
 def _replace_axis(raw: dict[str, Any], key: str, value: Any) -> bool:
     """Drop the axis of ``key``; return whether ``value`` took its place."""
     axes = raw.get("sweep")
@@ -56,10 +81,18 @@ def _replace_axis(raw: dict[str, Any], key: str, value: Any) -> bool:
     old = next((axis[key] for axis in axes if key in axis), None)
     if old is None:
         return False
-    of_scalars = isinstance(old, Mapping) or not any(isinstance(item, list) for item in old)
-    if of_scalars and isinstance(value, list | dict):
+    if _is_range(value) or _depth(value) >= _depth(old):
         raw["sweep"] = [{**axis, key: value} if key in axis else axis for axis in axes]
         return True
     rests = [{k: v for k, v in axis.items() if k != key} for axis in axes]
     raw["sweep"] = [rest for rest in rests if rest]
     return False
+
+
+def _depth(value: Any) -> int:
+    """How deep lists and arrays are nested; the values of an axis are one deeper than one value."""
+    if isinstance(value, np.ndarray):
+        return value.ndim
+    if isinstance(value, list):
+        return 1 + (_depth(value[0]) if value else 0)
+    return 1 if _is_range(value) else 0

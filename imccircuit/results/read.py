@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     import xarray
 
 
+# What HDF5, h5netcdf and xarray raise on a file that is torn or foreign.
+_TORN = (OSError, LookupError, ValueError, TypeError, AttributeError, RuntimeError, MemoryError,
+         OverflowError, AssertionError, NotImplementedError)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Results:
     """A results file in memory.
@@ -65,7 +70,7 @@ class Results:
                         str(data["reason"].values[row, sample]),
                     )
                 )
-        return found
+        return sorted(found)
 
 
 def read_results(path: Path) -> Results:
@@ -78,13 +83,14 @@ def read_results(path: Path) -> Results:
     import h5netcdf
     import xarray
 
-    if not path.is_file():
-        raise FileFormatError(f"{path}: no such results file")
     try:
+        if not path.is_file():
+            raise FileFormatError(f"{path}: no such results file")
         with h5netcdf.File(path, "r") as file:
             schema = file.attrs.get("schema")
             if schema != SCHEMA:
-                raise FileFormatError(f"{path}: schema {schema!r} is not {SCHEMA!r}")
+                found = " ".join(repr(schema)[:80].split())
+                raise FileFormatError(f"{path}: schema {found} is not {SCHEMA!r}")
             complete = bool(file.attrs["complete"])
             provenance = _provenance(file)
             run = dict(file.groups["run"].attrs)
@@ -93,10 +99,10 @@ def read_results(path: Path) -> Results:
         for name in sorted(names, key=lambda text: int(text.removeprefix("shape_"))) or [None]:
             # Integers keep their fill value: a float copy of a code or status helps nobody.
             with xarray.open_dataset(
-                path, engine="h5netcdf", group=name, mask_and_scale=False
+                path, engine="h5netcdf", group=name, mask_and_scale=False, decode_times=False
             ) as d:
                 datasets.append(d.load())
-    except (OSError, KeyError, ValueError, TypeError) as error:
+    except _TORN as error:
         why = " ".join(str(error).split())[:120]
         raise FileFormatError(f"{path}: not a whole results file ({why})") from None
     return Results(path, tuple(datasets), provenance, run, complete)

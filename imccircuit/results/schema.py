@@ -68,7 +68,7 @@ class TaskRecord:
     status : good or why not.
     reason : one line, empty if good.
     rung : the farthest rung of convergence options any of its problems needed.
-    deck_sha256 : hash over the decks of all its problems.
+    deck_sha256 : hashes of the decks of its problems in order, separated by blanks.
     wall_s : seconds its problems took.
     arrays : the named arrays; empty if not good.
     """

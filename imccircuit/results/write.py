@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,13 @@ from imccircuit.results.schema import (
 if TYPE_CHECKING:
     import h5netcdf
 
-_TEXTS = ("reason", "rung", "deck_sha256")
+_TEXTS = {
+    "reason": "why the measurement is not good",
+    "rung": "farthest rung of convergence options",
+    "deck_sha256": "hashes of the decks in order",
+}
+_BLOCK_BYTES = 32 * 1024 * 1024
+_BLOCK_RECORDS = 4096
 
 
 def write_results(
@@ -41,7 +48,7 @@ def write_results(
 
     Parameters
     ----------
-    records : in any order; only one is held in memory at a time.
+    records : in any order; some megabytes of them are held in memory at a time.
     run_info : attributes of ``/run``.
     complete : every point and sample has a record.
 
@@ -65,15 +72,18 @@ def write_results(
                 for number, group in enumerate(groups)
                 for index, point in enumerate(group.points)
             }
-            for record in records:
-                number, index = row[record.point]
-                _write_record(places[number], index, record)
+            for block in _blocks(records):
+                for number, place in enumerate(places):
+                    here = [(row[r.point][1], r) for r in block if row[r.point][0] == number]
+                    for run in _runs(here, samples):
+                        _write_run(place, run)
         _flush(temporary)
         temporary.replace(path)
         _flush(path.parent)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        why = error.strerror or str(error)
+    except (OSError, RuntimeError) as error:  # HDF5 reports a full disk as either
+        why = getattr(error, "strerror", None) or " ".join(str(error).split())
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise UsageError(f"{path} cannot be written: {why}") from None
 
 
@@ -131,16 +141,19 @@ def _make_group(file: h5netcdf.File, name: str, group: ShapeGroup, samples: int)
     sizes = {"point": len(group.points), "sample": samples, **group.sizes}
     for dim, size in sizes.items():
         place.dimensions[dim] = size
-    place.create_variable("point", ("point",), data=group.points)
-    place.create_variable("sample", ("sample",), data=np.arange(samples))
-    for key, values in group.coordinates.items():
-        place.create_variable(key, (key,), data=values)
+    indices = {"point": group.points, "sample": np.arange(samples), **group.coordinates}
+    for key, values in indices.items():
+        made = place.create_variable(key, (key,), data=values)
+        made.attrs["units"] = "1"
+        made.attrs["long_name"] = f"index of the {key}"
     for key, coordinate in group.swept.items():
         if coordinate.values.dtype == object:
-            _text_variable(place, key, ("point",))[...] = coordinate.values
+            made = _text_variable(place, key, ("point",))
+            made[...] = coordinate.values
         else:
-            variable = place.create_variable(key, ("point",), data=coordinate.values)
-            variable.attrs["units"] = coordinate.unit
+            made = place.create_variable(key, ("point",), data=coordinate.values)
+            made.attrs["units"] = coordinate.unit
+        made.attrs["long_name"] = f"swept: {key}"
     status = place.create_variable(
         "status",
         ("point", "sample"),
@@ -150,8 +163,10 @@ def _make_group(file: h5netcdf.File, name: str, group: ShapeGroup, samples: int)
     status.attrs["flag_values"] = np.array([int(item) for item in Status], dtype=np.int8)
     status.attrs["flag_meanings"] = STATUS_MEANINGS
     status.attrs["long_name"] = "state of the measurement"
-    for text in _TEXTS:
-        _text_variable(place, text, ("point", "sample"))[...] = ""
+    for text, meaning in _TEXTS.items():
+        made = _text_variable(place, text, ("point", "sample"))
+        made[...] = ""
+        made.attrs["long_name"] = meaning
     for variable in group.variables:
         is_int = variable.kind == "int"
         made = place.create_variable(
@@ -167,10 +182,45 @@ def _make_group(file: h5netcdf.File, name: str, group: ShapeGroup, samples: int)
     return place
 
 
-def _write_record(place: Any, index: int, record: TaskRecord) -> None:
-    at = (index, record.sample)
-    place.variables["status"][at] = int(record.status)
+def _blocks(records: Iterable[TaskRecord]) -> Iterator[list[TaskRecord]]:
+    """Records in lists that are worth one write and fit into memory."""
+    block: list[TaskRecord] = []
+    size = 0
+    for record in records:
+        block.append(record)
+        size += sum(array.nbytes for array in record.arrays.values())
+        if size > _BLOCK_BYTES or len(block) == _BLOCK_RECORDS:
+            yield block
+            block, size = [], 0
+    if block:
+        yield block
+
+
+def _runs(
+    records: list[tuple[int, TaskRecord]], samples: int
+) -> Iterator[list[tuple[int, TaskRecord]]]:
+    """Neighbours along the sample, or along the point where there is one sample."""
+    run: list[tuple[int, TaskRecord]] = []
+    for index, record in sorted(records, key=lambda item: (item[0], item[1].sample)):
+        if run:
+            last, before = run[-1]
+            along_sample = index == last and record.sample == before.sample + 1
+            along_point = samples == 1 and index == last + 1
+            if not (along_sample or along_point) or set(record.arrays) != set(before.arrays):
+                yield run
+                run = []
+        run.append((index, record))
+    if run:
+        yield run
+
+
+def _write_run(place: Any, run: list[tuple[int, TaskRecord]]) -> None:
+    records = [record for _, record in run]
+    (first, start), (last, end) = ((index, record.sample) for index, record in (run[0], run[-1]))
+    along_point = first != last
+    at = (slice(first, last + 1), 0) if along_point else (first, slice(start, end + 1))
+    place.variables["status"][at] = np.array([int(r.status) for r in records], dtype=np.int8)
     for text in _TEXTS:
-        place.variables[text][at] = getattr(record, text)
-    for name, array in record.arrays.items():
-        place.variables[name][at] = array
+        place.variables[text][at] = np.array([getattr(r, text) for r in records], dtype=object)
+    for name in records[0].arrays:
+        place.variables[name][at] = np.stack([r.arrays[name] for r in records])

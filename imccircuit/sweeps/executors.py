@@ -14,10 +14,12 @@ from typing import Protocol
 
 from imccircuit.engines.process import die_with_parent
 from imccircuit.engines.registry import make_engine
+from imccircuit.errors import UsageError
 from imccircuit.recipes.load import Recipe
 from imccircuit.recipes.plan import Plan, Task
 from imccircuit.results.schema import TaskRecord
 from imccircuit.sweeps.measure import measure
+from imccircuit.sweeps.state import Stopper
 
 WorkerDiedError = BrokenProcessPool
 
@@ -29,17 +31,26 @@ class Job:
     Attributes
     ----------
     recipe : the checked recipe, with its arrays.
+    digest : digest of its plan.
     timeout_s : longest time for one problem.
     keep_failed : folder for decks of failed points.
     """
 
     recipe: Recipe
+    digest: str
     timeout_s: float
     keep_failed: Path | None
 
     def worker(self) -> Callable[[Sequence[Task]], list[TaskRecord]]:
-        """A function that measures tasks, with an engine of its own."""
+        """A function that measures tasks, with an engine of its own.
+
+        Raises
+        ------
+        UsageError : a card is not what it was when the run began.
+        """
         plan = Plan(self.recipe)
+        if plan.digest != self.digest:
+            raise UsageError("a card was changed while the run goes on; use --fresh")
         engine = make_engine(
             self.recipe.common.engine, timeout_s=self.timeout_s, keep_failed=self.keep_failed
         )
@@ -69,13 +80,23 @@ class SerialExecutor:
 
     slots = 1
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, stopper: Stopper) -> None:
         self._work = job.worker()
+        self._stopper = stopper
 
     def submit(self, tasks: Sequence[Task]) -> Future[list[TaskRecord]]:
-        """Measure now."""
+        """Measure now; the future is cancelled if a second request to stop came meanwhile."""
         future: Future[list[TaskRecord]] = Future()
-        future.set_result(self._work(tasks))
+        try:
+            with self._stopper.measuring():
+                records = self._work(tasks)
+        except KeyboardInterrupt:
+            if self._stopper.requests < 2:
+                raise
+            future.cancel()
+            future.set_running_or_notify_cancel()
+        else:
+            future.set_result(records)
         return future
 
     def restart(self) -> None:
@@ -85,20 +106,26 @@ class SerialExecutor:
         """Nothing to end."""
 
 
+_job: Job | None = None
 _work: Callable[[Sequence[Task]], list[TaskRecord]] | None = None
 
 
 def _initialise(job: Job, parent: int) -> None:
     """Make this process a worker: it dies with its parent and leaves Ctrl-C to it."""
-    global _work  # noqa: PLW0603 - a worker process has exactly one job
+    global _job  # noqa: PLW0603 - a worker process has exactly one job
     die_with_parent(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _work = job.worker()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    _job = job
 
 
 def _measure(tasks: Sequence[Task]) -> list[TaskRecord]:
-    if _work is None:
+    global _work  # noqa: PLW0603 - see above
+    if _job is None:
         raise RuntimeError("the worker was not initialised")
+    # Not made by _initialise: what that raises breaks the pool and nobody learns why.
+    if _work is None:
+        _work = _job.worker()
     return _work(tasks)
 
 
@@ -119,12 +146,23 @@ class ProcessExecutor:
         )
 
     def submit(self, tasks: Sequence[Task]) -> Future[list[TaskRecord]]:
-        """Measure in a worker."""
-        return self._pool.submit(_measure, list(tasks))
+        """Measure in a worker, which may have to be started.
+
+        Raises
+        ------
+        WorkerDiedError : one died and the others were ended with it; `restart`.
+        """
+        # A Ctrl-C goes to all processes of a terminal, also to a worker that has not come far
+        # enough to ignore it: it starts with the signal blocked.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            return self._pool.submit(_measure, list(tasks))
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def restart(self) -> None:
         """Start new workers."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._pool.shutdown(wait=True, cancel_futures=True)
         self._pool = self._start()
 
     def close(self, *, kill: bool) -> None:

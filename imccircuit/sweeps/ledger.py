@@ -10,21 +10,29 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import shutil
+import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from imccircuit.engines.contract import Status
 from imccircuit.errors import UsageError
 from imccircuit.results.schema import TaskRecord
 
+_STATUSES = frozenset(int(status) for status in Status)
+# point, sample, status, reason, rung, deck_sha256, wall_s
+_ROW = (int, int, int, str, str, str, float)
+
 
 class Ledger:
-    """Work folder of one output file, held by one run at a time.
+    """Work folder of one output file, held by one run at a time; `read` or `start` comes first.
 
     Parameters
     ----------
@@ -39,19 +47,43 @@ class Ledger:
 
     def __enter__(self) -> Ledger:
         try:
-            (self.folder / "shards").mkdir(parents=True, exist_ok=True)
-            # Not inheritable: a worker or simulator that outlives us must not keep the lock.
-            self._lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self._lock = self._take_lock()
+        except BlockingIOError:
+            raise UsageError(f"another run is writing {self.folder}") from None
         except OSError as error:
             raise UsageError(f"{self.folder} cannot be written: {error.strerror}") from None
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(self._lock)
-            self._lock = None
-            raise UsageError(f"another run is writing {self.folder}") from None
-        self.header, self.entries = read_ledger(self.folder)
         return self
+
+    def _take_lock(self) -> int:
+        path = self.folder / "lock"
+        while True:
+            (self.folder / "shards").mkdir(parents=True, exist_ok=True)
+            # Not inheritable: a worker or simulator that outlives us must not keep the lock.
+            lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.fstat(lock).st_ino == path.stat().st_ino:
+                    return lock
+            except FileNotFoundError:
+                pass
+            except OSError:
+                os.close(lock)
+                raise
+            # Another run ended meanwhile and removed the folder: this lock locks nothing.
+            os.close(lock)
+
+    def read(self) -> None:
+        """Read what earlier runs recorded.
+
+        Raises
+        ------
+        UsageError : it is damaged.
+        """
+        self.header, self.entries = read_ledger(self.folder)
+        for entry in self.entries:
+            if not (self.folder / "shards" / entry["shard"]).is_file():
+                text = f"{self.folder}: shard {entry['shard']} is missing; use --fresh"
+                raise UsageError(text)
 
     def __exit__(
         self,
@@ -65,10 +97,10 @@ class Ledger:
 
     def start(self, header: dict[str, Any]) -> None:
         """Begin anew: forget all entries and write the header."""
+        (self.folder / "ledger.jsonl").unlink(missing_ok=True)
         shutil.rmtree(self.folder / "shards", ignore_errors=True)
         shutil.rmtree(self.folder / "failed", ignore_errors=True)
-        (self.folder / "shards").mkdir(parents=True)
-        (self.folder / "ledger.jsonl").unlink(missing_ok=True)
+        (self.folder / "shards").mkdir(parents=True, exist_ok=True)
         self.header, self.entries = header, []
         self._append(header)
 
@@ -93,15 +125,18 @@ class Ledger:
             for key, array in record.arrays.items()
         }
         temporary = path.with_suffix(".tmp")
-        with temporary.open("wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        try:
+            with temporary.open("wb") as file:
+                np.savez(file, **arrays)  # type: ignore[arg-type]
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except OSError as error:
+            raise UsageError(f"{path} cannot be written: {error.strerror or error}") from None
         entry = {
             "shard": name,
             "records": [
-                [r.point, r.sample, int(r.status), r.reason, r.rung, r.deck_sha256, r.wall_s]
+                [r.point, r.sample, int(r.status), r.reason, r.rung, r.deck_sha256, float(r.wall_s)]
                 for r in records
             ],
         }
@@ -109,10 +144,14 @@ class Ledger:
         self.entries.append(entry)
 
     def _append(self, line: dict[str, Any]) -> None:
-        with (self.folder / "ledger.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        path = self.folder / "ledger.jsonl"
+        try:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise UsageError(f"{path} cannot be written: {error.strerror or error}") from None
 
     def done(self) -> set[tuple[int, int]]:
         """Point and sample of every record."""
@@ -121,30 +160,40 @@ class Ledger:
     def records(self) -> Iterator[TaskRecord]:
         """All records with their arrays, one shard in memory at a time."""
         for entry in self.entries:
-            with np.load(self.folder / "shards" / entry["shard"], allow_pickle=False) as shard:
-                names = [name.partition("/") for name in shard.files]
-                for index, row in enumerate(entry["records"]):
-                    arrays = {
-                        key: shard[f"{index}/{key}"]
-                        for number, _, key in names
-                        if int(number) == index
-                    }
-                    yield TaskRecord(
-                        point=row[0],
-                        sample=row[1],
-                        status=Status(row[2]),
-                        reason=row[3],
-                        rung=row[4],
-                        deck_sha256=row[5],
-                        wall_s=row[6],
-                        arrays=arrays,
-                    )
+            arrays = self._read_shard(entry["shard"])
+            for index, row in enumerate(entry["records"]):
+                yield TaskRecord(
+                    point=row[0],
+                    sample=row[1],
+                    status=Status(row[2]),
+                    reason=row[3],
+                    rung=row[4],
+                    deck_sha256=row[5],
+                    wall_s=row[6],
+                    arrays=arrays.get(index, {}),
+                )
+
+    def _read_shard(self, name: str) -> dict[int, dict[str, NDArray[Any]]]:
+        """Named arrays of each record of a shard."""
+        arrays: dict[int, dict[str, NDArray[Any]]] = {}
+        try:
+            with np.load(self.folder / "shards" / name, allow_pickle=False) as shard:
+                for full in shard.files:
+                    number, _, key = full.partition("/")
+                    arrays.setdefault(int(number), {})[key] = shard[full]
+        except (OSError, ValueError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+            why = type(error).__name__
+            raise UsageError(
+                f"{self.folder}: shard {name} is damaged ({why}); use --fresh"
+            ) from None
+        return arrays
 
     def clear(self, *, keep_failed: bool) -> None:
         """Remove what the results file now holds; keep the decks of failed points if asked."""
+        # The ledger first: killed in between, shards without a ledger are nobody's.
+        (self.folder / "ledger.jsonl").unlink(missing_ok=True)
         if keep_failed and (self.folder / "failed").is_dir():
             shutil.rmtree(self.folder / "shards", ignore_errors=True)
-            (self.folder / "ledger.jsonl").unlink(missing_ok=True)
         else:
             shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -159,25 +208,37 @@ def read_ledger(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
 
     Raises
     ------
-    UsageError : a line before the last is no JSON: somebody else wrote into it.
+    UsageError : a whole line is not one of ours: somebody else wrote into it.
     """
     path = folder / "ledger.jsonl"
     if not path.is_file():
         return {}, []
     lines = path.read_bytes().split(b"\n")
-    parsed = []
-    for number, line in enumerate(lines):
-        if not line:
-            continue
+    parsed: list[dict[str, Any]] = []
+    # What follows the last line break is a line whose flush never ended.
+    for number, line in enumerate(lines[:-1]):
         try:
             entry = json.loads(line)
         except ValueError:
-            if number < len(lines) - 1:
-                raise UsageError(f"{path}: line {number + 1} is damaged; use --fresh") from None
-            break
-        if number == len(lines) - 1:
-            break  # no newline yet: its flush never ended
+            entry = None
+        if not _is_entry(entry, header=number == 0):
+            raise UsageError(f"{path}: line {number + 1} is damaged; use --fresh")
         parsed.append(entry)
-    if not parsed:
-        return {}, []
-    return parsed[0], parsed[1:]
+    return (parsed[0], parsed[1:]) if parsed else ({}, [])
+
+
+def _is_entry(entry: object, *, header: bool) -> bool:
+    if not isinstance(entry, dict):
+        return False
+    if header:
+        return {"digest", "tasks"} <= set(entry)
+    rows = entry.get("records")
+    is_named = re.fullmatch(r"\d{8,}\.npz", str(entry.get("shard"))) is not None
+    return is_named and isinstance(rows, list) and all(_is_row(row) for row in rows)
+
+
+def _is_row(row: object) -> bool:
+    if not isinstance(row, list) or len(row) != len(_ROW):
+        return False
+    types_fit = all(isinstance(item, kind) for item, kind in zip(row, _ROW, strict=True))
+    return types_fit and row[2] in _STATUSES

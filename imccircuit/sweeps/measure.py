@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -35,14 +34,13 @@ class _Live:
     decks: list[str] = field(default_factory=list)
 
     def record(self, status: Status, reason: str = "", arrays: Arrays | None = None) -> TaskRecord:
-        digest = hashlib.sha256("".join(self.decks).encode()).hexdigest()
         return TaskRecord(
             point=self.task[0],
             sample=self.task[1],
             status=status,
             reason=" ".join(reason.split()),
             rung=_RUNGS[self.rung],
-            deck_sha256=digest if any(self.decks) else "",
+            deck_sha256=" ".join(self.decks).strip(),
             wall_s=self.wall_s,
             arrays=arrays or {},
         )

@@ -70,7 +70,7 @@ def test_inl_dnl_of_one_chip(method):
     plot_inl_dnl(*axes, figures)
     assert axes[0].get_title() == f"{method} line, 1 LSB = {float(figures.q_v) * 1e3:.4g} mV"
     assert [ax.get_ylabel() for ax in axes] == ["INL (LSB)", "DNL (LSB)"]
-    assert axes[1].get_xlabel() == "Code (LSB)"
+    assert axes[1].get_xlabel() == "Code"
     np.testing.assert_array_equal(axes[0].lines[0].get_ydata(), figures.inl_lsb)
     np.testing.assert_array_equal(axes[1].lines[0].get_ydata(), figures.dnl_lsb)
     worst = f"{float(figures.worst_inl_lsb):+.2f} LSB at {figures.worst_inl_code}"

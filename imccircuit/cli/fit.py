@@ -1,0 +1,39 @@
+"""``imccircuit fit``: a results file to a surrogate with its verdict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from imccircuit.cli.output import JsonFlag, say, say_json
+from imccircuit.errors import ExitCode
+
+NAME = "fit"
+
+
+def command(
+    results: Annotated[Path, typer.Argument(help="A results file.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Default: beside it, NAME.model.h5.")
+    ] = None,
+    point: Annotated[
+        int | None, typer.Option(min=0, help="Sweep point to fit; needed if there are several.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Fit the surrogate that the recipe in the file asks for; exit 3 if it is below its gate."""
+    from imccircuit.cli.model_report import model_dict, model_text
+    from imccircuit.surrogates.fit import fit_results
+
+    model = fit_results(results, point)
+    target = output or results.with_name(f"{results.stem}.model.h5")
+    model.save(target)
+    if as_json:
+        say_json({"output": target, **model_dict(model)})
+    else:
+        say(model_text(model))
+        say(f"model: {target}")
+    if model.verdict.state == "fail":
+        raise typer.Exit(ExitCode.BELOW_GATE)

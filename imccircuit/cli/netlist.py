@@ -1,0 +1,100 @@
+"""``imccircuit netlist``: the very deck of a point, as plain ngspice runs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from imccircuit.benches.problem import Problem
+from imccircuit.cli.output import Libraries, Settings, complain, say
+from imccircuit.engines import deck
+from imccircuit.engines.ngspice import NgspiceEngine
+from imccircuit.errors import EngineError, SetupError, UsageError
+from imccircuit.recipes.plan import Plan, Task
+
+NAME = "netlist"
+
+
+def command(
+    source: Annotated[str, typer.Argument(help="A recipe (name or .toml) or a results file (.h5).")],
+    point: Annotated[int, typer.Option(help="Index of the sweep point.", min=0)] = 0,
+    sample: Annotated[int, typer.Option(help="Index of the chip.", min=0)] = 0,
+    problem: Annotated[
+        int, typer.Option(help="Which of the measurement's problems; earlier ones are solved.", min=0)
+    ] = 0,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="File to write; default stdout.")
+    ] = None,
+    settings: Settings = None,
+    libraries: Libraries = None,
+) -> None:
+    """Write the deck of one point and chip; `ngspice -b DECK` runs it."""
+    plan, recorded = _plan(source, settings or [], libraries or [], (point, sample))
+    if point >= plan.points or sample >= plan.samples:
+        raise UsageError(
+            f"{source} has {plan.points} point(s) and {plan.samples} sample(s), counted from 0"
+        )
+    found = _problem(plan, (point, sample), problem)
+    try:
+        options = NgspiceEngine().options
+    except SetupError:
+        options = {}
+    label = plan.label((point, sample))
+    text = deck.deck_text(found, title=f"imccircuit {label}", options=options)
+    if len(recorded) > problem and deck.deck_sha256(text) != recorded[problem]:
+        complain("warning: this is not the deck that was run (version, solver or rung differ)")
+    title, _, rest = text.partition("\n")
+    values = ", ".join(f"{key} = {value}" for key, value in plan.values(point).items()) or "none"
+    head = [
+        f"* recipe {plan.recipe.name}, point {point} (swept: {values}), sample {sample}, "
+        f"problem {problem}",
+        "* run: ngspice -b -n THIS_FILE; each run of the analysis is appended to imccircuit.raw",
+    ]
+    text = "\n".join([title, *(" ".join(line.split()) for line in head), rest])
+    if output is None:
+        say(text.rstrip("\n"))
+        return
+    try:
+        output.write_text(text)
+    except OSError as error:
+        raise UsageError(f"{output} cannot be written: {error.strerror}") from None
+
+
+def _plan(
+    source: str, settings: list[str], libraries: list[Path], task: Task
+) -> tuple[Plan, list[str]]:
+    """Plan of a recipe or of the recipe inside a results file, and the recorded deck hashes."""
+    from imccircuit.recipes.load import load_recipe, recipe_of_results
+    from imccircuit.results.read import read_results
+
+    if not source.endswith(".h5"):
+        return Plan(load_recipe(source, settings, libraries)), []
+    if settings:
+        raise UsageError("--set changes a recipe; a results file is what it is")
+    results = read_results(Path(source))
+    plan = Plan(recipe_of_results(results))
+    if plan.digest != results.provenance.digest:
+        complain("warning: a card or the version of imccircuit differs from that of the results")
+    for data in results.datasets:
+        rows = (data["point"].values == task[0]).nonzero()[0]
+        if len(rows) and task[1] < data.sizes["sample"]:
+            return plan, str(data["deck_sha256"].values[rows[0], task[1]]).split()
+    return plan, []
+
+
+def _problem(plan: Plan, task: Task, number: int) -> Problem:
+    measurement = plan.recipe.bench.measure(plan.parameters(task[0]), plan.variation(*task))
+    problem = next(measurement)
+    for index in range(number):
+        outcome = NgspiceEngine().solve([problem])[0]
+        if outcome.answer is None:
+            raise EngineError(f"problem {index} is not good: {outcome.reason}")
+        try:
+            problem = measurement.send(outcome.answer)
+        except StopIteration:
+            text = f"this measurement has {index + 1} problem(s), counted from 0"
+            raise UsageError(text) from None
+    measurement.close()
+    return problem

@@ -1,0 +1,67 @@
+"""What the verbs share: tables, JSON, complaints, and options of the same meaning."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change a key of the recipe; the value is TOML, else a string. Repeatable.",
+    ),
+]
+Libraries = Annotated[
+    list[Path] | None,
+    typer.Option("--library", help="A folder the recipe's own paths may point into. Repeatable."),
+]
+
+
+def say(text: str = "") -> None:
+    """Print to stdout."""
+    typer.echo(text)
+
+
+def complain(text: str) -> None:
+    """Print one line to stderr."""
+    typer.echo(f"imccircuit: {text}", err=True)
+
+
+def say_json(data: Any) -> None:
+    """Print JSON to stdout; NaN and infinity as null, because JSON has neither."""
+    typer.echo(json.dumps(_plain(data), indent=1, sort_keys=True, allow_nan=False))
+
+
+def _plain(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {str(key): _plain(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_plain(value) for value in data]
+    if hasattr(data, "tolist"):
+        return _plain(data.tolist())
+    if isinstance(data, Path):
+        return str(data)
+    if isinstance(data, float) and (data != data or data in (float("inf"), float("-inf"))):
+        return None
+    return data
+
+
+def say_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print a table."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(str(cell) for cell in row))
+    Console().print(table)

@@ -1,0 +1,68 @@
+"""``imccircuit plot``: pictures of a results file."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from imccircuit.cli.figures import Choice, draw, kinds_of
+from imccircuit.cli.output import JsonFlag, say, say_json
+from imccircuit.errors import UsageError
+from imccircuit.results.read import Results, read_results
+
+NAME = "plot"
+
+
+class Method(StrEnum):
+    """Convention of INL and DNL."""
+
+    END_POINT = "end-point"
+    BEST_FIT = "best-fit"
+
+
+def command(
+    results: Annotated[Path, typer.Argument(help="A results file.")],
+    kind: Annotated[
+        str, typer.Option(help="transfer, inl, ir-drop, error, histogram; default all there are.")
+    ] = "",
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help=".png, .svg or .pdf; default beside the results."),
+    ] = None,
+    point: Annotated[int, typer.Option(min=0, help="Index of the sweep point.")] = 0,
+    sample: Annotated[int | None, typer.Option(min=0, help="One chip; default all.")] = None,
+    batch: Annotated[int, typer.Option(min=0, help="Input vector of an IR-drop map.")] = 0,
+    method: Annotated[Method, typer.Option(help="Convention of INL and DNL.")] = Method.END_POINT,
+    as_json: JsonFlag = False,
+) -> None:
+    """Draw transfer curve, INL/DNL, IR-drop map, errors or variation."""
+    from imccircuit.plots.style import save_figure
+
+    data, row = _group_of(read_results(results), point)
+    kinds = [kind] if kind else kinds_of(data)
+    if not kinds:
+        raise UsageError(f"{results}: nothing in it that can be drawn")
+    if output is not None and len(kinds) > 1:
+        raise UsageError(f"-o names one picture; choose one with --kind: {', '.join(kinds)}")
+    choice = Choice(row, sample, batch, method.value)
+    written = []
+    for name in kinds:
+        target = output or results.with_name(f"{results.stem}-{name}.png")
+        written.append(save_figure(draw(name, data, choice), target))
+    if as_json:
+        say_json({"pictures": written})
+    else:
+        for path in written:
+            say(f"picture: {path}")
+
+
+def _group_of(results: Results, point: int) -> tuple[object, int]:
+    for data in results.datasets:
+        rows = (data["point"].values == point).nonzero()[0]
+        if len(rows):
+            return data, int(rows[0])
+    total = sum(data.sizes["point"] for data in results.datasets)
+    raise UsageError(f"{results.path}: no point {point}; there are 0 to {total - 1}")

@@ -1,0 +1,148 @@
+"""``imccircuit show``: what a results or model file says, in a screenful."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from imccircuit.cli.output import JsonFlag, say, say_json, say_table
+from imccircuit.results.read import Results, read_results
+from imccircuit.surrogates.files import SCHEMA as MODEL_SCHEMA
+
+NAME = "show"
+
+
+def command(
+    file: Annotated[Path, typer.Argument(help="A results or model file (.h5).")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Show where a file comes from, its figures, and what failed."""
+    if _is_results(file):
+        results = read_results(file)
+        report = _report(results)
+        if as_json:
+            say_json(report)
+        else:
+            _say(results, report)
+        return
+    from imccircuit.cli.model_report import model_dict, model_text
+    from imccircuit.surrogates.files import load_model
+
+    model = load_model(file)
+    if as_json:
+        say_json(model_dict(model))
+    else:
+        say(model_text(model))
+
+
+def _is_results(path: Path) -> bool:
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            return bool(file.attrs.get("schema") != MODEL_SCHEMA)
+    except OSError:
+        return True  # the reader of results says what is wrong with it
+
+
+def _report(results: Results) -> dict[str, Any]:
+    provenance = results.provenance
+    return {
+        "recipe": provenance.recipe_name,
+        "title": provenance.title,
+        "bench": provenance.bench,
+        "complete": results.complete,
+        "seed": provenance.seed,
+        "versions": dict(provenance.versions),
+        "digest": provenance.digest,
+        "shapes": [dict(data.sizes) for data in results.datasets],
+        "failures": results.failures(),
+        "figures": [figure for data in results.datasets for figure in figures(data)],
+        "run": {key: str(value) for key, value in results.run.items()},
+    }
+
+
+def figures(data: Any) -> list[dict[str, Any]]:
+    """Figures of merit of one shape group: name, value, unit, what it is over."""
+    if "transition_level" in data:
+        return _adc_figures(data)
+    if "output_current" in data:
+        return _crossbar_figures(data)
+    return []
+
+
+def _figure(name: str, values: Any, unit: str) -> dict[str, Any]:
+    flat = np.asarray(values, dtype=np.float64).ravel()
+    flat = flat[np.isfinite(flat)]
+    if flat.size == 0:
+        return {"name": name, "unit": unit, "median": None, "worst": None, "of": 0}
+    worst = float(flat[np.argmax(np.abs(flat))])
+    return {
+        "name": name, "unit": unit, "median": float(np.median(flat)), "worst": worst,
+        "of": int(flat.size),
+    }  # fmt: skip
+
+
+def _adc_figures(data: Any) -> list[dict[str, Any]]:
+    from imccircuit.metrics.adc import compute_inl_dnl
+
+    levels = data["transition_level"].values
+    full_scale = data["reference_voltage"].values
+    found: list[dict[str, Any]] = []
+    for method in ("end-point", "best-fit"):
+        figures = compute_inl_dnl(levels, full_scale_v=full_scale, method=method)  # type: ignore[arg-type]
+        found.append(_figure(f"INL ({method})", figures.worst_inl_lsb, "LSB"))
+        if method == "end-point":
+            found.append(_figure("DNL", figures.worst_dnl_lsb, "LSB"))
+            found.append(_figure("offset", figures.offset_lsb, "LSB"))
+            found.append(_figure("gain error", 100 * figures.gain_error, "%"))
+            found.append(_figure("missing codes", figures.missing_count, "codes"))
+    found.append(_figure("loop outside static", data["loop_difference"].values, "LSB"))
+    return found
+
+
+def _crossbar_figures(data: Any) -> list[dict[str, Any]]:
+    from imccircuit.metrics.array import compute_column_error, compute_ir_drop
+
+    voltage, conductance = data["row_voltage"].values, data["conductance"].values
+    current = data["output_current"].values
+    good = data["status"].values == 0
+    if not np.any(good):
+        return []
+    ideal = np.einsum("...br,...rc->...bc", voltage[good], conductance[good])
+    error = compute_column_error(current[good], ideal)
+    found = [
+        _figure("largest column current", 1e6 * current[good], "µA"),
+        _figure("column current error", 100 * error.of_largest, "% of largest"),
+    ]
+    if "cell_voltage" in data:
+        drop = compute_ir_drop(data["cell_voltage"].values[good], voltage[good][..., None])
+        found.append(_figure("IR drop", 1e3 * drop.drop_v, "mV"))
+    return found
+
+
+def _say(results: Results, report: dict[str, Any]) -> None:
+    provenance = results.provenance
+    versions = provenance.versions
+    say(f"{results.path}: {report['title'] or report['recipe']}")
+    engine = f"{versions.get('engine')} {versions.get('version')} ({versions.get('solver')})"
+    say(f"recipe {provenance.recipe_name}, bench {provenance.bench}, {engine}, "
+        f"seed {provenance.seed}, {'complete' if results.complete else 'NOT complete'}")  # fmt: skip
+    for data in results.datasets:
+        say("  " + ", ".join(f"{name} {size}" for name, size in data.sizes.items()))
+    failures = report["failures"]
+    if failures:
+        say(f"{len(failures)} not good:")
+        for point, sample, status, reason in failures[:10]:
+            say(f"  point {point} sample {sample}: {status}: {reason}")
+    if report["figures"]:
+        rows = [
+            (f["name"], *(("–", "–") if f["of"] == 0 else (f"{f['median']:.4g}", f"{f['worst']:.4g}")),
+             f["unit"], f["of"])
+            for f in report["figures"]
+        ]  # fmt: skip
+        say_table("figures", ("what", "median", "worst", "unit", "over"), rows)
+    say(f"next: imccircuit plot {results.path}   imccircuit fit {results.path} -o model.h5")

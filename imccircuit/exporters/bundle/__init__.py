@@ -1,0 +1,72 @@
+"""Target ``bundle``: JSON and npz that any program can read; see docs/bundle-format.md."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from imccircuit.exporters.content import Content, plain, write_npz
+from imccircuit.exporters.target import Target
+from imccircuit.surrogates.base import ModelArray, Surrogate
+
+SCHEMA = "imccircuit-bundle-1"
+
+
+def _write(content: Content, model: Surrogate, folder: Path) -> None:
+    write_npz(folder / "bundle.npz", plain(content.arrays))
+    text = {
+        "schema": SCHEMA,
+        "kind": content.kind,
+        "numbers": dict(content.numbers),
+        "parameters": {
+            name: {
+                "value": _finite(item.value),
+                "sigma": _finite(item.sigma),
+                "unit": item.unit,
+                "note": item.note,
+            }
+            for name, item in model.model.parameters.items()
+        },
+        "arrays": {name: _describe(array) for name, array in content.arrays.items()},
+        "replay": {name: _describe(array) for name, array in content.replay.items()},
+        "settings": dict(model.model.settings),
+        "domain": dict(model.domain),
+        "gates": dict(model.model.gates),
+        "verdict": json.loads(model.verdict.to_json()),
+        "fidelity": [asdict(item) for item in content.fidelity],
+    }
+    (folder / "bundle.json").write_text(json.dumps(text, indent=1, allow_nan=False) + "\n", "utf-8")
+
+
+def _describe(array: ModelArray) -> dict[str, object]:
+    return {
+        "units": array.units,
+        "dims": list(array.dims),
+        "shape": list(array.values.shape),
+        "dtype": str(array.values.dtype),
+        "long_name": array.long_name,
+    }
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _usage(content: Content) -> str:
+    example = "transition_level" if content.kind == "adc" else "conductance"
+    return (
+        "`bundle.json` describes every array of `bundle.npz` (unit, axes, meaning); all numbers "
+        "are in SI.\n\n"
+        "```python\n"
+        "import json, numpy\n"
+        'head = json.load(open("bundle.json"))\n'
+        'arrays = numpy.load("bundle.npz")\n'
+        f'print(head["arrays"]["{example}"], arrays["{example}"].shape)\n'
+        "```"
+    )
+
+
+TARGET = Target("bundle", "neutral bundle of JSON and npz", _usage, _write)

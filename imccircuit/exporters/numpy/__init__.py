@@ -1,0 +1,61 @@
+"""Target ``numpy``: a Python module and its data, for users who have numpy and nothing else."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imccircuit.exporters.content import Content, plain, write_npz
+from imccircuit.exporters.numpy import runtime
+from imccircuit.exporters.target import Target
+from imccircuit.nodal import lines
+from imccircuit.surrogates.base import Surrogate
+
+MODULE = "imc_model.py"
+
+_USE = {
+    "adc": """\
+codes = model.convert([0.1, 0.5])         # V in, codes out
+codes = model.convert(0.5, chip=0)        # chips 0 to model.chips - 1
+levels = model.levels_v[0]                # transition levels in V""",
+    "crossbar": """\
+rows, cols = model.shape
+currents = model.currents_a(voltages)     # (batch, row) V in, (batch, col) A out
+currents = model.currents_a(voltages, chip=0)""",
+}
+
+
+def model_arrays(content: Content) -> dict[str, NDArray[Any]]:
+    """Arrays of ``model.npz``: what `runtime.Adc` and `runtime.Crossbar` take."""
+    numbers = {name: np.asarray(v) for name, v in content.numbers.items() if v is not None}
+    head = {"schema": np.asarray(runtime.SCHEMA), "kind": np.asarray(content.kind)}
+    return {**head, **numbers, **plain(content.arrays)}
+
+
+def _write(content: Content, model: Surrogate, folder: Path) -> None:
+    del model
+    write_npz(folder / "model.npz", model_arrays(content))
+    shutil.copyfile(runtime.__file__, folder / MODULE)
+    if content.needs_solver:
+        shutil.copyfile(lines.__file__, folder / "lines.py")
+
+
+def _usage(content: Content) -> str:
+    lines_of_use = _USE[content.kind]
+    if content.numbers.get("transresistance_ohm") is not None:
+        lines_of_use += "\nvoltages_out = model.outputs_v(voltages)  # amplifier outputs in V"
+    return (
+        "Put this folder anywhere; it needs numpy and nothing else.\n\n"
+        "```python\n"
+        f"import imc_model                          # {MODULE}, in this folder\n"
+        "model = imc_model.load()\n"
+        f"{lines_of_use}\n"
+        "```"
+    )
+
+
+TARGET = Target("numpy", "a self-contained numpy module", _usage, _write)

@@ -1,0 +1,1 @@
+"""Networks on surrogates and on SPICE: mapping, studies, accuracy."""

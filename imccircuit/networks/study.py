@@ -1,0 +1,110 @@
+"""Studies: a .toml file that chains recipes, fits, exports and a network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, Protocol
+
+from pydantic import Field
+
+from imccircuit.benches.bench import Section
+from imccircuit.errors import InputError
+from imccircuit.recipes.load import find_recipe, read_toml
+from imccircuit.recipes.settings import apply_settings, parse_setting
+from imccircuit.units import SI
+from imccircuit.validation import validate
+
+Progress = Callable[[str], None]
+Table = tuple[str, Sequence[str], list[Sequence[object]]]
+
+
+class NetworkTable(Section):
+    """What is classified."""
+
+    dataset: Literal["digits"]
+    test_images: int = Field(360, ge=200, le=1000, description="the others train")
+    seed: int = Field(1, ge=0, le=2**32 - 1)
+
+
+class ArrayTable(Section):
+    """The recipe of the array and how images become voltages."""
+
+    recipe: str
+    read_voltage: Annotated[float, SI("V"), Field(gt=0)]
+    range_used: float = Field(0.95, gt=0, le=1, description="share of the converter's range")
+
+
+class ConverterTable(Section):
+    """The recipe of the converter."""
+
+    recipe: str
+    loop_images: int = Field(60, ge=1, description="images converted in closed loop as well")
+
+
+class StudyTables(Section):
+    """All tables of a study."""
+
+    kind: Literal["study"]
+    title: str = Field("", max_length=200)
+    takes: str = Field("", max_length=80)
+    network: NetworkTable
+    array: ArrayTable
+    converter: ConverterTable
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study that was read and checked.
+
+    Attributes
+    ----------
+    name : stem of its file.
+    file : what messages call it.
+    tables : its tables.
+    """
+
+    name: str
+    file: str
+    tables: StudyTables
+
+
+class Outcome(Protocol):
+    """What a study found."""
+
+    below_gate: bool
+
+    def tables(self) -> list[Table]:
+        """Tables for a terminal: title, columns, rows."""
+        ...
+
+    def notes(self) -> list[str]:
+        """Lines below the tables."""
+        ...
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything for JSON."""
+        ...
+
+
+def load_study(name: str, settings: Sequence[str] = ()) -> Study:
+    """Read a study by path or shipped name.
+
+    Raises
+    ------
+    InputError, UsageError : one line that says what is wrong.
+    """
+    path = find_recipe(name)
+    _, raw = read_toml(path, name)
+    if raw.get("kind") != "study":
+        raise InputError(name, "kind", raw.get("kind"), "not a study", 'kind = "study"')
+    apply_settings(raw, [parse_setting(item) for item in settings])
+    return Study(path.stem, name, validate(StudyTables, raw, file=name))
+
+
+def run_study(study: Study, folder: Path, *, jobs: int, progress: Progress) -> Any:
+    """Run a study and write everything it makes into ``folder``."""
+    from imccircuit.networks.digits_study import run_digits
+
+    return run_digits(study, folder, jobs=jobs, progress=progress)

@@ -1,0 +1,1 @@
+"""Behavioural models fitted to results files, each with a verdict that travels with it."""

@@ -1,0 +1,254 @@
+"""Surrogate of an ADC: transition levels of measured chips, and a population of bit weights.
+
+The fit knows only what a test bench sees: forced levels and conversions. It is blind to the
+capacitors and offsets that were drawn and to the law they were drawn from.
+
+Law: the level of code d is S_d = Σ w_k b_k(d) + o, with one weight w_k for each bit and an offset
+o, both in V. That holds for any charge-redistribution converter with linear capacitors, whatever
+their values; the transition levels follow through the search tree.
+
+One chip: its levels are taken as measured, and the verdict comes from its whole conversions.
+Many chips: the population is the mean and covariance of (w, o). The verdict comes from chips that
+the fit did not see: (a) the weights of such a chip are fitted to the few codes that are checked in
+closed loop, and predict all its other levels; (b) the spread of its weights and offset agrees with
+the population's within a stated factor.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from imccircuit.benches.adc_transfer import AdcGates, AdcParameters, checked_codes
+from imccircuit.devices.draws import Draws
+from imccircuit.errors import UsageError
+from imccircuit.metrics.adc import compute_codes
+from imccircuit.surrogates.adc_levels import fit_weights, predict_levels
+from imccircuit.surrogates.adc_verdict import judge_many, judge_one
+from imccircuit.surrogates.base import (
+    Model,
+    ModelArray,
+    Parameter,
+    Surrogate,
+    check_count,
+    provenance_of,
+)
+from imccircuit.surrogates.data import Measured, held_out
+from imccircuit.surrogates.verdict import Verdict
+from imccircuit.units import format_quantity
+
+_MOST_REPLAYS = 256
+
+
+class AdcSurrogate(Surrogate):
+    """Levels and conversions of measured chips, and chips drawn from their population.
+
+    Arrays of the model: ``transition_level`` (chip, code) V, ``bit_weight`` (chip, bit) V,
+    ``level_offset`` (chip) V, ``held_out`` (chip), ``sample`` (chip), and, where there are many
+    chips, ``population_mean`` (parameter) V and ``population_covariance`` (parameter, parameter)
+    V², the parameters being the weights, lowest bit first, and the offset.
+    """
+
+    kind = "adc"
+    required = (
+        "transition_level",
+        "bit_weight",
+        "level_offset",
+        "sample",
+        "held_out",
+        "replay_chip",
+        "replay_input",
+        "replay_code",
+    )
+    required_parameters = ("reference_voltage", "fitted_chips")
+
+    @property
+    def bits(self) -> int:
+        """Resolution."""
+        return int(self.array("bit_weight").shape[1])
+
+    @property
+    def full_scale_v(self) -> float:
+        """Reference voltage in V."""
+        return self.value("reference_voltage")
+
+    @property
+    def lsb_v(self) -> float:
+        """Full scale over 2^bits in V."""
+        return float(self.full_scale_v / 2**self.bits)
+
+    @property
+    def chips(self) -> int:
+        """Number of chips whose levels are in the model."""
+        return len(self.array("sample"))
+
+    @property
+    def has_population(self) -> bool:
+        """Whether chips can be drawn."""
+        return "population_mean" in self.model.arrays
+
+    def levels_v(self, chip: int = 0) -> NDArray[np.float64]:
+        """Transition levels (code,) of a chip in V, T[k] for k = 1 … 2^bits - 1.
+
+        Raises
+        ------
+        UsageError : there is no such chip.
+        """
+        if not 0 <= chip < self.chips:
+            raise UsageError(f"the model has no chip {chip}; there are 0 to {self.chips - 1}")
+        return np.asarray(self.array("transition_level")[chip])
+
+    def convert(self, voltage_v: ArrayLike, chip: int = 0) -> NDArray[np.int64]:
+        """Codes of input voltages in V, any shape.
+
+        Raises
+        ------
+        UsageError : there is no such chip.
+        """
+        voltage = np.asarray(voltage_v, dtype=np.float64)
+        codes = compute_codes(self.levels_v(chip), voltage.ravel())
+        return codes.reshape(voltage.shape)
+
+    def predict(self, **inputs: Any) -> dict[str, NDArray[Any]]:
+        """``code`` for ``voltage_v`` (V, any shape) and, where there are many, ``chip``."""
+        return {"code": self.convert(inputs["voltage_v"], int(inputs.get("chip", 0)))}
+
+    def sample_chips(self, n: int, seed: int) -> dict[str, NDArray[np.float64]]:
+        """Draw chips: ``transition_level`` (chip, code) in V, and their weights and offset.
+
+        Raises
+        ------
+        UsageError : the model was fitted to one chip.
+        """
+        if not self.has_population:
+            raise UsageError("the model was fitted to one chip, so it knows no variation")
+        check_count(n)
+        values, vectors = np.linalg.eigh(self.array("population_covariance"))
+        root = vectors * np.sqrt(np.maximum(values, 0.0))
+        normal = np.stack(
+            [Draws(seed, k).generator("adc_weights").standard_normal(len(root)) for k in range(n)]
+        )
+        drawn = self.array("population_mean") + normal @ root.T
+        return {
+            "transition_level": predict_levels(drawn, self.bits),
+            "bit_weight": drawn[:, :-1],
+            "level_offset": drawn[:, -1],
+        }
+
+    def admissibility(self) -> tuple[str, ...]:
+        """Levels must be finite and never fall; mean weights positive; the covariance one."""
+        problems = []
+        levels = self.array("transition_level")
+        if not np.all(np.isfinite(levels)):
+            problems.append("a transition level is not finite")
+        elif np.any(np.diff(levels, axis=1) < 0):
+            problems.append("transition levels fall")
+        if self.has_population:
+            mean, cov = self.array("population_mean"), self.array("population_covariance")
+            if not (np.all(np.isfinite(mean)) and np.all(mean[:-1] > 0)):
+                problems.append("a mean bit weight is not positive")
+            if not np.all(np.isfinite(cov)) or np.linalg.eigvalsh(cov)[0] < -1e-12 * np.trace(cov):
+                problems.append("the covariance of the population is not positive")
+        return tuple(problems)
+
+    @classmethod
+    def fit(cls, measured: Measured) -> Self:
+        """Fit to levels of the null method; see the module."""
+        parameters, gates = measured.parameters, measured.recipe.gates
+        if not isinstance(parameters, AdcParameters) or not isinstance(gates, AdcGates):
+            raise UsageError(f"{measured.results.path} holds no converter")
+        forced = measured.arrays["forced_level"]
+        bits = parameters.circuit.resolution
+        hidden = held_out(measured.chips)
+        weights = fit_weights(forced, bits)
+        mask = np.zeros(measured.chips, dtype=bool) if hidden is None else hidden
+        # What the model says about a held-out chip must not come from what judges it.
+        weights[mask] = fit_weights(forced[mask], bits, checked_codes(bits))
+        one = measured.chips == 1
+        levels = measured.arrays["transition_level"] if one else predict_levels(weights, bits)
+        arrays = {
+            "transition_level": ModelArray(levels, "V", ("chip", "code"), "transition level T[k]"),
+            "bit_weight": ModelArray(weights[:, :-1], "V", ("chip", "bit"), "level step of a bit"),
+            "level_offset": ModelArray(weights[:, -1], "V", ("chip",), "offset of all levels"),
+            "sample": ModelArray(measured.samples, "1", ("chip",), "Monte Carlo sample"),
+            "held_out": ModelArray(mask.astype(np.int8), "1", ("chip",), "not seen by the fit"),
+            **_replay(measured, np.flatnonzero(mask) if mask.any() else np.arange(measured.chips)),
+        }
+        if not one:
+            arrays |= _population(weights[~mask])
+        full_scale = float(measured.arrays["reference_voltage"][0])
+        fitted = {
+            "reference_voltage": Parameter("reference_voltage", full_scale, "V"),
+            "fitted_chips": Parameter("fitted_chips", float(np.count_nonzero(~mask)), "1"),
+        }
+        model = Model(
+            arrays=arrays,
+            parameters=fitted,
+            settings={"levels": "as measured" if one else "from fitted bit weights"},
+            gates={name: float(value) for name, value in gates},
+            domain=_domain(parameters, measured),
+            provenance=provenance_of(measured),
+        )
+        return cls(model).judged(measured)
+
+    def judge(self, measured: Measured) -> Verdict:
+        """Verdict from whole conversions (one chip) or from held-out chips (many)."""
+        if measured.arrays["forced_level"].shape[1] != self.levels_v().size:
+            raise UsageError(f"{measured.results.path} has not the {self.bits} bits of the model")
+        judged = judge_many if self.has_population else judge_one
+        verdict = judged(self, measured)
+        return replace(
+            verdict,
+            left_out=measured.left_out,
+            reference=measured.reference,
+            domain=self.domain,
+        )
+
+
+def _population(weights: NDArray[np.float64]) -> dict[str, ModelArray]:
+    names = ("parameter", "parameter_")
+    return {
+        "population_mean": ModelArray(
+            weights.mean(axis=0), "V", names[:1], "mean of bit weights, LSB first, and offset"
+        ),
+        "population_covariance": ModelArray(
+            np.cov(weights, rowvar=False), "V**2", names, "covariance of weights and offset"
+        ),
+    }
+
+
+def _replay(measured: Measured, chips: NDArray[np.int64]) -> dict[str, ModelArray]:
+    """Whole conversions of these chips, as SPICE did them."""
+    inputs = (
+        measured.arrays["loop_input"][chips] * measured.arrays["reference_voltage"][chips, None]
+    )
+    codes = measured.arrays["loop_code"][chips]
+    which = np.repeat(chips, inputs.shape[1])
+    take = slice(0, _MOST_REPLAYS)
+    return {
+        "replay_chip": ModelArray(which[take], "1", ("replay",), "chip of a stored conversion"),
+        "replay_input": ModelArray(inputs.ravel()[take], "V", ("replay",), "its input"),
+        "replay_code": ModelArray(
+            codes.ravel()[take].astype(np.int64), "1", ("replay",), "code that SPICE gave"
+        ),
+    }
+
+
+def _domain(parameters: AdcParameters, measured: Measured) -> dict[str, str]:
+    circuit = parameters.circuit
+    full_scale = format_quantity(circuit.reference_voltage, "V")
+    varied = ", ".join(measured.recipe.common.variation.quantities) or "nothing"
+    return {
+        "input": f"0 V to {full_scale}, at rest during sampling",
+        "resolution": f"{circuit.resolution} bit",
+        "temperature": f"{parameters.conditions.temperature:g} degC",
+        "cycle time": format_quantity(circuit.cycle_time, "s"),
+        "varied from chip to chip": varied,
+        "noise": "none",
+    }
+
+
+SURROGATE = AdcSurrogate

@@ -1,0 +1,243 @@
+"""Verdicts on the surrogate of an ADC: against whole conversions, and against held-out chips."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imccircuit.benches.adc_transfer import AdcParameters, checked_codes
+from imccircuit.errors import UsageError
+from imccircuit.metrics.adc import compute_inl_dnl
+from imccircuit.surrogates.adc_levels import design_matrix, fit_weights, predict_levels
+from imccircuit.surrogates.data import FEWEST, Measured, held_out
+from imccircuit.surrogates.spread import (
+    SpreadRatio,
+    compute_quadratic_ratio,
+    compute_spread_ratio,
+)
+from imccircuit.surrogates.verdict import ErrorFigure, Gate, Verdict, judge
+
+if TYPE_CHECKING:
+    from imccircuit.surrogates.adc import AdcSurrogate
+
+Floats = NDArray[np.float64]
+
+# Two whole conversions this close, in LSB, on the two sides of a level bracket it.
+_BRACKET_LSB = 0.5
+# A parameter that varies less than this, in LSB, does not vary: that is the solver's noise.
+_NO_SPREAD_LSB = 1e-4
+# Weights fitted to the same levels twice differ by rounding, those of two chips by far more.
+_SAME_CHIP_LSB = 1e-9
+_DRAWN = 1000
+
+
+@dataclass(frozen=True)
+class LoopError:
+    """Levels against whole conversions of one chip.
+
+    Attributes
+    ----------
+    error_v : (check,) in V; upper bounds where bracketed, else lower bounds.
+    linear_v : (check,) error of the best straight line through the bracketed levels, or None.
+    resolution_v : half the widest bracket in V.
+    """
+
+    error_v: Floats
+    linear_v: Floats | None
+    resolution_v: float
+
+
+def compute_loop_error(
+    levels_v: Floats, inputs_v: Floats, codes: NDArray[np.int64], lsb_v: float, *, bracketed: bool
+) -> LoopError:
+    """Error of levels against whole conversions.
+
+    Bracketed: the true level of code k lies between the highest input that gave less than k and
+    the lowest that gave k or more. If the two are closer than half an LSB, the error is at most
+    the larger of the distances to them. Not bracketed (inputs a user chose): the distance by
+    which an input lies outside the interval that the levels give to its code; the true error may
+    be larger.
+
+    Parameters
+    ----------
+    levels_v : (2^bits - 1,) levels.
+    inputs_v, codes : (conversion,) inputs in V and codes.
+    """
+    if not bracketed:
+        edges = np.concatenate([[-np.inf], levels_v, [np.inf]])
+        outside = np.maximum(edges[codes] - inputs_v, inputs_v - edges[codes + 1])
+        return LoopError(np.maximum(outside, 0.0), None, 0.0)
+    numbers = np.arange(1, len(levels_v) + 1)
+    reached = codes[None, :] >= numbers[:, None]
+    low = np.where(reached, -np.inf, inputs_v).max(axis=1)
+    high = np.where(reached, inputs_v, np.inf).min(axis=1)
+    found = np.abs(high - low) <= _BRACKET_LSB * lsb_v
+    low, high, levels, numbers = low[found], high[found], levels_v[found], numbers[found]
+    error = np.maximum(np.abs(levels - low), np.abs(high - levels))
+    if len(numbers) < 3:
+        return LoopError(error, None, 0.0)
+    middle = (low + high) / 2
+    line = np.polyval(np.polyfit(numbers, middle, 1), numbers)
+    return LoopError(error, line - middle, float(np.max(np.abs(high - low))) / 2)
+
+
+def judge_one(model: AdcSurrogate, measured: Measured) -> Verdict:
+    """Verdict on the levels of one chip, from its whole conversions."""
+    if measured.chips != 1:
+        raise UsageError(
+            f"{measured.results.path} holds {measured.chips} chips and the model describes one"
+        )
+    figure = _loop_figure(model.levels_v()[None], measured, np.array([True]), model.lsb_v)
+    gates = (Gate.at_most("max_error", figure.max / model.lsb_v, model.model.gates["max_error"],
+                          "LSB"),)  # fmt: skip
+    state, reason = judge(gates, model.admissibility())
+    if figure.count < FEWEST and state == "pass":
+        state, reason = "not judged", f"{figure.count} conversions; {FEWEST} are the fewest"
+    return Verdict(state, reason, gates, (figure,), figure.count, 1)
+
+
+def judge_many(model: AdcSurrogate, measured: Measured) -> Verdict:
+    """Verdict on a population, from chips that it does not contain."""
+    hidden = _unseen(model, measured)
+    if hidden is None or np.count_nonzero(hidden) < FEWEST:
+        few = "too few chips to hold out five and fit five" if hidden is None else "too few chips"
+        everything = np.ones(measured.chips, dtype=bool)
+        figures = _figures(model, measured, everything)
+        note = "the errors are of codes that a chip's fit did not see, on chips that it did see"
+        return Verdict("not judged", few, (), figures, _points(figures), 0, notes=(note,))
+    figures = _figures(model, measured, hidden)
+    worst = max(figure.max for figure in figures if figure.count) / model.lsb_v
+    error_gate = Gate.at_most("max_error", worst, model.model.gates["max_error"], "LSB")
+    spreads = _spreads(model, measured, hidden)
+    gates = (error_gate, *(gate for gate, _ in spreads.values()))
+    notes = [f"{name}, held out over fitted: {ratio}" for name, (_, ratio) in spreads.items()]
+    state, reason = judge(gates, model.admissibility())
+    contradicted = [
+        name for name, (gate, r) in spreads.items() if not gate.holds and r.excludes_one
+    ]
+    if error_gate.holds and state == "fail" and not contradicted and not model.admissibility():
+        state, reason = "not judged", f"too few chips to tell the spread: {reason}"
+    notes.append(_inl_note(model, measured, hidden))
+    chips = int(np.count_nonzero(hidden))
+    return Verdict(state, reason, gates, figures, _points(figures), chips, notes=tuple(notes))
+
+
+def _unseen(model: AdcSurrogate, measured: Measured) -> NDArray[np.bool_] | None:
+    if model.was_fitted_to(measured):
+        return held_out(measured.chips)
+    # The same seed with more samples holds the fit's chips again.
+    weights = fit_weights(measured.arrays["forced_level"], model.bits)
+    seen = np.column_stack([model.array("bit_weight"), model.array("level_offset")])
+    seen = seen[model.array("held_out") == 0]
+    distance = np.abs(weights[:, None] - seen[None]).max(axis=2).min(axis=1)
+    return np.asarray(distance > _SAME_CHIP_LSB * model.lsb_v)
+
+
+def _figures(
+    model: AdcSurrogate, measured: Measured, chips: NDArray[np.bool_]
+) -> tuple[ErrorFigure, ...]:
+    """Errors of levels that are predicted from the few checked codes of each chip."""
+    bits, lsb = model.bits, model.lsb_v
+    checked = checked_codes(bits)
+    others = np.setdiff1d(np.arange(1, 2**bits), checked)
+    levels = measured.arrays["transition_level"][chips]
+    weights = fit_weights(measured.arrays["forced_level"][chips], bits, checked)
+    predicted = predict_levels(weights, bits)
+    line = compute_inl_dnl(levels, method="best-fit")
+    linear = line.inl_lsb * line.q_v[:, None]
+    by_null = ErrorFigure.of(
+        "transition_level",
+        "V",
+        (predicted - levels)[:, others - 1],
+        linear_error=linear[:, others - 1],
+        resolution=1e-3 * lsb,
+        lsb=lsb,
+        note=f"from the weights that {len(checked)} checked codes give",
+    )
+    return by_null, _loop_figure(predicted, measured, chips, lsb)
+
+
+def _loop_figure(
+    levels: Floats, measured: Measured, chips: NDArray[np.bool_], lsb_v: float
+) -> ErrorFigure:
+    parameters = measured.parameters
+    if not isinstance(parameters, AdcParameters):
+        raise UsageError(f"{measured.results.path} holds no converter")
+    bracketed = parameters.stimulus.loop_input is None
+    inputs = measured.arrays["loop_input"] * measured.arrays["reference_voltage"][:, None]
+    found = [
+        compute_loop_error(level, voltage, code, lsb_v, bracketed=bracketed)
+        for level, voltage, code in zip(
+            levels, inputs[chips], measured.arrays["loop_code"][chips], strict=True
+        )
+    ]
+    lines = [item.linear_v for item in found if item.linear_v is not None]
+    note = "upper bound" if bracketed else "distance of an input from its code's interval"
+    return ErrorFigure.of(
+        "level in closed loop",
+        "V",
+        np.concatenate([item.error_v for item in found]),
+        linear_error=np.concatenate(lines) if len(lines) == len(found) else None,
+        resolution=max(item.resolution_v for item in found),
+        lsb=lsb_v,
+        note=note,
+    )
+
+
+def _spreads(
+    model: AdcSurrogate, measured: Measured, hidden: NDArray[np.bool_]
+) -> dict[str, tuple[Gate, SpreadRatio]]:
+    """Gates on the spread of bit weights and of the offset, of those that vary."""
+    weights = fit_weights(measured.arrays["forced_level"][hidden], model.bits)
+    mean, cov = model.array("population_mean"), model.array("population_covariance")
+    sigma = np.maximum(np.sqrt(np.diag(cov)), weights.std(axis=0))
+    varies = (sigma > _NO_SPREAD_LSB * model.lsb_v) & (np.diag(cov) > 0)
+    is_offset = np.arange(model.bits + 1) == model.bits
+    found = {}
+    for name, gate, part in (
+        ("spread of bit weights", "spread_factor", varies & ~is_offset),
+        ("spread of offset", "offset_spread_factor", varies & is_offset),
+    ):
+        if part.any():
+            ratio = compute_spread_ratio(
+                weights[:, part],
+                mean[part],
+                cov[np.ix_(part, part)],
+                int(model.value("fitted_chips")),
+            )
+            limit = model.model.gates[gate]
+            found[name] = (Gate.at_most(f"{gate}", ratio.factor, limit, "1"), ratio)
+    return found
+
+
+def _inl_note(model: AdcSurrogate, measured: Measured, hidden: NDArray[np.bool_]) -> str:
+    drawn = compute_inl_dnl(model.sample_chips(_DRAWN, 0)["transition_level"]).inl_lsb
+    kept = compute_inl_dnl(measured.arrays["transition_level"][hidden]).inl_lsb
+    centre = drawn.mean(axis=0)
+    of_drawn, of_kept = (float(np.sqrt(np.mean((x - centre) ** 2))) for x in (drawn, kept))
+    ratio = compute_quadratic_ratio(
+        fit_weights(measured.arrays["forced_level"][hidden], model.bits),
+        model.array("population_mean"),
+        model.array("population_covariance"),
+        int(model.value("fitted_chips")),
+        _inl_metric(model.bits),
+    )
+    return (
+        f"spread of INL (end-point, rms over codes): {of_kept:.4g} LSB of held-out chips, "
+        f"{of_drawn:.4g} LSB of {_DRAWN} drawn chips; held out over fitted: {ratio}"
+    )
+
+
+def _inl_metric(bits: int) -> Floats:
+    """MᵀM of the map M from weights and offset to end-point INL in V, in order of the codes."""
+    design = design_matrix(np.arange(1, 2**bits), bits)
+    along = np.linspace(0.0, 1.0, len(design))[:, None]
+    inl = design - design[:1] - along * (design[-1:] - design[:1])
+    return np.asarray(inl.T @ inl)
+
+
+def _points(figures: tuple[ErrorFigure, ...]) -> int:
+    return sum(figure.count for figure in figures)

@@ -1,0 +1,97 @@
+"""Forward model of a crossbar: cells, wires, read-out; and its fit to measured currents."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imccircuit.nodal import ResistiveArray, effective_conductance, solve_array
+from imccircuit.nodal.lines import solve_lines
+from imccircuit.nodal.solve import turned
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ArrayModel:
+    """Resistances around and in a crossbar's cells.
+
+    Attributes
+    ----------
+    r_row_ohm, r_col_ohm : one wire segment of a word line and of a bit line.
+    r_driver_ohm, r_sense_ohm : before a word line and behind a bit line, an amplifier's input
+        resistance included.
+    r_series_ohm : in series with every cell, such as its transistor.
+    v0_v : V0 in V of I = G·V0·sinh(V/V0), infinite for linear cells.
+    """
+
+    r_row_ohm: float = 0.0
+    r_col_ohm: float = 0.0
+    r_driver_ohm: float = 0.0
+    r_sense_ohm: float = 0.0
+    r_series_ohm: float = 0.0
+    v0_v: float = np.inf
+
+    @property
+    def linear(self) -> bool:
+        """Whether currents are proportional to voltages."""
+        return not np.isfinite(self.v0_v)
+
+    def cells(self, conductance_s: Floats) -> Floats:
+        """Conductance of the cells with their series resistance, in S: g / (1 + g·r)."""
+        return np.asarray(conductance_s / (1.0 + conductance_s * self.r_series_ohm))
+
+    def array(self, conductance_s: Floats) -> ResistiveArray:
+        """Linear array of this model, at small voltages."""
+        return ResistiveArray(
+            self.cells(conductance_s),
+            r_row_ohm=self.r_row_ohm,
+            r_col_ohm=self.r_col_ohm,
+            r_driver_ohm=self.r_driver_ohm,
+            r_sense_ohm=self.r_sense_ohm,
+        )
+
+    def effective_conductance(self, conductance_s: Floats) -> Floats:
+        """Matrix (row, col) in S with current = voltage @ matrix at small voltages."""
+        return effective_conductance(self.array(conductance_s))
+
+    def currents(self, conductance_s: Floats, voltage_v: Floats) -> Floats:
+        """Column currents (batch, col) in A for drive voltages (batch, row) in V.
+
+        The fastest way for few vectors; `effective_conductance` is that for many.
+        """
+        if self.linear:
+            return solve_array(self.array(conductance_s), voltage_v).output_current_a
+        return self.nonlinear_currents(conductance_s, voltage_v)
+
+    def nonlinear_currents(self, conductance_s: Floats, voltage_v: Floats) -> Floats:
+        """Likewise, by the solver of lines that exports carry."""
+        return solve_lines(
+            self.cells(conductance_s),
+            voltage_v,
+            r_row_ohm=self.r_row_ohm,
+            r_col_ohm=self.r_col_ohm,
+            r_driver_ohm=self.r_driver_ohm,
+            r_sense_ohm=self.r_sense_ohm,
+            v0_v=None if self.linear else self.v0_v,
+        )[0]
+
+    def port_admittance(self, conductance_s: Floats) -> Floats:
+        """Matrix (col, col) in S: current that 1 V at sense j drives out of sense k, at 0 V.
+
+        An amplifier whose input stands at e lowers the column currents by e @ this matrix.
+        """
+        array = self.array(conductance_s)
+        cols = array.shape[1]
+        # Turned round, bit line j is word line cols-1-j, and its current the sum of its cells'.
+        side = turned(array)
+        cell_v = solve_array(side, np.eye(cols)).cell_voltage_v
+        current = np.einsum("brc,rc->br", cell_v, side.conductance_s)
+        return np.asarray(current[::-1, ::-1])
+
+    def with_values(self, names: tuple[str, ...], values: Floats) -> ArrayModel:
+        """Copy with some attributes set."""
+        pairs = zip(names, values, strict=True)
+        return replace(self, **{name: float(value) for name, value in pairs})

@@ -1,0 +1,236 @@
+"""The contract of all surrogates, and what a model is made of."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imccircuit.errors import UsageError
+from imccircuit.surrogates.data import Measured, file_sha256
+from imccircuit.surrogates.verdict import Verdict
+from imccircuit.versions import library_versions
+
+
+@dataclass(frozen=True)
+class ModelArray:
+    """One array of a model.
+
+    Attributes
+    ----------
+    values : numbers in SI.
+    units : their unit, ``1`` for pure numbers.
+    dims : names of the axes.
+    long_name : what it is.
+    """
+
+    values: NDArray[Any]
+    units: str
+    dims: tuple[str, ...]
+    long_name: str
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One fitted number.
+
+    Attributes
+    ----------
+    name, value, unit : SI.
+    sigma : standard deviation in ``unit``; NaN where the data do not identify it, 0 where it was
+        not fitted.
+    note : what the data could not tell, empty if nothing.
+    """
+
+    name: str
+    value: float
+    unit: str
+    sigma: float = 0.0
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class ModelProvenance:
+    """Where a model comes from.
+
+    Attributes
+    ----------
+    recipe_name, title, bench : as in the results file.
+    results_digest : SHA-256 of all that decides the results' numbers but the engine.
+    results_sha256 : SHA-256 of the results file itself.
+    seed : entropy of the results' draws.
+    point : sweep point the model was fitted to.
+    reference : who measured, such as ``ngspice 46``.
+    versions : of what measured and what fitted, by name.
+    """
+
+    recipe_name: str
+    title: str
+    bench: str
+    results_digest: str
+    results_sha256: str
+    seed: int
+    point: int
+    reference: str
+    versions: Mapping[str, str]
+
+
+def provenance_of(measured: Measured) -> ModelProvenance:
+    """Provenance of a model that is fitted to ``measured`` here and now."""
+    stored = measured.results.provenance
+    return ModelProvenance(
+        recipe_name=stored.recipe_name,
+        title=stored.title,
+        bench=stored.bench,
+        results_digest=stored.digest,
+        results_sha256=file_sha256(measured.results.path),
+        seed=stored.seed,
+        point=measured.point,
+        reference=measured.reference,
+        versions={
+            **{f"measured_{name}": value for name, value in stored.versions.items()},
+            **{f"fitted_{name}": value for name, value in library_versions().items()},
+        },
+    )
+
+
+@dataclass(frozen=True)
+class Model:
+    """Everything a model file holds, whatever its kind.
+
+    Attributes
+    ----------
+    arrays, parameters : what predicts.
+    settings : facts of the recipe that the model needs, as text.
+    gates : limits by name, from the recipe.
+    domain : where the model holds, name → value with unit.
+    provenance, verdict : see there.
+    """
+
+    arrays: Mapping[str, ModelArray]
+    parameters: Mapping[str, Parameter]
+    settings: Mapping[str, str]
+    gates: Mapping[str, float]
+    domain: Mapping[str, str]
+    provenance: ModelProvenance
+    verdict: Verdict = field(default_factory=lambda: Verdict("not judged", "not judged yet"))
+
+
+def check_count(n: int) -> None:
+    """Refuse to draw fewer than one chip.
+
+    Raises
+    ------
+    UsageError : ``n`` is below 1.
+    """
+    if n < 1:
+        raise UsageError(f"at least one chip must be drawn, not {n}")
+
+
+class Surrogate(ABC):
+    """A behavioural model fitted to a results file.
+
+    A kind is a subclass with ``kind``, ``fit``, ``judge``, ``predict`` and ``admissibility``, and
+    one line in the registry. Everything it needs stands in ``model``, so saving and loading are
+    the same for all kinds.
+    """
+
+    kind: ClassVar[str]
+    required: ClassVar[tuple[str, ...]] = ()
+    """Arrays without which a file is no model of this kind."""
+    required_parameters: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+
+    @classmethod
+    @abstractmethod
+    def fit(cls, measured: Measured) -> Self:
+        """Model of what was measured, with its verdict on the part that the fit did not see.
+
+        Raises
+        ------
+        UsageError : there is nothing to fit.
+        """
+
+    @abstractmethod
+    def judge(self, measured: Measured) -> Verdict:
+        """Verdict on measured data.
+
+        Data that the model was fitted to (same digest and point) are split as the fit did; all
+        others count as held out.
+        """
+
+    @abstractmethod
+    def predict(self, **inputs: Any) -> dict[str, NDArray[Any]]:
+        """Named outputs for named inputs; each kind documents its own."""
+
+    @abstractmethod
+    def admissibility(self) -> tuple[str, ...]:
+        """Everything about the model that physics does not allow, one line each."""
+
+    @abstractmethod
+    def sample_chips(self, n: int, seed: int) -> dict[str, NDArray[np.float64]]:
+        """Draw chips of the fitted population: named arrays (chip, …).
+
+        Chip k depends on the seed and on k, not on ``n``.
+
+        Raises
+        ------
+        UsageError : no variation was measured.
+        """
+
+    @property
+    def verdict(self) -> Verdict:
+        """Verdict of the fit."""
+        return self.model.verdict
+
+    @property
+    def domain(self) -> Mapping[str, str]:
+        """Where the model holds."""
+        return self.model.domain
+
+    def array(self, name: str) -> NDArray[Any]:
+        """Values of one of the model's arrays."""
+        return self.model.arrays[name].values
+
+    def value(self, name: str) -> float:
+        """Value of one of the model's parameters, in SI."""
+        return self.model.parameters[name].value
+
+    def was_fitted_to(self, measured: Measured) -> bool:
+        """Whether these are the results and the point of the fit."""
+        mine, theirs = self.model.provenance, measured.results.provenance
+        return (mine.results_digest, mine.point) == (theirs.digest, measured.point)
+
+    def judged(self, measured: Measured) -> Self:
+        """Return the same model with its verdict on ``measured``."""
+        return type(self)(replace(self.model, verdict=self.judge(measured)))
+
+    def save(self, path: Path) -> None:
+        """Write the model, whole or not at all; see `imccircuit.surrogates.files.save_model`."""
+        from imccircuit.surrogates.files import save_model
+
+        save_model(self, path)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a model of this kind.
+
+        Raises
+        ------
+        FileFormatError : it is torn, foreign, or of another kind.
+        """
+        from imccircuit.errors import FileFormatError
+        from imccircuit.surrogates.files import load_model
+
+        model = load_model(path)
+        if not isinstance(model, cls):
+            text = f"{path}: a surrogate of kind {model.kind}, not {cls.kind}"
+            raise FileFormatError(text)
+        return model

@@ -1,0 +1,329 @@
+"""Surrogate of a crossbar: a nodal model with fitted wires, cells and read-out.
+
+A chip's conductances and the drive voltages are inputs of the model. Fitted are the resistance of
+one segment of each wire, of driver and sense end (an amplifier's input resistance included), V0
+of I = G·V0·sinh(V/V0) and a series resistance where the cell is not a plain resistor, and, where
+there are amplifiers, their transresistance and each one's offsets. A resistance that the recipe
+gives as 0 is no element of the circuit and stays 0.
+
+Amplifier: its input stands at e_j behind the sense resistance, which lowers the currents by
+e @ Y with Y the admittance of the array seen from its sense ends (for sinh cells: at 0 V, a
+first-order approximation), and V_out = -R_t·I + o_j.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from imccircuit.benches.crossbar_mvm import CrossbarGates, CrossbarParameters
+from imccircuit.devices.draws import Draws
+from imccircuit.errors import EngineError, UsageError
+from imccircuit.surrogates.array_fit import UNITS, ChipData, fit_array
+from imccircuit.surrogates.array_model import ArrayModel
+from imccircuit.surrogates.base import (
+    Model,
+    ModelArray,
+    Parameter,
+    Surrogate,
+    check_count,
+    provenance_of,
+)
+from imccircuit.surrogates.crossbar_amplifiers import fit_amplifiers
+from imccircuit.surrogates.crossbar_split import Split, split_of
+from imccircuit.surrogates.crossbar_verdict import judge_crossbar
+from imccircuit.surrogates.data import Measured
+from imccircuit.surrogates.verdict import Verdict
+from imccircuit.units import format_quantity
+
+Floats = NDArray[np.float64]
+
+_FIT_VECTORS = 16
+_FIT_CHIPS = 4
+_MOST_REPLAYS = 64
+
+
+class CrossbarSurrogate(Surrogate):
+    """Column currents and amplifier outputs of a crossbar.
+
+    Arrays of the model: ``conductance`` (chip, row, col) S, ``sample`` (chip), ``held_out``
+    (chip); with amplifiers ``input_offset`` and ``output_offset`` (chip, col) V.
+    """
+
+    kind = "crossbar"
+    required = (
+        "conductance",
+        "sample",
+        "held_out",
+        "replay_chip",
+        "replay_voltage",
+        "replay_current",
+    )
+
+    def __init__(self, model: Model) -> None:
+        super().__init__(model)
+        self._effective: dict[bytes, Floats] = {}
+
+    @property
+    def physics(self) -> ArrayModel:
+        """Forward model with the fitted numbers."""
+        known = {n: p.value for n, p in self.model.parameters.items() if n in UNITS}
+        return ArrayModel(**known)
+
+    @property
+    def linear(self) -> bool:
+        """Whether currents are proportional to voltages."""
+        return self.physics.linear
+
+    @property
+    def has_amplifiers(self) -> bool:
+        """Whether the model gives output voltages."""
+        return "transresistance" in self.model.parameters
+
+    @property
+    def chips(self) -> int:
+        """Number of chips whose conductances are in the model."""
+        return len(self.array("sample"))
+
+    def conductance_s(self, chip: int = 0) -> Floats:
+        """Conductances (row, col) of a chip in S.
+
+        Raises
+        ------
+        UsageError : there is no such chip.
+        """
+        if not 0 <= chip < self.chips:
+            raise UsageError(f"the model has no chip {chip}; there are 0 to {self.chips - 1}")
+        return np.asarray(self.array("conductance")[chip])
+
+    def effective_conductance(self, conductance_s: ArrayLike) -> Floats:
+        """Matrix (row, col) in S with current = voltage @ matrix, wires included.
+
+        Raises
+        ------
+        UsageError : the cells are not linear.
+        """
+        if not self.linear:
+            raise UsageError("the cells are not linear, so there is no effective conductance")
+        g = np.ascontiguousarray(conductance_s, dtype=np.float64)
+        key = hashlib.sha256(g.tobytes() + repr(g.shape).encode()).digest()
+        if key not in self._effective:
+            self._effective[key] = self.physics.effective_conductance(g)
+        return self._effective[key]
+
+    def offset_current(self, conductance_s: ArrayLike, input_offset_v: ArrayLike) -> Floats:
+        """Column currents (col,) in A at 0 V drive, from the amplifiers' input offsets in V."""
+        g = np.asarray(conductance_s, dtype=np.float64)
+        return np.asarray(-np.asarray(input_offset_v) @ self.physics.port_admittance(g))
+
+    def predict(self, **inputs: Any) -> dict[str, Floats]:
+        """Outputs for drive voltages.
+
+        Parameters
+        ----------
+        voltage_v : (batch, row) drive voltages in V.
+        chip : chip of the model whose conductances and offsets are taken, 0 by default.
+        conductance_s : (row, col) conductances in S of another chip.
+        input_offset_v, output_offset_v : (col,) offsets in V of its amplifiers; those of ``chip``
+            by default.
+
+        Returns
+        -------
+        ``output_current_a`` (batch, col), and with amplifiers ``output_voltage_v`` (batch, col).
+
+        Raises
+        ------
+        UsageError : shapes do not fit.
+        EngineError : the solver of nonlinear cells did not converge.
+        """
+        chip = int(inputs.get("chip", 0))
+        g = inputs.get("conductance_s")
+        g = self.conductance_s(chip) if g is None else np.asarray(g, dtype=np.float64)
+        voltage = np.atleast_2d(np.asarray(inputs["voltage_v"], dtype=np.float64))
+        if g.ndim != 2 or voltage.ndim != 2 or voltage.shape[1] != g.shape[0]:
+            raise UsageError(f"voltages {voltage.shape} do not fit conductances {g.shape}")
+        current = self.ideal_input_current(g, voltage)
+        if not self.has_amplifiers:
+            return {"output_current_a": current}
+        e, o = (
+            np.asarray(self.array(name)[chip] if inputs.get(f"{name}_v") is None
+                       else inputs[f"{name}_v"], dtype=np.float64)
+            for name in ("input_offset", "output_offset")
+        )  # fmt: skip
+        current = current + self.offset_current(g, e)
+        return {
+            "output_current_a": current,
+            "output_voltage_v": o - self.value("transresistance") * current,
+        }
+
+    def ideal_input_current(self, conductance_s: Floats, voltage_v: Floats) -> Floats:
+        """Column currents (batch, col) in A with amplifiers that have no offset."""
+        if self.linear:
+            return np.asarray(voltage_v @ self.effective_conductance(conductance_s))
+        try:
+            return self.physics.nonlinear_currents(conductance_s, voltage_v)
+        except RuntimeError as error:
+            raise EngineError(f"the surrogate of the crossbar: {error}") from None
+
+    def sample_chips(self, n: int, seed: int) -> dict[str, Floats]:
+        """Draw amplifiers: ``input_offset`` and ``output_offset`` (chip, col) in V.
+
+        Conductances are inputs of the model and not drawn here. Both offsets of an amplifier come
+        from one Gaussian over all fitted chips and columns.
+
+        Raises
+        ------
+        UsageError : there are no amplifiers, or fewer than two were fitted.
+        """
+        if not self.has_amplifiers:
+            raise UsageError("the read-out is ideal, so nothing varies but the conductances")
+        seen = self.array("held_out") == 0
+        both = np.stack([self.array(n)[seen].ravel() for n in ("input_offset", "output_offset")])
+        if both.shape[1] < 2:
+            raise UsageError("one amplifier was fitted, so the model knows no variation")
+        check_count(n)
+        values, vectors = np.linalg.eigh(np.cov(both))
+        root = vectors * np.sqrt(np.maximum(values, 0.0))
+        cols = self.array("input_offset").shape[1]
+        drawn = [
+            both.mean(axis=1)
+            + Draws(seed, k).generator("amplifier_offset").standard_normal((cols, 2)) @ root.T
+            for k in range(n)
+        ]
+        table = np.stack(drawn)
+        return {"input_offset": table[:, :, 0], "output_offset": table[:, :, 1]}
+
+    def admissibility(self) -> tuple[str, ...]:
+        """Conductances and resistances must be finite and not negative: the array is passive."""
+        problems = []
+        g = self.array("conductance")
+        if not np.all(np.isfinite(g)) or np.any(g < 0):
+            problems.append("a conductance is negative or not finite")
+        for name, parameter in self.model.parameters.items():
+            value = parameter.value
+            infinite_ok = name == "v0_v"
+            if not value >= 0 or (np.isinf(value) and not infinite_ok):
+                problems.append(f"{name} is {value!r}")
+        if not self.model.parameters.get("v0_v", Parameter("v0_v", 1.0, "V")).value > 0:
+            problems.append("V0 is not positive")
+        return tuple(problems)
+
+    @classmethod
+    def fit(cls, measured: Measured) -> Self:
+        """Fit to column currents and amplifier outputs; see the module."""
+        parameters, gates = measured.parameters, measured.recipe.gates
+        if not isinstance(parameters, CrossbarParameters) or not isinstance(gates, CrossbarGates):
+            raise UsageError(f"{measured.results.path} holds no crossbar")
+        split = split_of(measured)
+        physics, fitted = fit_array(
+            _fit_data(measured, split),
+            fitted_names(parameters),
+            offset=parameters.circuit.readout == "tia",
+        )
+        mask = split.hidden_chips.astype(np.int8)
+        g = measured.arrays["conductance"]
+        arrays = {
+            "conductance": ModelArray(g, "S", ("chip", "row", "col"), "conductance of the cells"),
+            "sample": ModelArray(measured.samples, "1", ("chip",), "Monte Carlo sample"),
+            "held_out": ModelArray(mask, "1", ("chip",), "not seen by the fit"),
+            **_replay(measured, split),
+        }
+        if parameters.circuit.readout == "tia":
+            amplifiers, offsets = fit_amplifiers(physics, measured, split)
+            fitted |= amplifiers
+            arrays |= offsets
+        model = Model(
+            arrays=arrays,
+            parameters=fitted,
+            settings={"cell": parameters.circuit.cell, "readout": parameters.circuit.readout},
+            gates={name: float(value) for name, value in gates},
+            domain=_domain(parameters, measured),
+            provenance=provenance_of(measured),
+        )
+        return cls(model).judged(measured)
+
+    def judge(self, measured: Measured) -> Verdict:
+        """Verdict on held-out chips, or on held-out inputs of a single chip."""
+        verdict = judge_crossbar(self, measured)
+        notes = [f"{p.name}: {p.note}" for p in self.model.parameters.values() if p.note]
+        return replace(
+            verdict,
+            left_out=measured.left_out,
+            reference=measured.reference,
+            domain=self.domain,
+            notes=(*verdict.notes, *notes),
+        )
+
+
+def fitted_names(parameters: CrossbarParameters) -> tuple[str, ...]:
+    """Names of the numbers of an `ArrayModel` that a circuit with these elements has."""
+    circuit = parameters.circuit
+    present = {
+        "r_row_ohm": circuit.row_segment_resistance > 0,
+        "r_col_ohm": circuit.column_segment_resistance > 0,
+        "r_driver_ohm": circuit.driver_resistance > 0,
+        "r_sense_ohm": circuit.sense_resistance > 0 or circuit.readout == "tia",
+        "r_series_ohm": circuit.cell == "1t1r",
+        "v0_v": circuit.cell != "1r",
+    }
+    return tuple(name for name, there in present.items() if there)
+
+
+def _fit_data(measured: Measured, split: Split) -> list[ChipData]:
+    arrays = measured.arrays
+    chips = np.flatnonzero(~split.hidden_chips)[:_FIT_CHIPS]
+    vectors = np.flatnonzero(~split.hidden_vectors)[: max(2, _FIT_VECTORS // len(chips))]
+    return [
+        ChipData(
+            arrays["conductance"][c],
+            arrays["row_voltage"][c][vectors],
+            arrays["output_current"][c][vectors],
+        )
+        for c in chips
+    ]
+
+
+def _replay(measured: Measured, split: Split) -> dict[str, ModelArray]:
+    """Held-out vectors as SPICE answered them."""
+    pairs = np.argwhere(split.judged)
+    if not len(pairs):
+        pairs = np.argwhere(~split.judged)
+    chip, vector = pairs[:_MOST_REPLAYS].T
+    arrays = measured.arrays
+    found = {
+        "replay_chip": ModelArray(chip, "1", ("replay",), "chip of a stored product"),
+        "replay_voltage": ModelArray(
+            arrays["row_voltage"][chip, vector], "V", ("replay", "row"), "its drive voltages"
+        ),
+        "replay_current": ModelArray(
+            arrays["output_current"][chip, vector], "A", ("replay", "col"), "currents from SPICE"
+        ),
+    }
+    if "output_voltage" in arrays:
+        found["replay_output_voltage"] = ModelArray(
+            arrays["output_voltage"][chip, vector], "V", ("replay", "col"), "outputs from SPICE"
+        )
+    return found
+
+
+def _domain(parameters: CrossbarParameters, measured: Measured) -> dict[str, str]:
+    drive, g = measured.arrays["row_voltage"], measured.arrays["conductance"]
+    low, high = (format_quantity(float(f(drive)), "V") for f in (np.min, np.max))
+    g_low, g_high = (format_quantity(float(f(g)), "S") for f in (np.min, np.max))
+    circuit = parameters.circuit
+    return {
+        "drive voltage": f"{low} to {high}, at rest",
+        "cell conductance": f"{g_low} to {g_high}",
+        "array": f"{g.shape[1]} rows x {g.shape[2]} columns",
+        "cell": circuit.cell,
+        "read-out": circuit.readout,
+        "temperature": f"{parameters.conditions.temperature:g} degC",
+        "noise": "none",
+    }
+
+
+SURROGATE = CrossbarSurrogate

@@ -1,0 +1,64 @@
+"""Transresistance and offsets of a crossbar's read-out amplifiers."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imccircuit.surrogates.array_model import ArrayModel
+from imccircuit.surrogates.base import ModelArray, Parameter
+from imccircuit.surrogates.crossbar_split import Split
+from imccircuit.surrogates.data import Measured
+
+
+def fit_amplifiers(
+    physics: ArrayModel, measured: Measured, split: Split, r_t_ohm: float | None = None
+) -> tuple[dict[str, Parameter], dict[str, ModelArray]]:
+    """Transresistance of all amplifiers, and offsets of each, from the vectors that may be used.
+
+    Least squares of V_out = o_j - R_t·I over what the fit may see; input offsets from the mean
+    difference of measured and predicted currents, e = -Y⁻¹ (I - I_model).
+    """
+    arrays = measured.arrays
+    e, o = [], []
+    use = ~split.hidden_vectors
+    fitted = Parameter("transresistance", r_t_ohm or 0.0, "ohm")
+    if r_t_ohm is None:
+        fitted = _transresistance(measured, ~split.hidden_chips, use)
+    r_t = fitted.value
+    for chip in range(measured.chips):
+        used = split.calibration_vectors if split.hidden_chips[chip] else use
+        g, drive = arrays["conductance"][chip], arrays["row_voltage"][chip][used]
+        current, voltage = (arrays[n][chip][used] for n in ("output_current", "output_voltage"))
+        rest = (current - physics.currents(g, drive)).mean(axis=0)
+        # Least squares, for a column without cells has no admittance; its offset counts as 0.
+        e.append(-np.linalg.lstsq(physics.port_admittance(g), rest, rcond=1e-12)[0])
+        o.append((voltage + r_t * current).mean(axis=0))
+    dims = ("chip", "col")
+    return (
+        {"transresistance": fitted},
+        {
+            "input_offset": ModelArray(np.stack(e), "V", dims, "voltage of an amplifier's input"),
+            "output_offset": ModelArray(np.stack(o), "V", dims, "its output at no current"),
+        },
+    )
+
+
+def _transresistance(
+    measured: Measured, chips: NDArray[np.bool_], vectors: NDArray[np.bool_]
+) -> Parameter:
+    """Slope of -V_out over I in ohm, each column about its own mean, with its σ."""
+    current, voltage = (
+        measured.arrays[name][chips][:, vectors] for name in ("output_current", "output_voltage")
+    )
+    current = current - current.mean(axis=1, keepdims=True)
+    voltage = voltage - voltage.mean(axis=1, keepdims=True)
+    square = float(np.sum(current**2))
+    if square == 0:
+        note = "the currents are all the same, so the data do not identify it"
+        return Parameter("transresistance", 0.0, "ohm", np.nan, note)
+    slope = float(-np.sum(current * voltage)) / square
+    rest = voltage + slope * current
+    freedom = max(1, rest.size - rest.shape[0] * rest.shape[2] - 1)
+    sigma = float(np.sqrt(np.sum(rest**2) / freedom / square))
+    return Parameter("transresistance", slope, "ohm", sigma)

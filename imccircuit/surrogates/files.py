@@ -1,0 +1,178 @@
+"""The model file: HDF5 with arrays in SI, verdict, domain and provenance; no pickle."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from imccircuit.errors import FileFormatError, UsageError
+from imccircuit.surrogates.base import (
+    Model,
+    ModelArray,
+    ModelProvenance,
+    Parameter,
+    Surrogate,
+)
+from imccircuit.surrogates.registry import get_kind, kind_names
+from imccircuit.surrogates.verdict import Verdict
+
+if TYPE_CHECKING:
+    import h5py
+
+SCHEMA = "imccircuit-model-1"
+
+
+def save_model(surrogate: Surrogate, path: Path) -> None:
+    """Write a model beside its place and rename it, so that no reader sees half of one.
+
+    Raises
+    ------
+    UsageError : the file cannot be written.
+    """
+    import h5py
+
+    path = Path(path)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with h5py.File(temporary, "w", track_order=True) as file:
+            _write(file, surrogate)
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        why = error.strerror or str(error)
+        raise UsageError(f"{path} cannot be written: {why}") from None
+
+
+def _write(file: h5py.File, surrogate: Surrogate) -> None:
+    model = surrogate.model
+    file.attrs["schema"] = SCHEMA
+    file.attrs["kind"] = surrogate.kind
+    arrays = file.create_group("arrays", track_order=True)
+    for name, array in model.arrays.items():
+        made = arrays.create_dataset(name, data=array.values)
+        made.attrs["units"] = array.units
+        made.attrs["long_name"] = array.long_name
+        made.attrs["dims"] = " ".join(array.dims)
+    parameters = file.create_group("parameters", track_order=True)
+    for name, parameter in model.parameters.items():
+        made = parameters.create_dataset(name, data=float(parameter.value))
+        made.attrs["units"] = parameter.unit
+        made.attrs["sigma"] = float(parameter.sigma)
+        made.attrs["note"] = parameter.note
+    gates = file.create_group("gates", track_order=True)
+    for name, limit in model.gates.items():
+        gates.create_dataset(name, data=float(limit))
+    _write_texts(file.create_group("settings", track_order=True), model.settings)
+    _write_texts(file.create_group("domain", track_order=True), model.domain)
+    verdict = file.create_group("verdict", track_order=True)
+    verdict.attrs["state"] = model.verdict.state
+    _write_texts(verdict, {"reason": model.verdict.reason, "json": model.verdict.to_json()})
+    texts = asdict(model.provenance)
+    texts["versions"] = json.dumps(texts["versions"], sort_keys=True)
+    _write_texts(file.create_group("provenance", track_order=True), {k: str(v) for k, v in texts.items()})
+
+
+def _write_texts(group: h5py.Group, texts: Mapping[str, str]) -> None:
+    for name, text in texts.items():
+        # Datasets, not attributes: these have no limit of 64 KiB.
+        group.create_dataset(name, data=text)
+
+
+def load_model(path: Path) -> Surrogate:
+    """Read a model of any kind.
+
+    Raises
+    ------
+    FileFormatError : it does not exist, is torn, or is no model of this schema.
+    """
+    import h5py
+
+    path = Path(path)
+    if not path.is_file():
+        raise FileFormatError(f"{path}: no such model file")
+    try:
+        with h5py.File(path, "r") as file:
+            schema = _plain(file.attrs.get("schema"))
+            if schema != SCHEMA:
+                raise FileFormatError(f"{path}: schema {schema!r} is not {SCHEMA!r}")
+            kind = str(_plain(file.attrs["kind"]))
+            if kind not in kind_names():
+                known = ", ".join(kind_names())
+                raise FileFormatError(f"{path}: unknown kind {kind!r}; known are {known}")
+            found = get_kind(kind)
+            return found(_checked(found, _read(file)))
+    except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+        why = " ".join(str(error).split())[:120]
+        raise FileFormatError(f"{path}: not a whole model file ({why})") from None
+
+
+def _read(file: h5py.File) -> Model:
+    texts = _texts(file["provenance"])
+    numbers = {key: int(texts.pop(key)) for key in ("seed", "point")}
+    versions = json.loads(texts.pop("versions"))
+    return Model(
+        arrays={
+            name: ModelArray(
+                np.asarray(data[...]),
+                str(_plain(data.attrs["units"])),
+                tuple(str(_plain(data.attrs["dims"])).split()),
+                str(_plain(data.attrs["long_name"])),
+            )
+            for name, data in file["arrays"].items()
+        },
+        parameters={
+            name: Parameter(
+                name,
+                float(data[()]),
+                str(_plain(data.attrs["units"])),
+                float(data.attrs["sigma"]),
+                str(_plain(data.attrs["note"])),
+            )
+            for name, data in file["parameters"].items()
+        },
+        settings=_texts(file["settings"]),
+        gates={name: float(data[()]) for name, data in file["gates"].items()},
+        domain=_texts(file["domain"]),
+        provenance=ModelProvenance(versions=versions, **numbers, **texts),  # type: ignore[arg-type]
+        verdict=Verdict.from_json(str(_plain(file["verdict/json"][()]))),
+    )
+
+
+def _checked(kind: type[Surrogate], model: Model) -> Model:
+    """Model that has what its kind needs, with as many axes as named and chips that agree.
+
+    Raises
+    ------
+    KeyError, ValueError : it has not.
+    """
+    for name in kind.required:
+        if name not in model.arrays:
+            raise KeyError(f"no array {name}")
+    for name in kind.required_parameters:
+        if name not in model.parameters:
+            raise KeyError(f"no parameter {name}")
+    lengths: dict[str, int] = {}
+    for name, array in model.arrays.items():
+        if array.values.ndim != len(array.dims) or array.values.dtype.kind not in "fi":
+            raise ValueError(f"array {name} is not numbers along {array.dims}")
+        for dim, length in zip(array.dims, array.values.shape, strict=True):
+            if lengths.setdefault(dim.rstrip("_"), length) != length:
+                raise ValueError(f"array {name} has another number of {dim}")
+    return model
+
+
+def _texts(group: h5py.Group) -> dict[str, str]:
+    return {name: str(_plain(data[()])) for name, data in group.items()}
+
+
+def _plain(value: Any) -> Any:
+    return value.decode() if isinstance(value, bytes) else value

@@ -1,0 +1,251 @@
+"""Handing out the measurements of a plan and taking their records in.
+
+A run begins in this process: starting workers costs seconds, which a small plan never earns back.
+What it learns there about the time of a measurement decides whether workers are started.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections import Counter, deque
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from itertools import islice
+from pathlib import Path
+
+from imccircuit.engines.contract import Status
+from imccircuit.recipes.plan import Plan, Task
+from imccircuit.results.schema import TaskRecord
+from imccircuit.sweeps.executors import (
+    Executor,
+    Job,
+    ProcessExecutor,
+    SerialExecutor,
+    WorkerDiedError,
+)
+from imccircuit.sweeps.ledger import Ledger
+from imccircuit.sweeps.state import Progress, RunOptions, Stopper, Summary
+
+# A chunk is as long as this: short enough to lose little, long enough to share a process.
+_CHUNK_S = 1.0
+_LARGEST_CHUNK = 256
+_FEWEST_FOR_MAX_FAIL = 20
+_MOST_DEATHS = 2
+# In this process: no problem longer than _TRIAL_S, no estimate from less than _TRIAL_MIN_S, and
+# workers as soon as more than _WORTH_WORKERS_S is left.
+_TRIAL_S = 2.0
+_TRIAL_MIN_S = 0.75
+_TRIAL_CHUNK = 8
+_WORTH_WORKERS_S = 4.0
+
+
+def cores() -> int:
+    """Number of cores this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+class Dispatcher:
+    """One call of a run.
+
+    Parameters
+    ----------
+    plan : what is measured.
+    ledger : where records go; what it holds already is not measured again.
+    summary : kept up to date.
+    options, progress, stopper : as in `imccircuit.sweeps.run.run_plan`.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        ledger: Ledger,
+        summary: Summary,
+        options: RunOptions,
+        progress: Progress | None,
+        stopper: Stopper,
+    ) -> None:
+        self._plan, self._ledger, self._summary = plan, ledger, summary
+        self._options, self._progress, self._stopper = options, progress, stopper
+        self._started = time.monotonic()
+        self._task_s = _CHUNK_S
+        done = ledger.done()
+        every = map(plan.task, range(plan.tasks))
+        self._tasks: Iterator[Task] = (task for task in every if task not in done)
+        self._again: deque[list[Task]] = deque()
+        # Chunks that ran while a worker died: each is tried again alone, to find the guilty one.
+        self._suspects: deque[list[Task]] = deque()
+        self._deaths: Counter[Task] = Counter()
+
+    def work(self) -> None:
+        """Measure everything that is not recorded, unless stopped."""
+        try:
+            if self._slots() > 1:
+                self._measure_here()
+            if not self._summary.complete and not self._ending():
+                self._measure_there()
+        finally:
+            self._summary.elapsed_s = time.monotonic() - self._started
+        self._summary.interrupted = self._stopper.requests > 0 and not self._summary.complete
+
+    def _slots(self) -> int:
+        return min(self._options.jobs or cores(), self._summary.left)
+
+    def _job(self, timeout_s: float, keep_failed: Path) -> Job:
+        return Job(self._plan.recipe, self._plan.digest, timeout_s, keep_failed)
+
+    def _measure_here(self) -> None:
+        """Measure in this process until the rest is worth starting workers."""
+        limit_s = min(self._options.timeout_s, _TRIAL_S)
+        kept = self._ledger.folder / "trial"
+        executor = SerialExecutor(self._job(limit_s, kept), self._stopper)
+        begun = time.monotonic()
+        try:
+            while not self._ending() and (chunk := self._chunk(1, _TRIAL_CHUNK)):
+                submitted = time.monotonic()
+                future = executor.submit(chunk)
+                if future.cancelled():
+                    return
+                records = future.result()
+                self._learn(time.monotonic() - submitted, len(chunk))
+                hasty = limit_s < self._options.timeout_s and any(
+                    record.status is Status.TIMEOUT for record in records
+                )
+                if hasty:
+                    # Not a failure yet: it has a right to the time that the user gives it.
+                    bad = [r for r in records if r.status is not Status.GOOD]
+                    self._again.extend([(r.point, r.sample)] for r in bad)
+                    records = [r for r in records if r.status is Status.GOOD]
+                elif kept.is_dir():
+                    _move_files(kept, self._ledger.folder / "failed")
+                self._record(records)
+                self._report()
+                rest_s = self._summary.left * self._task_s
+                spent_s = time.monotonic() - begun
+                if hasty or (spent_s > _TRIAL_MIN_S and rest_s > _WORTH_WORKERS_S):
+                    return
+        finally:
+            shutil.rmtree(kept, ignore_errors=True)
+
+    def _measure_there(self) -> None:
+        """Measure in workers, or in this process if it is alone."""
+        job = self._job(self._options.timeout_s, self._ledger.folder / "failed")
+        slots = self._slots()
+        executor: Executor = (
+            ProcessExecutor(job, slots) if slots > 1 else SerialExecutor(job, self._stopper)
+        )
+        kill = True
+        try:
+            self._loop(executor)
+            kill = self._stopper.requests > 1
+        finally:
+            executor.close(kill=kill)
+
+    def _loop(self, executor: Executor) -> None:
+        running: dict[Future[list[TaskRecord]], tuple[list[Task], float]] = {}
+        while self._stopper.requests < 2:
+            self._fill(executor, running)
+            if not running:
+                break
+            finished, _ = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
+            lost = [chunk for future in finished if (chunk := self._take(future, running))]
+            if lost:
+                # The pool is broken: every other future ends now, some with an answer.
+                wait(running)
+                lost += [
+                    chunk for future in list(running) if (chunk := self._take(future, running))
+                ]
+                self._blame(lost)
+                executor.restart()
+            self._report()
+
+    def _fill(
+        self, executor: Executor, running: dict[Future[list[TaskRecord]], tuple[list[Task], float]]
+    ) -> None:
+        """Hand out chunks until every worker has one and one waits; a suspect chunk runs alone."""
+        most = 1 if executor.slots == 1 else executor.slots + 1
+        while len(running) < most and not self._ending():
+            if self._suspects:
+                if running:
+                    return
+                chunk, most = self._suspects.popleft(), 1
+            else:
+                chunk = self._chunk(executor.slots, _LARGEST_CHUNK)
+            if not chunk:
+                return
+            submitted = time.monotonic()
+            try:
+                running[executor.submit(chunk)] = (chunk, submitted)
+            except WorkerDiedError:
+                self._again.appendleft(chunk)
+                if running:
+                    return  # their futures tell which chunks were lost
+                executor.restart()
+
+    def _ending(self) -> bool:
+        return self._stopper.requests > 0 or self._summary.stopped_by_max_fail
+
+    def _chunk(self, slots: int, largest: int) -> list[Task]:
+        """Next tasks, as many as take about `_CHUNK_S` and leave something for all workers."""
+        if self._again:
+            return self._again.popleft()
+        size = min(_CHUNK_S / max(self._task_s, 1e-6), self._summary.left / (2 * slots), largest)
+        return list(islice(self._tasks, max(1, int(size))))
+
+    def _learn(self, seconds: float, tasks: int) -> None:
+        self._task_s = 0.5 * self._task_s + 0.5 * seconds / tasks
+
+    def _take(
+        self,
+        future: Future[list[TaskRecord]],
+        running: dict[Future[list[TaskRecord]], tuple[list[Task], float]],
+    ) -> list[Task] | None:
+        """Record a chunk's outcome; the chunk itself if its worker died."""
+        chunk, submitted = running.pop(future)
+        if future.cancelled():
+            return None
+        try:
+            records = future.result()
+        except WorkerDiedError:
+            return chunk
+        self._learn(time.monotonic() - submitted, len(chunk))
+        self._record(records)
+        return None
+
+    def _blame(self, chunks: list[list[Task]]) -> None:
+        """Try chunks whose worker died again; give a task up that killed several workers alone."""
+        if len(chunks) > 1:
+            self._suspects.extend(chunks)
+        elif len(chunks[0]) > 1:
+            self._suspects.extend([task] for task in chunks[0])
+        else:
+            task = chunks[0][0]
+            self._deaths[task] += 1
+            if self._deaths[task] < _MOST_DEATHS:
+                self._suspects.append([task])
+            else:
+                reason = f"its worker process died {_MOST_DEATHS} times"
+                self._record([TaskRecord(*task, Status.CRASH, reason)])
+
+    def _record(self, records: list[TaskRecord]) -> None:
+        if not records:
+            return
+        self._ledger.add(records)
+        summary = self._summary
+        summary.count(records)
+        share = 100.0 * summary.failed / summary.done
+        enough = summary.done >= min(_FEWEST_FOR_MAX_FAIL, summary.total)
+        if enough and share > self._options.max_fail_percent and not summary.complete:
+            summary.stopped_by_max_fail = True
+
+    def _report(self) -> None:
+        self._summary.elapsed_s = time.monotonic() - self._started
+        if self._progress is not None:
+            self._progress(self._summary)
+
+
+def _move_files(source: Path, target: Path) -> None:
+    target.mkdir(parents=True, exist_ok=True)
+    for path in source.iterdir():
+        path.replace(target / path.name)

@@ -1,0 +1,123 @@
+"""Every verb, used wrongly: one line, the documented exit code, nothing written."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from cli_case import Cli
+
+
+USAGE = [
+    ([], ""),
+    (["foo"], "foo"),
+    (["run"], "recipe"),
+    (["run", "adc_sar8", "--bad"], "--bad"),
+    (["run", "nope"], "adc_sar8"),
+    (["run", "missing.toml"], "missing.toml"),
+    (["run", "digits"], "accuracy"),
+    (["run", "adc_sar8", "-j", "0"], "jobs"),
+    (["run", "adc_sar8", "--resume", "--fresh"], "exclude"),
+    (["run", "adc_sar8", "--set", "circuit.bist=8"], "bits"),
+    (["run", "adc_sar8", "--set", "circuit.comparator_offset=1 mF"], "dimension"),
+    (["run", "adc_sar8", "--set", "engine=hspice"], "nodal"),
+    (["run", "adc_sar8", "--set", "nothing"], "key=value"),
+    (["run", "crossbar_ir_drop", "--set", "circuit.conductances=no.npz:g"], "no such file"),
+    (["accuracy", "adc_sar8"], "study"),
+    (["accuracy", "digits", "--set", "network.test_images=3"], "200"),
+    (["show", "no.h5"], "no such"),
+    (["status", "no.h5"], "neither"),
+    (["fit", "no.h5"], "no such"),
+    (["check", "no.h5", "--against", "no.h5"], "no such"),
+    (["export", "no.h5", "--to", "numpy"], "no such"),
+    (["plot", "no.h5"], "no such"),
+    (["netlist", "nope"], "adc_sar8"),
+    (["list", "wires"], "wires"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "word"), USAGE, ids=[" ".join(a) or "-" for a, _ in USAGE])
+def test_one_line_and_exit_1(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], word: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ended = cli(*arguments)
+    assert ended.code == 1
+    assert word in ended.err
+    assert ended.err.count("\n") <= 1
+    assert "Traceback" not in ended.out + ended.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_no_results_file(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "torn.h5"
+    path.write_bytes(b"\x89HDF\r\n\x1a\n and then nothing of use")
+    for verb in (["show"], ["fit"], ["plot"], ["netlist"], ["status"]):
+        ended = cli(*verb, path)
+        assert ended.code == 1
+        assert ended.err.count("\n") == 1
+        assert "torn.h5" in ended.err
+
+
+def test_pictures_that_do_not_exist(cli: Cli, adc_results: Path, tmp_path: Path) -> None:
+    for arguments, word in (
+        (["--kind", "ir-drop"], "transfer"),
+        (["--point", "3"], "0 to 0"),
+        (["--kind", "inl", "--sample", "3"], "0 to 0"),
+        (["--kind", "inl", "-o", tmp_path / "x.bmp"], ".svg"),
+        (["-o", tmp_path / "x.png"], "--kind"),
+        (["--kind", "inl", "-o", tmp_path / "no" / "x.png"], "No such"),
+    ):
+        ended = cli("plot", adc_results, *arguments)
+        assert ended.code == 1, arguments
+        assert word in ended.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_failed_points_exit_2_and_are_written(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "out.h5"
+    settings = ["--set", "engine=nodal", "--set", "circuit.cell=1r_sinh"]
+    ended = cli("run", "crossbar_ir_drop", "-o", path, *settings)
+    assert ended.code == 2
+    assert "refused" in ended.out
+    assert path.is_file()
+    shown = cli("show", path)
+    assert shown.code == 0
+    assert "point 0 sample 0: refused" in shown.out
+
+
+def test_missing_simulator_exits_4_and_writes_nothing(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("IMCCIRCUIT_NGSPICE", "/nonexistent/ngspice")
+    ended = cli("run", "adc_sar8")
+    assert ended.code == 4
+    assert ended.err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.ngspice
+def test_ctrl_c_drains_exits_130_and_resumes(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "imccircuit", "run", "adc_sar8_mismatch", "--samples", "40",
+               "--set", "circuit.bits=4", "-j", "1", "-o", "out.h5"]  # fmt: skip
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    ledger = tmp_path / "out.h5.work" / "ledger.jsonl"
+    deadline = time.monotonic() + 60
+    while not (ledger.is_file() and ledger.read_bytes().count(b"\n") > 1):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "--resume" in err
+    assert (tmp_path / "out.h5").is_file()  # what there is can be looked at
+    resumed = subprocess.run([*command, "--resume"], cwd=tmp_path, timeout=120, check=False)
+    assert resumed.returncode == 0
+    assert not ledger.exists()

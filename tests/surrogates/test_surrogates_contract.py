@@ -1,0 +1,126 @@
+"""Every kind of surrogate keeps the contract, fitted to files of known origin."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from surrogate_contract import SurrogateContract
+from synthetic import (
+    adc_chip,
+    adc_population,
+    array_and_drive,
+    crossbar_chip,
+    crossbar_settings,
+    write,
+)
+
+from imccircuit.surrogates.base import Surrogate
+from imccircuit.surrogates.fit import fit_results
+
+
+class TestOneConverter(SurrogateContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def model(cls, tmp_path_factory: pytest.TempPathFactory) -> Surrogate:
+        chip = adc_chip(np.array([1.0, 2.02, 3.99, 8.05]), 1.0, 2e-3)
+        path = tmp_path_factory.mktemp("one") / "r.h5"
+        return fit_results(write(path, "adc_sar8", ["circuit.bits=4"], [chip]))
+
+    @pytest.fixture
+    def inputs(self) -> dict[str, Any]:
+        return {"voltage_v": np.linspace(-0.1, 1.1, 97)}
+
+    @pytest.fixture
+    def draws(self) -> bool:
+        return False
+
+
+class TestManyConverters(SurrogateContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def model(cls, tmp_path_factory: pytest.TempPathFactory) -> Surrogate:
+        path = tmp_path_factory.mktemp("many") / "r.h5"
+        chips = adc_population(20, seed=1, bits=5)
+        return fit_results(write(path, "adc_sar8_mismatch", ["circuit.bits=5"], chips))
+
+    @pytest.fixture
+    def inputs(self) -> dict[str, Any]:
+        return {"voltage_v": np.linspace(-0.1, 1.1, 97), "chip": 3}
+
+    @pytest.fixture
+    def draws(self) -> bool:
+        return True
+
+
+class TestLinearCrossbar(SurrogateContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def model(cls, tmp_path_factory: pytest.TempPathFactory) -> Surrogate:
+        g, drive = array_and_drive(6, 4, 12)
+        chip = crossbar_chip(g, drive, r_row=2.0, r_col=3.0)
+        path = tmp_path_factory.mktemp("linear") / "r.h5"
+        return fit_results(write(path, "crossbar_ir_drop", crossbar_settings(6, 4, 12), [chip]))
+
+    @pytest.fixture
+    def inputs(self) -> dict[str, Any]:
+        return {"voltage_v": array_and_drive(6, 4, 9, seed=8)[1]}
+
+    @pytest.fixture
+    def draws(self) -> bool:
+        return False
+
+
+class TestAmplifiedCrossbar(SurrogateContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def model(cls, tmp_path_factory: pytest.TempPathFactory) -> Surrogate:
+        path = tmp_path_factory.mktemp("amplified") / "r.h5"
+        return fit_results(write_amplified(path, chips=12))
+
+    @pytest.fixture
+    def inputs(self) -> dict[str, Any]:
+        return {"voltage_v": array_and_drive(6, 4, 9, seed=8)[1], "chip": 2}
+
+    @pytest.fixture
+    def draws(self) -> bool:
+        return True
+
+
+class TestSinhCrossbar(SurrogateContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def model(cls, tmp_path_factory: pytest.TempPathFactory) -> Surrogate:
+        g, drive = array_and_drive(4, 3, 10)
+        chip = crossbar_chip(g, drive, r_row=20.0, r_col=30.0, v0=0.25)
+        settings = crossbar_settings(4, 3, 10, "circuit.cell=1r_sinh")
+        path = tmp_path_factory.mktemp("sinh") / "r.h5"
+        return fit_results(write(path, "crossbar_ir_drop", settings, [chip]))
+
+    @pytest.fixture
+    def inputs(self) -> dict[str, Any]:
+        return {"voltage_v": array_and_drive(4, 3, 9, seed=8)[1]}
+
+    @pytest.fixture
+    def draws(self) -> bool:
+        return False
+
+
+def write_amplified(path: Path, chips: int) -> Path:
+    """Chips with their own conductances and amplifier offsets of 2 mV."""
+    rng = np.random.default_rng(3)
+    drive = array_and_drive(6, 4, 12)[1]
+    table = [
+        crossbar_chip(
+            1e-6 * rng.uniform(1, 100, (6, 4)),
+            drive,
+            amplifier_offset=2e-3 * rng.standard_normal(4),
+            r_row=2.0,
+            r_col=3.0,
+        )
+        for _ in range(chips)
+    ]
+    settings = crossbar_settings(6, 4, 12, "circuit.readout=tia")
+    return write(path, "crossbar_ir_drop", settings, table)

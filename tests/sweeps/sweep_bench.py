@@ -1,0 +1,123 @@
+"""A bench for tests: one resistor, solved by nodal, that can wait, fail, kill itself and be counted.
+
+Every measurement that ends appends ``point-value sample`` to the file ``IMC_TEST_LOG``.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+
+from imccircuit.benches import registry
+from imccircuit.benches.bench import Bench, MeasurementError, Parameters, Section, Variable
+from imccircuit.benches.problem import OperatingPoint, Probe, Problem
+from imccircuit.nodal.array import ResistiveArray
+from imccircuit.recipes.load import check_recipe
+from imccircuit.units import SI, Resistance, Time
+
+
+class Circuit(Section):
+    resistance: Annotated[Resistance, Field(gt=0)] = Field(1e3, description="of the resistor")
+    size: int = Field(1, ge=1, le=8, description="columns")
+    delay: Time = 0.0
+    what: Literal["work", "fail", "kill", "kill_workers", "refuse", "bug"] = "work"
+
+
+class FakeParameters(Parameters):
+    circuit: Circuit = Circuit()
+
+
+class FakeGates(Section):
+    limit: Annotated[float, SI("")] = 0.5
+
+
+def _variables(parameters):
+    return (
+        Variable("current", ("col",), "A", "current of each column"),
+        Variable("code", (), "1", "a whole number", "int"),
+        Variable("drawn", (), "1", "a number drawn for the chip"),
+        Variable("other", (), "1", "another number drawn for the chip"),
+    )
+
+
+def _sizes(parameters):
+    return {"col": parameters.circuit.size}
+
+
+def _coordinates(parameters):
+    return {"col": np.arange(parameters.circuit.size)}
+
+
+def _log(parameters, variation):
+    name = os.environ.get("IMC_TEST_LOG")
+    if name:
+        with Path(name).open("a") as file:
+            file.write(f"{parameters.circuit.resistance:g} {variation.draws.sample}\n")
+
+
+def _measure(parameters, variation):
+    circuit = parameters.circuit
+    time.sleep(circuit.delay)
+    if circuit.what == "fail":
+        raise MeasurementError("told to fail")
+    if circuit.what == "bug":
+        raise AttributeError("a bug in a bench")
+    is_worker = os.environ.get("IMC_TEST_MAIN") != str(os.getpid())
+    if circuit.what == "kill" or (circuit.what == "kill_workers" and is_worker):
+        os.kill(os.getpid(), signal.SIGKILL)
+    array = ResistiveArray(
+        np.full((1, circuit.size), 1 / circuit.resistance),
+        r_row_ohm=0.0,
+        r_col_ohm=0.0,
+        r_driver_ohm=0.0,
+        r_sense_ohm=0.0,
+    )
+    names = tuple(f"i(v{k})" for k in range(circuit.size))
+    answer = yield Problem(
+        circuit=None,
+        analysis=OperatingPoint(),
+        probes=(Probe("output_current", names, (circuit.size,), 10.0),),
+        array=None if circuit.what == "refuse" else array,
+        row_voltage_v=np.ones((1, 1)),
+    )
+    first, second = variation.generator("drawn"), variation.generator("other")
+    _log(parameters, variation)
+    return {
+        "current": answer.final("output_current")[0],
+        "code": np.asarray(variation.draws.sample),
+        "drawn": np.asarray(0.0 if first is None else first.standard_normal()),
+        "other": np.asarray(0.0 if second is None else second.standard_normal()),
+    }
+
+
+BENCH = Bench(
+    name="fake",
+    summary="for tests",
+    parameters=FakeParameters,
+    gates=FakeGates,
+    quantities=("drawn", "other"),
+    surrogate="none",
+    sizes=_sizes,
+    variables=_variables,
+    coordinates=_coordinates,
+    measure=_measure,
+)
+
+def recipe(**tables):
+    """A checked recipe of this bench."""
+    registry._MODULES["fake"] = __name__
+    raw = {"bench": "fake", "engine": "nodal", **tables}
+    try:
+        return check_recipe("fake", "fake.toml", "bench = 'fake'\n", raw)
+    finally:
+        del registry._MODULES["fake"]
+
+
+def resistances(count):
+    return [f"{1000 + k} ohm" for k in range(count)]
