@@ -79,10 +79,9 @@ class Circuit(Section):
     @model_validator(mode="after")
     def _consistent(self) -> Circuit:
         given = self.bit_capacitors
-        if given is not None:
-            if not 2 <= len(given) <= 14:
-                text = f"bit_capacitors has {len(given)} entries; allowed: 2 to 14"
-                raise PydanticCustomError("sizes", "{why}", {"why": text})
+        if given is not None and not 2 <= len(given) <= 14:
+            text = f"bit_capacitors has {len(given)} entries; allowed: 2 to 14"
+            raise PydanticCustomError("sizes", "{why}", {"why": text})
         return self
 
     @property
@@ -123,13 +122,13 @@ class AdcGates(Section):
         0.05, description="largest error of a level"
     )
     spread_factor: float = Field(
-        2.0,
+        1.75,
         gt=1,
         description="the spread of bit weights over chips is right within this factor: the 90 % "
         "interval of held-out over drawn spread lies between its inverse and itself",
     )
     offset_spread_factor: float = Field(
-        3.0, gt=1, description="the same for the offset; wider, for a chip has but one offset"
+        4.0, gt=1, description="the same for the offset; wider, for a chip has but one offset"
     )
 
 

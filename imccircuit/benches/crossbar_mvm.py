@@ -39,7 +39,7 @@ from imccircuit.devices.cards import load_card
 from imccircuit.devices.draws import Draws
 from imccircuit.devices.mos import MosCard
 from imccircuit.devices.reference import CardOf
-from imccircuit.devices.rram import RramCard
+from imccircuit.devices.rram import RramCard, SinhConduction
 from imccircuit.nodal.array import ResistiveArray
 from imccircuit.units import SI, Resistance, SIArray, Time, Voltage
 
@@ -69,7 +69,9 @@ class Circuit(Section):
     )
     read_time: Time | None = Field(None, description="after programming; default the card's")
     cell: Literal["1r", "1r_sinh", "1t1r"] = "1r"
-    sinh_voltage: Annotated[Voltage, Field(gt=0)] = Field(0.3, description="V0 of 1r_sinh")
+    sinh_voltage: Annotated[Voltage, Field(gt=0)] | None = Field(
+        None, description="V0 of 1r_sinh; default that of the device card"
+    )
     technology_card: Annotated[MosCard, CardOf("mos")] = Field(
         default_factory=lambda: load_card("mos_generic", "mos"), description="transistors of 1t1r"
     )
@@ -89,16 +91,31 @@ class Circuit(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Circuit:
-        if self.weights is not None:
-            if not self.differential or self.conductances is not None:
-                raise PydanticCustomError(
-                    "array", "weights need differential = true and no conductances beside them"
-                )
+        lone = self.differential and self.conductances is None
+        if self.weights is not None and not lone:
+            raise PydanticCustomError(
+                "array", "weights need differential = true and no conductances beside them"
+            )
         given = self.physical_shape_given
-        if given is not None:
-            if self.differential and given[1] % 2:
-                raise PydanticCustomError("array", "differential needs an even number of columns")
+        if given is not None and self.differential and given[1] % 2:
+            raise PydanticCustomError("array", "differential needs an even number of columns")
+        if self.cell == "1r_sinh":
+            _ = self.v0_v
         return self
+
+    @property
+    def v0_v(self) -> float:
+        """V0 of `1r_sinh` cells in V: given, or the card's."""
+        if self.sinh_voltage is not None:
+            return self.sinh_voltage
+        conduction = self.device_card.conduction
+        if isinstance(conduction, SinhConduction):
+            return conduction.v0.value
+        raise PydanticCustomError(
+            "sinh",
+            "cell 1r_sinh needs V0; allowed: sinh_voltage, or a device_card whose conduction law "
+            "is sinh, such as rram_sinh",
+        )
 
     @property
     def physical_shape_given(self) -> tuple[int, int] | None:
@@ -251,7 +268,7 @@ def _cell(circuit: Circuit, shape: tuple[int, int], variation: Variation) -> Cel
     if circuit.cell == "1r":
         return LinearCell()
     if circuit.cell == "1r_sinh":
-        return SinhCell(circuit.sinh_voltage)
+        return SinhCell(circuit.v0_v)
     card, device = circuit.technology_card, circuit.technology_card.nmos
     delta, ratio = np.zeros(shape), np.ones(shape)
     generator = variation.generator("transistor")
@@ -337,7 +354,7 @@ def _probes(
     largest = float(np.max(np.abs(inputs), initial=0.0)) + abs(circuit.tia_offset)
     largest += 10 * circuit.tia_offset_sigma
     if circuit.cell == "1r_sinh":
-        reached = circuit.sinh_voltage * np.sinh(min(largest / circuit.sinh_voltage, 500.0))
+        reached = circuit.v0_v * np.sinh(min(largest / circuit.v0_v, 500.0))
     else:
         reached = largest
     # A passive array cannot exceed the sum of its cells at full voltage; twice that is slack for

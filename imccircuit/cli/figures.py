@@ -70,7 +70,7 @@ def kinds_of(data: Any) -> list[str]:
     return kinds
 
 
-def _transfer(data: Any, chips: Any, choice: Choice) -> Figure:
+def _transfer(data: Any, chips: Any, _choice: Choice) -> Figure:
     from imccircuit.plots.adc import plot_transfer
     from imccircuit.plots.style import make_figure
 
@@ -112,7 +112,7 @@ def _ir_drop(data: Any, chips: Any, choice: Choice) -> Figure:
     return figure
 
 
-def _error(data: Any, chips: Any, choice: Choice) -> Figure:
+def _error(data: Any, chips: Any, _choice: Choice) -> Figure:
     from imccircuit.plots.statistics import plot_parity
     from imccircuit.plots.style import make_figure
 

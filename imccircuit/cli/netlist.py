@@ -18,11 +18,14 @@ NAME = "netlist"
 
 
 def command(
-    source: Annotated[str, typer.Argument(help="A recipe (name or .toml) or a results file (.h5).")],
+    source: Annotated[
+        str, typer.Argument(help="A recipe (name or .toml) or a results file (.h5).")
+    ],
     point: Annotated[int, typer.Option(help="Index of the sweep point.", min=0)] = 0,
     sample: Annotated[int, typer.Option(help="Index of the chip.", min=0)] = 0,
     problem: Annotated[
-        int, typer.Option(help="Which of the measurement's problems; earlier ones are solved.", min=0)
+        int,
+        typer.Option(help="Which of the measurement's problems; earlier ones are solved.", min=0),
     ] = 0,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="File to write; default stdout.")

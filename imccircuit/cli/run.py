@@ -40,7 +40,9 @@ def command(
     samples: Annotated[
         int | None, typer.Option(min=1, help="Short for --set variation.samples=N.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Short for --set variation.seed=N.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Short for --set variation.seed=N.")
+    ] = None,
     timeout: Annotated[
         float, typer.Option(min=0.001, help="Longest time for one problem, in seconds.")
     ] = 600.0,
@@ -172,7 +174,9 @@ def _say_plan(plan: Plan, target: Path, *, as_json: bool) -> None:
         say_json(report)
         return
     rows = [(key, value) for key, value in report.items() if key not in ("axes", "shapes")]
-    rows += [("axis", ", ".join(f"{key} ({count})" for key, count in axis.items())) for axis in axes]
+    rows += [
+        ("axis", ", ".join(f"{key} ({count})" for key, count in axis.items())) for axis in axes
+    ]
     for group in shapes:
         rows += [(name, " × ".join(map(str, shape))) for name, shape in group.items()]
     say_table("would run", ("what", "value"), rows)

@@ -87,13 +87,14 @@ def _figure(name: str, values: Any, unit: str) -> dict[str, Any]:
 
 
 def _adc_figures(data: Any) -> list[dict[str, Any]]:
-    from imccircuit.metrics.adc import compute_inl_dnl
+    from imccircuit.metrics.adc import Method, compute_inl_dnl
 
     levels = data["transition_level"].values
     full_scale = data["reference_voltage"].values
     found: list[dict[str, Any]] = []
-    for method in ("end-point", "best-fit"):
-        figures = compute_inl_dnl(levels, full_scale_v=full_scale, method=method)  # type: ignore[arg-type]
+    methods: tuple[Method, ...] = ("end-point", "best-fit")
+    for method in methods:
+        figures = compute_inl_dnl(levels, full_scale_v=full_scale, method=method)
         found.append(_figure(f"INL ({method})", figures.worst_inl_lsb, "LSB"))
         if method == "end-point":
             found.append(_figure("DNL", figures.worst_dnl_lsb, "LSB"))
@@ -124,13 +125,18 @@ def _crossbar_figures(data: Any) -> list[dict[str, Any]]:
     return found
 
 
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}"
+
+
 def _say(results: Results, report: dict[str, Any]) -> None:
     provenance = results.provenance
     versions = provenance.versions
     say(f"{results.path}: {report['title'] or report['recipe']}")
     engine = f"{versions.get('engine')} {versions.get('version')} ({versions.get('solver')})"
+    state = "complete" if results.complete else "NOT complete"
     say(f"recipe {provenance.recipe_name}, bench {provenance.bench}, {engine}, "
-        f"seed {provenance.seed}, {'complete' if results.complete else 'NOT complete'}")  # fmt: skip
+        f"seed {provenance.seed}, {state}")  # fmt: skip
     for data in results.datasets:
         say("  " + ", ".join(f"{name} {size}" for name, size in data.sizes.items()))
     failures = report["failures"]
@@ -140,9 +146,8 @@ def _say(results: Results, report: dict[str, Any]) -> None:
             say(f"  point {point} sample {sample}: {status}: {reason}")
     if report["figures"]:
         rows = [
-            (f["name"], *(("–", "–") if f["of"] == 0 else (f"{f['median']:.4g}", f"{f['worst']:.4g}")),
-             f["unit"], f["of"])
+            (f["name"], _number(f["median"]), _number(f["worst"]), f["unit"], f["of"])
             for f in report["figures"]
-        ]  # fmt: skip
+        ]
         say_table("figures", ("what", "median", "worst", "unit", "over"), rows)
     say(f"next: imccircuit plot {results.path}   imccircuit fit {results.path} -o model.h5")

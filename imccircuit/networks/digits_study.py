@@ -120,7 +120,9 @@ class DigitsOutcome:
             "largest_difference": self.largest_difference,
             "loop_conversions": self.loop_conversions,
             "loop_equal": self.loop_equal,
-            "verdicts": {name: json.loads(verdict.to_json()) for name, verdict in self.verdicts.items()},
+            "verdicts": {
+                name: json.loads(verdict.to_json()) for name, verdict in self.verdicts.items()
+            },
             "files": {name: str(path) for name, path in self.files.items()},
         }
 
@@ -224,7 +226,7 @@ def _array_recipe(study: Study, digits: Digits, weights: NDArray[np.float64]) ->
 
 
 def _loop_recipe(converter: Recipe, fractions: NDArray[np.float64]) -> Recipe:
-    """The converter's recipe with the given inputs in closed loop, in parts that run side by side."""
+    """The converter's recipe with the given inputs in closed loop, in parts side by side."""
     size = -(-len(fractions) // _LOOP_POINTS)
     parts = [fractions[start : start + size] for start in range(0, len(fractions), size)]
     axis = [{"stimulus.loop_input": parts}]

@@ -83,7 +83,7 @@ def plot_transfer(
     ax.set_ylim(-0.02 * codes, 1.02 * codes)
     ax.set_yticks(sorted({*range(0, codes, max(1, codes // 8)), codes - 1}))
     ax.set_xlabel("Input voltage (V)")
-    ax.set_ylabel("Output code (LSB)")
+    ax.set_ylabel("Output code")
     ax.set_title(f"{codes.bit_length() - 1}-bit transfer, 1 LSB = {format_quantity(lsb, 'V', 3)}")
     legend = ax.legend(loc="upper left")
     for line in legend.get_lines():

@@ -177,9 +177,9 @@ def load_recipe(name: str, settings: Sequence[str] = (), libraries: Sequence[Pat
     policy = FilePolicy.of_recipe(path, libraries)
     resolve_files(name, raw, policy)
     own_cards = named_cards(raw)
-    flatten_axes(raw)
+    flatten_axes(raw, name)
     apply_settings(raw, _resolve_settings(settings, libraries))
-    flatten_axes(raw)
+    flatten_axes(raw, "--set")
     recipe = check_recipe(path.stem, name, text, raw)
     if own_cards:
         for values in recipe.steps():

@@ -116,7 +116,8 @@ class FilePolicy:
         names: list[str] = []
         array: object = None
         try:
-            with np.load(path, allow_pickle=False) as archive:
+            # Opened here: numpy leaves a file open that is no archive.
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
                 names = list(archive.files)
                 if match["name"] in names:
                     array = archive[match["name"]]

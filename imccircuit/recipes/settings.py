@@ -10,6 +10,8 @@ import numpy as np
 
 from imccircuit.errors import InputError
 
+_MOST_PARTS = 20
+
 
 def parse_setting(text: str) -> tuple[str, Any]:
     """Dotted key and value of one ``key=value``; the value is TOML, else a bare string.
@@ -20,7 +22,8 @@ def parse_setting(text: str) -> tuple[str, Any]:
     """
     key, equals, value = text.partition("=")
     key = key.strip()
-    if not equals or not key or not all(part for part in key.split(".")):
+    parts = key.split(".")
+    if not equals or not all(parts) or len(parts) > _MOST_PARTS:
         raise InputError("--set", "", text, f"not key=value: {text[:80]!r}", "circuit.rows=64")
     try:
         tables = tomllib.loads(f"value = {value}")
@@ -52,11 +55,29 @@ def apply_settings(raw: dict[str, Any], settings: Sequence[tuple[str, Any]]) -> 
         place[last] = value
 
 
-def flatten_axes(raw: dict[str, Any]) -> None:
-    """Write keys of the axes dotted: in TOML ``circuit.rows = [4, 8]`` is a table in a table."""
+def flatten_axes(raw: dict[str, Any], shown: str) -> None:
+    """Write keys of the axes dotted: in TOML ``circuit.rows = [4, 8]`` is a table in a table.
+
+    Parameters
+    ----------
+    raw : tables of a recipe; changed in place.
+    shown : what messages call the recipe.
+
+    Raises
+    ------
+    InputError : a key is there in both ways.
+    """
     axes = raw.get("sweep")
-    if isinstance(axes, list) and all(isinstance(axis, dict) for axis in axes):
-        raw["sweep"] = [dict(_flat(axis, "")) for axis in axes]
+    if not isinstance(axes, list) or not all(isinstance(axis, dict) for axis in axes):
+        return
+    for number, axis in enumerate(axes):
+        pairs = _flat(axis, "")
+        axes[number] = dict(pairs)
+        if len(axes[number]) < len(pairs):
+            keys = [key for key, _ in pairs]
+            twice = next(key for key in keys if keys.count(key) > 1)
+            key = f"sweep[{number}].{twice}"
+            raise InputError(shown, key, axis, "swept twice", "one axis a key")
 
 
 def _flat(table: Mapping[str, Any], prefix: str) -> list[tuple[str, Any]]:

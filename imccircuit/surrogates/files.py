@@ -54,6 +54,7 @@ def save_model(surrogate: Surrogate, path: Path) -> None:
 
 def _write(file: h5py.File, surrogate: Surrogate) -> None:
     model = surrogate.model
+    # Order of creation is kept, so a loaded model prints as it did when it was fitted.
     file.attrs["schema"] = SCHEMA
     file.attrs["kind"] = surrogate.kind
     arrays = file.create_group("arrays", track_order=True)
@@ -78,7 +79,8 @@ def _write(file: h5py.File, surrogate: Surrogate) -> None:
     _write_texts(verdict, {"reason": model.verdict.reason, "json": model.verdict.to_json()})
     texts = asdict(model.provenance)
     texts["versions"] = json.dumps(texts["versions"], sort_keys=True)
-    _write_texts(file.create_group("provenance", track_order=True), {k: str(v) for k, v in texts.items()})
+    provenance = file.create_group("provenance", track_order=True)
+    _write_texts(provenance, {name: str(value) for name, value in texts.items()})
 
 
 def _write_texts(group: h5py.Group, texts: Mapping[str, str]) -> None:

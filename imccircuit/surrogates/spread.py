@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 CONFIDENCE = 0.90
-_REPLICATES = 4000
+_REPLICATES = 2000
 _SEED = 20_160_101
+# Numbers drawn at a time: bounds the memory, not the answer.
+_BLOCK = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -77,16 +80,12 @@ def compute_spread_ratio(
     sigma = np.sqrt(np.diag(covariance))
     q = float(np.sqrt(np.mean(((held_out - mean) / sigma) ** 2)))
     root = _root(covariance / np.outer(sigma, sigma))
-    generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence(_SEED)))
-    drawn = np.empty(_REPLICATES)
-    for k in range(_REPLICATES):
-        fitted = generator.standard_normal((fitted_chips, root.shape[1])) @ root.T
-        others = generator.standard_normal((len(held_out), root.shape[1])) @ root.T
-        scaled = (others - fitted.mean(axis=0)) / fitted.std(axis=0, ddof=1)
-        drawn[k] = np.sqrt(np.mean(scaled**2))
-    tail = (1 - CONFIDENCE) / 2
-    high, middle, low = np.quantile(drawn, [tail, 0.5, 1 - tail])
-    return SpreadRatio(q / float(middle), q / float(low), q / float(high))
+    drawn = []
+    for fitted, others in _draws(root, fitted_chips, len(held_out)):
+        centred = others - fitted.mean(axis=1, keepdims=True)
+        scaled = centred / fitted.std(axis=1, ddof=1, keepdims=True)
+        drawn.append(np.sqrt(np.mean(scaled**2, axis=(1, 2))))
+    return _interval(q, np.concatenate(drawn))
 
 
 def compute_quadratic_ratio(
@@ -107,18 +106,32 @@ def compute_quadratic_ratio(
     metric : (parameter, parameter), symmetric, not negative.
     """
 
-    def ratio(others: NDArray[np.float64], cov: NDArray[np.float64]) -> float:
-        squares = np.einsum("ci,ij,cj->c", others, metric, others)
-        return float(np.sqrt(squares.mean() / np.sum(metric * cov)))
+    def squares(centred: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(np.sum((centred @ metric) * centred, axis=-1))
 
-    q = ratio(held_out - mean, covariance)
-    root = _root(covariance)
+    q = float(np.sqrt(squares(held_out - mean).mean() / np.sum(metric * covariance)))
+    drawn = []
+    for fitted, others in _draws(_root(covariance), fitted_chips, len(held_out)):
+        middle = fitted.mean(axis=1, keepdims=True)
+        of_fitted = squares(fitted - middle).sum(axis=1) / (fitted_chips - 1)
+        drawn.append(np.sqrt(squares(others - middle).mean(axis=1) / of_fitted))
+    return _interval(q, np.concatenate(drawn))
+
+
+def _draws(
+    root: NDArray[np.float64], fitted: int, others: int
+) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Fitted and other chips (replicate, chip, parameter) of one population, a block at a time."""
     generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence(_SEED)))
-    drawn = np.empty(_REPLICATES)
-    for k in range(_REPLICATES):
-        fitted = generator.standard_normal((fitted_chips, root.shape[1])) @ root.T
-        others = generator.standard_normal((len(held_out), root.shape[1])) @ root.T
-        drawn[k] = ratio(others - fitted.mean(axis=0), np.cov(fitted, rowvar=False))
+    size = (fitted + others) * len(root)
+    block = max(1, min(_REPLICATES, _BLOCK // size))
+    for start in range(0, _REPLICATES, block):
+        count = min(block, _REPLICATES - start)
+        drawn = generator.standard_normal((count, fitted + others, len(root))) @ root.T
+        yield drawn[:, :fitted], drawn[:, fitted:]
+
+
+def _interval(q: float, drawn: NDArray[np.float64]) -> SpreadRatio:
     tail = (1 - CONFIDENCE) / 2
     high, middle, low = np.quantile(drawn, [tail, 0.5, 1 - tail])
     return SpreadRatio(q / float(middle), q / float(low), q / float(high))

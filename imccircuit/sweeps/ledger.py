@@ -177,7 +177,11 @@ class Ledger:
         """Named arrays of each record of a shard."""
         arrays: dict[int, dict[str, NDArray[Any]]] = {}
         try:
-            with np.load(self.folder / "shards" / name, allow_pickle=False) as shard:
+            # Opened here: numpy leaves a file open that is no archive.
+            with (
+                (self.folder / "shards" / name).open("rb") as file,
+                np.load(file, allow_pickle=False) as shard,
+            ):
                 for full in shard.files:
                     number, _, key = full.partition("/")
                     arrays.setdefault(int(number), {})[key] = shard[full]

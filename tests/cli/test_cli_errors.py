@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from cli_case import Cli
 
-
 USAGE = [
     ([], ""),
     (["foo"], "foo"),
@@ -81,7 +80,8 @@ def test_pictures_that_do_not_exist(cli: Cli, adc_results: Path, tmp_path: Path)
 
 def test_failed_points_exit_2_and_are_written(cli: Cli, tmp_path: Path) -> None:
     path = tmp_path / "out.h5"
-    settings = ["--set", "engine=nodal", "--set", "circuit.cell=1r_sinh"]
+    settings = ["--set", "engine=nodal", "--set", "circuit.cell=1r_sinh",
+                "--set", "circuit.device_card=rram_sinh"]  # fmt: skip
     ended = cli("run", "crossbar_ir_drop", "-o", path, *settings)
     assert ended.code == 2
     assert "refused" in ended.out

@@ -116,9 +116,7 @@ def test_status_of_a_finished_run(cli: Cli, adc_results: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
-def test_plot_writes_each_format(
-    cli: Cli, adc_results: Path, tmp_path: Path, suffix: str
-) -> None:
+def test_plot_writes_each_format(cli: Cli, adc_results: Path, tmp_path: Path, suffix: str) -> None:
     target = tmp_path / f"inl{suffix}"
     assert cli("plot", adc_results, "--kind", "inl", "-o", target).code == 0
     assert target.stat().st_size > 1000
@@ -138,7 +136,11 @@ def test_netlist_runs_with_plain_ngspice(
     deck = tmp_path / "deck.cir"
     assert cli("netlist", adc_results, "--problem", problem, "-o", deck).code == 0
     ended = subprocess.run(
-        [locate(), "-b", "-n", deck.name], cwd=tmp_path, capture_output=True, timeout=60, check=False
+        [locate(), "-b", "-n", deck.name],
+        cwd=tmp_path,
+        capture_output=True,
+        timeout=60,
+        check=False,
     )
     assert ended.returncode == 0
     assert (tmp_path / "imccircuit.raw").stat().st_size > 1000

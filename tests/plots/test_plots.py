@@ -48,7 +48,7 @@ def test_transfer_is_a_staircase_through_the_levels():
     np.testing.assert_allclose(ideal.get_xdata(), [0.5 / 8, 7.5 / 8], rtol=1e-15)
     np.testing.assert_allclose(ideal.get_ydata(), [0, 7], atol=1e-14)
     assert ax.get_xlabel() == "Input voltage (V)"
-    assert ax.get_ylabel() == "Output code (LSB)"
+    assert ax.get_ylabel() == "Output code"
     assert ax.get_title() == "3-bit transfer, 1 LSB = 125 mV"
 
 

@@ -136,7 +136,8 @@ def test_wrong_held_out_data_fail(tmp_path: Path) -> None:
     wrong[vector, 1] += 0.02 * full
     verdict = fit(tmp_path, [{**chip, "output_current": wrong}]).verdict
     assert verdict.state == "fail"
-    assert verdict.gates[1].value == pytest.approx(0.02, rel=0.1)
+    # Of the largest held-out output, which is at most that of all.
+    assert 0.02 <= verdict.gates[1].value < 0.03
 
 
 def test_another_array_fails_the_check(tmp_path: Path) -> None:

@@ -23,7 +23,8 @@ def main():
             variation={"samples": 1, "quantities": ["drawn"]},
         )
     )
-    print("ready", flush=True)
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
     run_plan(plan, output, RunOptions(jobs=jobs, mode="resume"))
 
 

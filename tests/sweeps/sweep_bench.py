@@ -1,4 +1,4 @@
-"""A bench for tests: one resistor, solved by nodal, that can wait, fail, kill itself and be counted.
+"""A bench for tests: one resistor that can wait, fail, kill its process and be counted.
 
 Every measurement that ends appends ``point-value sample`` to the file ``IMC_TEST_LOG``.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from imccircuit.benches import registry
 from imccircuit.benches.bench import Bench, MeasurementError, Parameters, Section, Variable
@@ -25,8 +25,19 @@ from imccircuit.units import SI, Resistance, Time
 class Circuit(Section):
     resistance: Annotated[Resistance, Field(gt=0)] = Field(1e3, description="of the resistor")
     size: int = Field(1, ge=1, le=8, description="columns")
+    extra: int = Field(0, ge=0, le=8, description="more columns; at most 8 together")
     delay: Time = 0.0
     what: Literal["work", "fail", "kill", "kill_workers", "refuse", "bug"] = "work"
+
+    @model_validator(mode="after")
+    def _few_columns(self):
+        if self.columns > 8:
+            raise ValueError(f"{self.columns} columns; allowed: up to 8")
+        return self
+
+    @property
+    def columns(self):
+        return self.size + self.extra
 
 
 class FakeParameters(Parameters):
@@ -47,11 +58,11 @@ def _variables(parameters):
 
 
 def _sizes(parameters):
-    return {"col": parameters.circuit.size}
+    return {"col": parameters.circuit.columns}
 
 
 def _coordinates(parameters):
-    return {"col": np.arange(parameters.circuit.size)}
+    return {"col": np.arange(parameters.circuit.columns)}
 
 
 def _log(parameters, variation):
@@ -72,17 +83,17 @@ def _measure(parameters, variation):
     if circuit.what == "kill" or (circuit.what == "kill_workers" and is_worker):
         os.kill(os.getpid(), signal.SIGKILL)
     array = ResistiveArray(
-        np.full((1, circuit.size), 1 / circuit.resistance),
+        np.full((1, circuit.columns), 1 / circuit.resistance),
         r_row_ohm=0.0,
         r_col_ohm=0.0,
         r_driver_ohm=0.0,
         r_sense_ohm=0.0,
     )
-    names = tuple(f"i(v{k})" for k in range(circuit.size))
+    names = tuple(f"i(v{k})" for k in range(circuit.columns))
     answer = yield Problem(
         circuit=None,
         analysis=OperatingPoint(),
-        probes=(Probe("output_current", names, (circuit.size,), 10.0),),
+        probes=(Probe("output_current", names, (circuit.columns,), 10.0),),
         array=None if circuit.what == "refuse" else array,
         row_voltage_v=np.ones((1, 1)),
     )
@@ -108,6 +119,7 @@ BENCH = Bench(
     coordinates=_coordinates,
     measure=_measure,
 )
+
 
 def recipe(**tables):
     """A checked recipe of this bench."""

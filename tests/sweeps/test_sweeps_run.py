@@ -1,6 +1,7 @@
 """Runs of a plan: what they record, what they refuse, how they stop and how they go on."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pytest
 from sweep_bench import recipe, resistances
 
 from imccircuit.engines.contract import Status
-from imccircuit.errors import UsageError
+from imccircuit.errors import InputError, UsageError
 from imccircuit.recipes.load import load_recipe
 from imccircuit.recipes.plan import Plan
 from imccircuit.results.read import read_results
@@ -176,7 +177,7 @@ def test_resume_starts_where_there_is_nothing_and_ends_where_all_is_done(tmp_pat
     assert (summary.done, summary.already, summary.complete) == (3, 3, True)
     assert output.stat().st_mtime_ns == before
     assert len(log_lines(log)) == 3
-    with pytest.raises(UsageError, match="holds another run .* use --fresh"):
+    with pytest.raises(UsageError, match=r"holds another run .* use --fresh"):
         run(plan_of(4), output, mode="resume")
 
 
@@ -218,15 +219,9 @@ def test_outputs_that_cannot_be(tmp_path):
 
 
 def test_axes_that_do_not_go_together_are_refused_before_anything_is_written(tmp_path):
-    arrays = {2: [[1e-6, 2e-6]], 3: [[1e-6, 2e-6, 3e-6]]}
-    sets = [
-        "engine=nodal",
-        "circuit.rows=1",
-        f'sweep=[{{"circuit.conductances"=[{arrays[2]},{arrays[3]}]}},'
-        '{"circuit.cols"=[2]}]',
-    ]  # fmt: skip
-    with pytest.raises(UsageError.__mro__[1], match="cols = 2 but the array has 3"):
-        run(Plan(load_recipe("crossbar_ir_drop", sets)), tmp_path / "r.h5")
+    plan = Plan(recipe(sweep=[{"circuit.size": [1, 7]}, {"circuit.extra": [0, 7]}]))
+    with pytest.raises(InputError, match="14 columns; allowed: up to 8"):
+        run(plan, tmp_path / "r.h5")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -337,7 +332,10 @@ def children(pid=None):
     found = []
     for task in Path(f"/proc/{pid or os.getpid()}/task").glob("*/children"):
         for child in task.read_text().split():
-            command = Path(f"/proc/{child}/cmdline").read_bytes()
+            try:
+                command = Path(f"/proc/{child}/cmdline").read_bytes()
+            except OSError:
+                continue
             if b"resource_tracker" not in command:
                 found += [int(child), *children(child)]
     return found
@@ -386,7 +384,7 @@ def test_stopper_drains_workers_and_then_kills_them(tmp_path, eager, log):
     threading.Timer(0.5, stopper.request).start()
     threading.Timer(0.6, stopper.request).start()
     started = time.monotonic()
-    old = signal.signal(signal.SIGALRM, lambda *_: (stopper.request()))
+    old = signal.signal(signal.SIGALRM, lambda *_: stopper.request())
     try:
         signal.setitimer(signal.ITIMER_REAL, 1.0)  # the first one is measured in this thread
         summary = run(slow, tmp_path / "slow.h5", jobs=2, stopper=stopper)
@@ -402,57 +400,114 @@ def test_stopper_drains_workers_and_then_kills_them(tmp_path, eager, log):
 
 # -- kill -9 -----------------------------------------------------------------------------------
 
-SCRIPT = Path(__file__).with_name("kill_me.py")
+HERE = Path(__file__).parent
 
 
-def kill_and_resume(folder, moments, log, jobs):
-    """Start a run, kill it at each moment and at last let it end; the number of kills that hit."""
-    output, hits = folder / "r.h5", 0
-    command = [sys.executable, str(SCRIPT), str(output), "30", str(jobs)]
+def wait_until_gone(pids):
+    until = time.monotonic() + 5
+    while (alive := [pid for pid in pids if Path(f"/proc/{pid}").exists()]) and (
+        time.monotonic() < until
+    ):
+        time.sleep(0.01)
+    return alive
+
+
+def recorded(output):
+    return {(row[0], row[1]) for entry in read_ledger(work_folder(output))[1]
+            for row in entry["records"]}  # fmt: skip
+
+
+def check_kills(folder, moments, jobs, log):
+    """Kill a run at each moment, let it end at last, and compare with an undisturbed run."""
+    output, counts = folder / "r.h5", {}
+    command = [sys.executable, str(HERE / "kill_me.py"), str(output), "30", str(jobs)]
     for moment in moments:
         process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
         assert process.stdout.readline() == b"ready\n"
         time.sleep(moment)
         below = children(process.pid)
-        hits += process.poll() is None
         process.kill()
         process.communicate()
-        until = time.monotonic() + 5
-        while any(Path(f"/proc/{pid}").exists() for pid in below) and time.monotonic() < until:
-            time.sleep(0.01)
-        assert not [pid for pid in below if Path(f"/proc/{pid}").exists()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert wait_until_gone(below) == []
+        lines = log_lines(log)
+        for point, sample in recorded(output):
+            counts.setdefault((point, sample), lines.count(f"{1000 + point:g} {sample}"))
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
-    return output, hits
-
-
-def check_kills(tmp_path, moments, log, jobs):
-    output, hits = kill_and_resume(tmp_path, moments, log, jobs)
-    whole = plan_of(30, samples=1, quantities=["drawn"], delay="10 ms")
     lines = log_lines(log)
+    for (point, sample), count in counts.items():
+        assert lines.count(f"{1000 + point:g} {sample}") == count
     assert len(set(lines)) == 30
-    # In flight at a kill: one chunk, in every worker and one that waits.
-    in_flight = hits * (jobs + 1) * 100
-    assert 30 <= len(lines) <= 30 + in_flight
+    # In flight at a kill is one chunk a worker and one that waits, each at most half of the plan.
+    assert len(lines) <= 30 + len(moments) * (jobs + 1) * 15
     os.environ.pop("IMC_TEST_LOG")
-    run(whole, tmp_path / "whole.h5")
-    assert contents(output) == contents(tmp_path / "whole.h5")
+    run(plan_of(30, quantities=["drawn"], delay="10 ms"), folder / "whole.h5")
+    assert contents(output) == contents(folder / "whole.h5")
     assert not work_folder(output).exists()
-    return lines
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_killed_and_resumed(tmp_path, log, jobs):
-    moments = [0.0, 0.05, 0.1, 0.17, 0.25] if jobs == 1 else [0.05, 0.6]
-    check_kills(tmp_path, moments, log, jobs)
+    check_kills(tmp_path, [0.0, 0.1, 0.2] if jobs == 1 else [0.7], jobs, log)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_killed_at_fifty_moments(tmp_path, log, jobs):
+def test_killed_at_fifty_moments(tmp_path, monkeypatch, jobs):
+    monkeypatch.setenv("IMC_TEST_MAIN", str(os.getpid()))
     for seed in range(10):
         folder = tmp_path / str(seed)
         folder.mkdir()
-        os.environ["IMC_TEST_LOG"] = str(folder / "log.txt")
-        moments = np.random.default_rng(seed).uniform(0.0, 0.4 if jobs == 1 else 2.0, 5)
-        check_kills(folder, moments, folder / "log.txt", jobs)
+        monkeypatch.setenv("IMC_TEST_LOG", str(folder / "log.txt"))
+        moments = np.random.default_rng(seed).uniform(0.0, 0.4 if jobs == 1 else 1.5, 5)
+        check_kills(folder, moments, jobs, folder / "log.txt")
+
+
+# -- with ngspice ------------------------------------------------------------------------------
+
+needs_ngspice = [
+    pytest.mark.ngspice,
+    pytest.mark.skipif(shutil.which("ngspice") is None, reason="ngspice is not installed"),
+]
+
+
+def name_of(pid):
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
+
+
+def start_long_simulation(output, jobs):
+    command = [sys.executable, str(HERE / "stop_me.py"), str(output), str(jobs)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        below = children(process.pid)
+        names = [name_of(pid) for pid in below]
+        if names.count("ngspice") == jobs and process.poll() is None:
+            return process, below
+        time.sleep(0.05)
+    process.kill()
+    raise AssertionError(f"no simulator was started: {process.communicate()}")
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("how", ["kill", "twice"])
+def test_no_simulator_outlives_a_run(tmp_path, jobs, how):
+    process, below = start_long_simulation(tmp_path / "r.h5", jobs)
+    if how == "kill":
+        process.kill()
+        process.communicate()
+    else:
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+        assert process.poll() is None  # it drains
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=5)
+        assert (out, err) == ("interrupted True, done 0\n", "")
+        assert not read_results(tmp_path / "r.h5").complete
+    assert wait_until_gone(below) == []
+
+
+test_no_simulator_outlives_a_run.pytestmark += needs_ngspice

@@ -1,0 +1,63 @@
+"""Models of known origin, fitted once; the synthetic results come from tests/surrogates."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+# The folder is on the path by itself only when its own tests are collected.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "surrogates"))
+
+from synthetic import (  # noqa: E402
+    adc_chip,
+    adc_population,
+    array_and_drive,
+    crossbar_chip,
+    crossbar_settings,
+    write,
+)
+
+from imccircuit.surrogates.fit import fit_results  # noqa: E402
+
+KINDS = ("adc", "adcs", "linear", "amplified", "sinh")
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Model files by name: one and many converters, crossbars of all sorts, one that failed."""
+    folder = tmp_path_factory.mktemp("models")
+
+    def fit(name: str, recipe: str, settings: list[str], chips: list) -> Path:
+        model = fit_results(write(folder / f"{name}.results.h5", recipe, settings, chips))
+        model.save(folder / f"{name}.h5")
+        return folder / f"{name}.h5"
+
+    caps = np.array([1.0, 2.02, 3.99, 8.05, 15.9])
+    one = adc_chip(caps, 1.0, 2e-3)
+    g, drive = array_and_drive(6, 4, 12)
+    wires = {"r_row": 20.0, "r_col": 30.0}
+    offset = np.array([3e-3, -2e-3, 1e-3, 0.0])
+    shape = crossbar_settings(6, 4, 12)
+    bad = {**one, "transition_level": one["transition_level"] + 0.5 / 32}
+    return {
+        "adc": fit("adc", "adc_sar8", ["circuit.bits=5"], [one]),
+        "adcs": fit("adcs", "adc_sar8_mismatch", ["circuit.bits=5"], adc_population(20, 1, bits=5)),
+        "linear": fit("linear", "crossbar_ir_drop", shape, [crossbar_chip(g, drive, **wires)]),
+        "amplified": fit(
+            "amplified",
+            "crossbar_ir_drop",
+            [*shape, "circuit.readout=tia"],
+            [crossbar_chip(g, drive, amplifier_offset=offset, **wires)],
+        ),
+        "sinh": fit(
+            "sinh",
+            "crossbar_ir_drop",
+            [*shape, "circuit.cell=1r_sinh"],
+            [crossbar_chip(g, drive, v0=0.25, **wires)],
+        ),
+        "failed": fit("failed", "adc_sar8", ["circuit.bits=5"], [bad]),
+        "few": fit("few", "adc_sar8_mismatch", ["circuit.bits=5"], adc_population(4, 1, bits=5)),
+    }

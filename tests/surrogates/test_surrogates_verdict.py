@@ -1,0 +1,66 @@
+"""Figures and states of a verdict, by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from imccircuit.surrogates.verdict import ErrorFigure, Gate, Verdict, judge
+
+
+def test_figures_by_hand() -> None:
+    figure = ErrorFigure.of("level", "V", [3e-3, -4e-3, 0, 0], linear_error=[5e-3] * 4, lsb=1e-3)
+    assert figure.max == 4e-3
+    assert figure.rms == pytest.approx(2.5e-3)  # √(25e-6 / 4)
+    assert figure.skill == pytest.approx(0.5)
+    assert figure.count == 4
+    assert "max 4 mV (4 LSB)" in str(figure)
+
+
+def test_skill_needs_something_to_improve_on() -> None:
+    figure = ErrorFigure.of("x", "V", [0.0], linear_error=[1e-9], resolution=1e-8)
+    assert figure.skill is None
+    assert ErrorFigure.of("x", "V", [2.0], linear_error=[1.0]).skill == -1.0
+
+
+def test_no_data_gives_no_number() -> None:
+    figure = ErrorFigure.of("x", "V", np.zeros(0))
+    assert math.isnan(figure.max)
+    assert figure.count == 0
+
+
+def test_a_gate_does_not_hold_for_nan() -> None:
+    assert Gate.at_most("x", 1.0, 1.0, "1").holds
+    assert not Gate.at_most("x", math.nan, 1.0, "1").holds
+    assert str(Gate.at_most("x", 2.0, 1.0, "LSB")) == "x: 2 LSB exceeds 1 LSB"
+    assert str(Gate.at_most("x", 0.5, 1.0, "1")) == "x: 0.5 <= 1"
+
+
+def test_states() -> None:
+    good, bad = Gate.at_most("a", 1, 2, "1"), Gate.at_most("b", 3, 2, "1")
+    assert judge((good,), ())[0] == "pass"
+    assert judge((good, bad), ()) == ("fail", "b: 3 exceeds 2")
+    assert judge((good,), ("levels fall",)) == ("fail", "not physical: levels fall")
+
+
+def test_json_keeps_everything() -> None:
+    verdict = Verdict(
+        "fail",
+        "why",
+        (Gate.at_most("g", math.nan, 2.0, "LSB"),),
+        (ErrorFigure.of("x", "V", [1.0], lsb=0.5), ErrorFigure.of("y", "A", [])),
+        7, 2, 1, "ngspice 46", {"input": "0 V to 1 V"}, ("a note",),
+    )  # fmt: skip
+    again = Verdict.from_json(verdict.to_json())
+    assert str(again) == str(verdict)
+    assert again.domain == verdict.domain
+    assert "NaN" not in verdict.to_json()
+    for line in ("verdict: fail (why)", "7 values of 2 chip(s), against ngspice 46", "a note"):
+        assert line in str(again)
+
+
+def test_a_foreign_state_is_refused() -> None:
+    with pytest.raises(ValueError, match="splendid"):
+        Verdict.from_json('{"state": "splendid"}')
