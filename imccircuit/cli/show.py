@@ -95,9 +95,9 @@ def _adc_figures(data: Any) -> list[dict[str, Any]]:
     methods: tuple[Method, ...] = ("end-point", "best-fit")
     for method in methods:
         figures = compute_inl_dnl(levels, full_scale_v=full_scale, method=method)
-        found.append(_figure(f"INL ({method})", figures.worst_inl_lsb, "LSB"))
+        found.append(_figure(f"largest |INL| ({method})", np.abs(figures.worst_inl_lsb), "LSB"))
         if method == "end-point":
-            found.append(_figure("DNL", figures.worst_dnl_lsb, "LSB"))
+            found.append(_figure("largest |DNL|", np.abs(figures.worst_dnl_lsb), "LSB"))
             found.append(_figure("offset", figures.offset_lsb, "LSB"))
             found.append(_figure("gain error", 100 * figures.gain_error, "%"))
             found.append(_figure("missing codes", figures.missing_count, "codes"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel
@@ -10,16 +11,6 @@ from pydantic.fields import FieldInfo
 
 from imccircuit.devices.reference import CardOf
 from imccircuit.units import SI, SIArray
-
-
-def field_values(model: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any, FieldInfo]]:
-    """Dotted key, value and description of every field; tables are entered, cards are not."""
-    for name, field in type(model).model_fields.items():
-        value, key = getattr(model, name), prefix + name
-        if isinstance(value, BaseModel) and not _has(field, CardOf):
-            yield from field_values(value, f"{key}.")
-        else:
-            yield key, value, field
 
 
 def field_keys(model: type[BaseModel], prefix: str = "") -> list[str]:
@@ -34,9 +25,35 @@ def field_keys(model: type[BaseModel], prefix: str = "") -> list[str]:
     return keys
 
 
-def is_costly(field: FieldInfo) -> bool:
-    """Whether reading its text again takes long: a card (files) or an array (many numbers)."""
-    return _has(field, CardOf) or _has(field, SIArray)
+@cache
+def costly_keys(model: type[BaseModel]) -> tuple[str, ...]:
+    """Keys whose text takes long to read again: cards (files) and arrays (many numbers)."""
+    return _keys_with(model, CardOf) + _keys_with(model, SIArray)
+
+
+@cache
+def card_keys(model: type[BaseModel]) -> tuple[str, ...]:
+    """Keys that name cards."""
+    return _keys_with(model, CardOf)
+
+
+def value_of(model: BaseModel, key: str) -> Any:
+    """Value of a dotted key."""
+    value: Any = model
+    for name in key.split("."):
+        value = getattr(value, name)
+    return value
+
+
+def field_of(model: type[BaseModel], key: str) -> FieldInfo:
+    """Description of a dotted key."""
+    head, _, rest = key.partition(".")
+    field = model.model_fields[head]
+    return field_of(field.annotation, rest) if rest else field  # type: ignore[arg-type]
+
+
+def _keys_with(model: type[BaseModel], kind: type) -> tuple[str, ...]:
+    return tuple(key for key in field_keys(model) if _has(field_of(model, key), kind))
 
 
 def unit_of(field: FieldInfo) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from imccircuit.benches.bench import Parameters
 from imccircuit.devices.figure import Card
 from imccircuit.errors import InputError
-from imccircuit.recipes.fields import field_values
 from imccircuit.recipes.model import COMMON_KEYS
 from imccircuit.recipes.paths import ARRAY_REFERENCE, FilePolicy
 
@@ -83,22 +82,29 @@ def named_cards(value: Any, key: str = "") -> set[str]:
 
 
 def check_card_files(
-    shown: str, parameters: Parameters, policy: FilePolicy, cards: set[str]
+    shown: str, cards: Mapping[str, Card], policy: FilePolicy, own: Collection[str]
 ) -> None:
     """Refuse cards of the recipe whose own files (model libraries, tables) it may not read.
 
     Cards in a folder that the user named are the user's own and may name any file.
 
+    Parameters
+    ----------
+    shown : what messages call the recipe.
+    cards : the cards by the keys that name them.
+    policy : which files the recipe may read.
+    own : paths of cards that the recipe itself names.
+
     Raises
     ------
     InputError : a card names such a file.
     """
-    for key, value, _ in field_values(parameters):
-        if not isinstance(value, Card) or str(value.file) not in cards:
+    for key, card in cards.items():
+        if str(card.file) not in own:
             continue
-        if any(value.file.is_relative_to(folder) for folder in policy.libraries):
+        if any(card.file.is_relative_to(folder) for folder in policy.libraries):
             continue
-        for path in value.source_files():
+        for path in card.source_files():
             try:
                 policy.check(path.resolve())
             except ValueError as error:

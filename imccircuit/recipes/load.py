@@ -6,7 +6,7 @@ import copy
 import difflib
 import math
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from imccircuit import library
 from imccircuit.benches.bench import Bench, Parameters, Section
 from imccircuit.benches.registry import bench_names, get_bench
 from imccircuit.errors import InputError, UsageError
-from imccircuit.recipes.fields import field_keys, field_values, is_costly
+from imccircuit.recipes.fields import card_keys, costly_keys, field_keys, value_of
 from imccircuit.recipes.files import (
     check_card_files,
     check_depth,
@@ -66,13 +66,19 @@ class Recipe:
         # Cards cannot be pickled; a worker process reads its own.
         return {**self.__dict__, "_kept": {}}
 
-    def steps(self) -> Iterator[dict[str, Any]]:
-        """The first point, and every other value of every axis once, the others at their first."""
+    def steps(self, keys: Collection[str] | None = None) -> Iterator[dict[str, Any]]:
+        """The first point, and every other value of every axis once, the others at their first.
+
+        Parameters
+        ----------
+        keys : only the axes of one of these keys; default: all.
+        """
         first = {key: values[0] for axis in self.axes for key, values in axis.values.items()}
         yield first
         for axis in self.axes:
-            for index in range(1, len(axis)):
-                yield {**first, **{key: values[index] for key, values in axis.values.items()}}
+            if keys is None or any(key in keys for key in axis.values):
+                for index in range(1, len(axis)):
+                    yield {**first, **axis.step(index)}
 
     def parameters(self, values: Mapping[str, Any]) -> Parameters:
         """Parameters of the bench at one point.
@@ -95,10 +101,10 @@ class Recipe:
             if "=" not in key and key not in values:
                 tables = _with(tables, key.split("."), value)
         found = validate(self.bench.parameters, tables, file=self.file)
-        for key, value, description in field_values(found):
+        for key in costly_keys(self.bench.parameters):
             name = _kept_name(key, values)
-            if name and value is not None and is_costly(description):
-                self._kept.setdefault(name, value)
+            if name and name not in self._kept and (value := value_of(found, key)) is not None:
+                self._kept[name] = value
         return found
 
 
@@ -182,8 +188,11 @@ def load_recipe(name: str, settings: Sequence[str] = (), libraries: Sequence[Pat
     flatten_axes(raw, "--set")
     recipe = check_recipe(path.stem, name, text, raw)
     if own_cards:
-        for values in recipe.steps():
-            check_card_files(name, recipe.parameters(values), policy, own_cards)
+        keys = card_keys(recipe.bench.parameters)
+        for values in recipe.steps(keys):
+            found = recipe.parameters(values)
+            cards = {key: value_of(found, key) for key in keys}
+            check_card_files(name, cards, policy, own_cards)
     return recipe
 
 

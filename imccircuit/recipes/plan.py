@@ -5,21 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel
 
 import imccircuit
 from imccircuit.benches.bench import Parameters, Variation
 from imccircuit.devices.draws import Draws
 from imccircuit.devices.figure import Card
 from imccircuit.devices.reference import card_label
-from imccircuit.recipes.fields import unit_of
+from imccircuit.recipes.fields import card_keys, field_of, unit_of, value_of
 from imccircuit.recipes.load import Recipe
 from imccircuit.recipes.resolve import ArrayTable, resolve
 from imccircuit.recipes.sweep import Axis
@@ -74,7 +72,7 @@ class Plan:
         """Value of every swept key, as the recipe writes it."""
         pairs: dict[str, Any] = {}
         for axis, index in zip(self.recipe.axes, self.indices(point), strict=True):
-            pairs.update({key: values[index] for key, values in axis.values.items()})
+            pairs.update(axis.step(index))
         return pairs
 
     def parameters(self, point: int) -> Parameters:
@@ -128,15 +126,11 @@ class Plan:
     def _axis_values(self, axis: Axis, key: str) -> tuple[NDArray[Any], str]:
         """Values along an axis as an array in SI with its unit; indices where they are arrays."""
         first = self.values(0)
-        found: list[Any] = []
-        unit = ""
-        for index in range(len(axis)):
-            step = {name: values[index] for name, values in axis.values.items()}
-            value: Any = self.recipe.parameters({**first, **step})
-            for name in key.split("."):
-                unit = unit_of(type(value).model_fields[name])
-                value = getattr(value, name)
-            found.append(value)
+        found = [
+            value_of(self.recipe.parameters({**first, **axis.step(index)}), key)
+            for index in range(len(axis))
+        ]
+        unit = unit_of(field_of(self.recipe.bench.parameters, key))
         if all(isinstance(value, bool) for value in found):
             return np.array(found, dtype=np.int8), "1"  # netCDF has no boolean
         if all(isinstance(value, int | float) for value in found):
@@ -157,13 +151,8 @@ class Plan:
         shape = self._shape(self.recipe.parameters(first))
         flags = []
         for axis in self.recipe.axes:
-            steps = (
-                {key: values[index] for key, values in axis.values.items()}
-                for index in range(1, len(axis))
-            )
-            flags.append(
-                any(self._shape(self.recipe.parameters({**first, **s})) != shape for s in steps)
-            )
+            steps = ({**first, **axis.step(index)} for index in range(1, len(axis)))
+            flags.append(any(self._shape(self.recipe.parameters(s)) != shape for s in steps))
         return tuple(flags)
 
     @cached_property
@@ -173,8 +162,10 @@ class Plan:
         Of several files of one name the second is ``name#2``, and so on.
         """
         paths: dict[Path, str] = {}
-        for values in self.recipe.steps():
-            for path in _source_files(self.recipe.parameters(values)):
+        keys = card_keys(self.recipe.bench.parameters)
+        for values in self.recipe.steps(keys):
+            parameters = self.recipe.parameters(values)
+            for path in (p for key in keys for p in value_of(parameters, key).source_files()):
                 if path not in paths:
                     same = sum(other.name == path.name for other in paths)
                     paths[path] = f"{path.name}#{same + 1}" if same else path.name
@@ -206,11 +197,3 @@ def _without_folders(value: Any, key: str = "") -> Any:
     if isinstance(value, list):
         return [_without_folders(item, key) for item in value]
     return Path(value).name if isinstance(value, str) and key.endswith("_card") else value
-
-
-def _source_files(value: object) -> Iterator[Path]:
-    if isinstance(value, Card):
-        yield from value.source_files()
-    elif isinstance(value, BaseModel):
-        for name in type(value).model_fields:
-            yield from _source_files(getattr(value, name))

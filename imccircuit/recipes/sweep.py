@@ -32,6 +32,10 @@ class Axis:
     def __len__(self) -> int:
         return len(next(iter(self.values.values())))
 
+    def step(self, index: int) -> dict[str, Any]:
+        """Values of its keys at an index."""
+        return {key: values[index] for key, values in self.values.items()}
+
 
 def parse_axes(file: str, tables: Sequence[Mapping[str, Any]]) -> tuple[Axis, ...]:
     """Axes of the array of tables ``sweep``.

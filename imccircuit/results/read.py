@@ -102,6 +102,8 @@ def read_results(path: Path) -> Results:
                 path, engine="h5netcdf", group=name, mask_and_scale=False, decode_times=False
             ) as d:
                 datasets.append(d.load())
+            if not {"point", "status", "reason"} <= set(datasets[-1].variables):
+                raise FileFormatError(f"{path}: not a whole results file (no status)")
     except _TORN as error:
         why = " ".join(str(error).split())[:120]
         raise FileFormatError(f"{path}: not a whole results file ({why})") from None

@@ -162,6 +162,7 @@ def _make_group(file: h5netcdf.File, name: str, group: ShapeGroup, samples: int)
     )
     status.attrs["flag_values"] = np.array([int(item) for item in Status], dtype=np.int8)
     status.attrs["flag_meanings"] = STATUS_MEANINGS
+    status.attrs["units"] = "1"
     status.attrs["long_name"] = "state of the measurement"
     for text, meaning in _TEXTS.items():
         made = _text_variable(place, text, ("point", "sample"))

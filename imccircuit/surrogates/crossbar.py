@@ -20,7 +20,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from imccircuit.benches.crossbar_mvm import CrossbarGates, CrossbarParameters
+from imccircuit.benches.crossbar_parameters import CrossbarGates, CrossbarParameters
 from imccircuit.devices.draws import Draws
 from imccircuit.errors import EngineError, UsageError
 from imccircuit.surrogates.array_fit import UNITS, ChipData, fit_array
@@ -44,6 +44,7 @@ Floats = NDArray[np.float64]
 
 _FIT_VECTORS = 16
 _FIT_CHIPS = 4
+_FIT_CELLS = 2**18
 _MOST_REPLAYS = 64
 
 
@@ -263,8 +264,8 @@ def fitted_names(parameters: CrossbarParameters) -> tuple[str, ...]:
     """Names of the numbers of an `ArrayModel` that a circuit with these elements has."""
     circuit = parameters.circuit
     present = {
-        "r_row_ohm": circuit.row_segment_resistance > 0,
-        "r_col_ohm": circuit.column_segment_resistance > 0,
+        "r_row_ohm": circuit.row_ohm > 0,
+        "r_col_ohm": circuit.column_ohm > 0,
         "r_driver_ohm": circuit.driver_resistance > 0,
         "r_sense_ohm": circuit.sense_resistance > 0 or circuit.readout == "tia",
         "r_series_ohm": circuit.cell == "1t1r",
@@ -276,7 +277,10 @@ def fitted_names(parameters: CrossbarParameters) -> tuple[str, ...]:
 def _fit_data(measured: Measured, split: Split) -> list[ChipData]:
     arrays = measured.arrays
     chips = np.flatnonzero(~split.hidden_chips)[:_FIT_CHIPS]
-    vectors = np.flatnonzero(~split.hidden_vectors)[: max(2, _FIT_VECTORS // len(chips))]
+    # Nonlinear cells take a time that goes with vectors times cells; large arrays tell enough
+    # in a few vectors.
+    most = min(_FIT_VECTORS // len(chips), _FIT_CELLS // arrays["conductance"][0].size)
+    vectors = np.flatnonzero(~split.hidden_vectors)[: max(2, most)]
     return [
         ChipData(
             arrays["conductance"][c],

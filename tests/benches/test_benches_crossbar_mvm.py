@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from driving import measure
 
-from imccircuit.benches.crossbar_mvm import BENCH, Circuit, CrossbarParameters, Stimulus
+from imccircuit.benches.crossbar_mvm import BENCH
+from imccircuit.benches.crossbar_parameters import Circuit, CrossbarParameters, Stimulus
 from imccircuit.engines.ngspice import NgspiceEngine
 from imccircuit.engines.nodal import NodalEngine
 

@@ -100,7 +100,7 @@ def test_arrays_from_a_file_beside_the_user(
 
 def test_show_gives_figures(cli: Cli, adc_results: Path, crossbar_results: Path) -> None:
     report = json.loads(cli("show", adc_results, "--json").out)
-    inl = next(row for row in report["figures"] if row["name"] == "INL (end-point)")
+    inl = next(row for row in report["figures"] if row["name"] == "largest |INL| (end-point)")
     # By hand: 16 levels of C_a = 32 fF; T[k] = S_k · 16/32 fF in LSB of 1/16:
     # the weights are 1, 2.05, 3.95, 8 units, so T = 1, 2.05, 3.05, 3.95, 4.95, 6, 7, 8, … and
     # INL[k] = T[k] − k against the end-point line from 1 to 15: 0.05 at 2, 3, −0.05 at 4, 5, ….

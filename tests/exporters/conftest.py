@@ -11,7 +11,8 @@ import pytest
 # The folder is on the path by itself only when its own tests are collected.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "surrogates"))
 
-from synthetic import (  # noqa: E402
+from synthetic import (
+    SINH,
     adc_chip,
     adc_population,
     array_and_drive,
@@ -20,7 +21,7 @@ from synthetic import (  # noqa: E402
     write,
 )
 
-from imccircuit.surrogates.fit import fit_results  # noqa: E402
+from imccircuit.surrogates.fit import fit_results
 
 KINDS = ("adc", "adcs", "linear", "amplified", "sinh")
 
@@ -55,7 +56,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "sinh": fit(
             "sinh",
             "crossbar_ir_drop",
-            [*shape, "circuit.cell=1r_sinh"],
+            [*shape, *SINH],
             [crossbar_chip(g, drive, v0=0.25, **wires)],
         ),
         "failed": fit("failed", "adc_sar8", ["circuit.bits=5"], [bad]),

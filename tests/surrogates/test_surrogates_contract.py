@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from surrogate_contract import SurrogateContract
 from synthetic import (
+    SINH,
     adc_chip,
     adc_population,
     array_and_drive,
@@ -95,7 +96,7 @@ class TestSinhCrossbar(SurrogateContract):
     def model(cls, tmp_path_factory: pytest.TempPathFactory) -> Surrogate:
         g, drive = array_and_drive(4, 3, 10)
         chip = crossbar_chip(g, drive, r_row=20.0, r_col=30.0, v0=0.25)
-        settings = crossbar_settings(4, 3, 10, "circuit.cell=1r_sinh")
+        settings = crossbar_settings(4, 3, 10, *SINH)
         path = tmp_path_factory.mktemp("sinh") / "r.h5"
         return fit_results(write(path, "crossbar_ir_drop", settings, [chip]))
 

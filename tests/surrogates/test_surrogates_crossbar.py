@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from synthetic import (
+    SINH,
     array_and_drive,
     crossbar_chip,
     crossbar_currents,
@@ -90,7 +91,7 @@ def test_amplifiers_are_recovered(tmp_path: Path) -> None:
 def test_sinh_cells_are_recovered(tmp_path: Path) -> None:
     g, drive = array_and_drive(ROWS, COLS, BATCH)
     chip = crossbar_chip(g, drive, r_row=20.0, r_col=30.0, v0=0.25)
-    model = fit(tmp_path, [chip], "circuit.cell=1r_sinh")
+    model = fit(tmp_path, [chip], *SINH)
     # The truth comes from a root finder that stops at about 1e-10.
     assert model.value("v0_v") == pytest.approx(0.25, rel=1e-5)
     assert model.value("r_row_ohm") == pytest.approx(20.0, rel=1e-4)
@@ -102,7 +103,7 @@ def test_sinh_cells_are_recovered(tmp_path: Path) -> None:
 
 def test_sinh_cells_that_are_linear_are_called_so(tmp_path: Path) -> None:
     g, drive = array_and_drive(ROWS, COLS, BATCH)
-    model = fit(tmp_path, [crossbar_chip(g, drive, r_row=2.0, r_col=3.0)], "circuit.cell=1r_sinh")
+    model = fit(tmp_path, [crossbar_chip(g, drive, r_row=2.0, r_col=3.0)], *SINH)
     assert model.linear
     assert "linear" in model.model.parameters["v0_v"].note
     assert model.verdict.state == "pass"
