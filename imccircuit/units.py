@@ -98,6 +98,7 @@ def parse_quantity(text: str, unit: str) -> float:
 
 def format_quantity(value: float, unit: str, digits: int = 4) -> str:
     """``value`` in SI with an engineering prefix, such as ``"2 fF"``; for prints and labels."""
+    value += 0.0  # no negative zero
     if value == 0 or not math.isfinite(value) or unit in ("degC", "LSB", "FS", "", "1"):
         return f"{value:.{digits}g} {unit}".rstrip()
     exponent = max(-18, min(12, 3 * math.floor(math.log10(abs(value)) / 3 + 1e-12)))

@@ -47,7 +47,12 @@ def run_plan(
     _ = plan.groups  # points that do not go together are refused before anything is written
     _check_output(output)
     if options.mode == "resume" and output.is_file() and not _unfinished(output):
-        return _finished_summary(plan, output)
+        summary = _finished_summary(plan, output)
+        if work_folder(output).is_dir():
+            # Killed after its file was written and before its work was removed.
+            with Ledger(output) as ledger:
+                ledger.clear(keep_failed=summary.failed > 0)
+        return summary
     with Ledger(output) as ledger:
         _prepare(ledger, header, output, options.mode)
         summary = Summary(output, plan.tasks)
