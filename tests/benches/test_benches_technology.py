@@ -68,7 +68,7 @@ def test_model_that_the_library_lacks(tmp_path: Path) -> None:
     write_foundry(tmp_path)
     card = tmp_path / "foundry.toml"
     card.write_text(card.read_text().replace("nch_lvt", "nch_hvt"))
-    with pytest.raises(InputError, match="nch_hvt.*allowed") as caught:
+    with pytest.raises(InputError, match=r"nch_hvt.*allowed") as caught:
         run(tmp_path, 'technology_card = "foundry.toml"')
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "out.h5").exists()
