@@ -144,6 +144,17 @@ def test_a_part_without_its_ledger_says_so(tmp_path):
         run(plan_of(3), output, mode="resume")
 
 
+def test_what_a_kill_left_after_the_file_was_written_is_removed(tmp_path):
+    output = tmp_path / "r.h5"
+    run(plan_of(2), output)
+    shards = work_folder(output) / "shards"
+    shards.mkdir(parents=True)
+    (shards / "00000000.npz").write_bytes(b"")
+    (work_folder(output) / "lock").touch()
+    assert run(plan_of(2), output, mode="resume").already == 2
+    assert not work_folder(output).exists()
+
+
 @pytest.mark.parametrize("mode", ["new", "resume", "fresh"])
 def test_a_foreign_file_is_not_replaced(tmp_path, mode):
     output = tmp_path / "thesis.h5"
