@@ -12,7 +12,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -57,6 +57,7 @@ def _registry() -> pint.UnitRegistry[Any]:
     return registry
 
 
+@lru_cache(maxsize=4096)
 def parse_quantity(text: str, unit: str) -> float:
     """Value of ``text`` in ``unit``.
 

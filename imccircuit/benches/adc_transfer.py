@@ -111,8 +111,8 @@ class Stimulus(Section):
 class AdcParameters(Parameters):
     """Tables of a recipe of this bench."""
 
-    circuit: Circuit = Circuit()
-    stimulus: Stimulus = Stimulus()
+    circuit: Circuit = Field(default_factory=Circuit)
+    stimulus: Stimulus = Field(default_factory=Stimulus)
 
 
 class AdcGates(Section):

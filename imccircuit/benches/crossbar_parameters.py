@@ -147,8 +147,8 @@ class Stimulus(Section):
 class CrossbarParameters(Parameters):
     """Tables of a recipe of this bench."""
 
-    circuit: Circuit = Circuit()
-    stimulus: Stimulus = Stimulus()
+    circuit: Circuit = Field(default_factory=Circuit)
+    stimulus: Stimulus = Field(default_factory=Stimulus)
 
     @model_validator(mode="after")
     def _consistent(self) -> CrossbarParameters:

@@ -37,6 +37,7 @@ _FAILURE = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _MAX_REASON = 200
+_SHARED_S = 60.0
 _VERSION = re.compile(r"ngspice-(\d+(?:\.\d+)*)")
 
 
@@ -135,7 +136,8 @@ class NgspiceEngine:
     ----------
     executable : path; default `locate`.
     solver : ``auto`` takes KLU where it exists.
-    timeout_s : longest time for one problem; a process of n problems may take n times as long.
+    timeout_s : longest time for one problem. Problems that share a process get the sum of theirs,
+        but no more than a minute beyond one: whoever is not done by then is run again alone.
     keep_failed : folder for the decks of problems that failed; default: not kept.
     """
 
@@ -211,7 +213,7 @@ class NgspiceEngine:
             ended = run(
                 [self.ngspice.path, "-b", "-n", "main.cir"],
                 folder,
-                timeout_s=self.timeout_s * len(problems),
+                timeout_s=min(self.timeout_s * len(problems), self.timeout_s + _SHARED_S),
                 env=_environment(),
             )
             complaint = _complaint(ended)
