@@ -15,121 +15,31 @@ the two, the inputs move until it does. Static against loop is stored, not assum
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
 
+from imccircuit.benches.adc_parameters import AdcGates, AdcParameters, Circuit
 from imccircuit.benches.bench import (
     Bench,
     Measurement,
     MeasurementError,
-    Parameters,
-    Section,
     Variable,
     Variation,
 )
 from imccircuit.benches.problem import Answer, Probe, Problem, Transient
 from imccircuit.circuits.sar_adc import SarAdc, sar_adc
-from imccircuit.devices.capacitor import CapacitorCard
-from imccircuit.devices.cards import load_card
-from imccircuit.devices.reference import CardOf
 from imccircuit.metrics.adc import compute_tree_levels
-from imccircuit.units import SI, Capacitance, Resistance, SIArray, Time, Voltage
 
 # Trapezoidal integration loses charge on a floating node: 0.14 LSB in the middle of 8 bits.
 _OPTIONS: Mapping[str, str | float] = {"method": "gear"}
 _MAX_PASSES = 4
+_STEPS_PER_CYCLE = 40
+# ngspice keeps the plots of a deck, and its time grows with the square of their number.
+_RUNS_PER_DECK = 256
 _SLOPE_STEP_LSB = 2.0
 _WIDEST_SEARCH_LSB = 16.0
-
-
-class Circuit(Section):
-    """A charge-redistribution SAR ADC with ideal switches."""
-
-    bits: int | None = Field(
-        None, ge=2, le=14, description="resolution, default 8; follows bit_capacitors if given"
-    )
-    bit_capacitors: Annotated[NDArray[np.float64], SIArray("F", 1, least=1e-21)] | None = Field(
-        None, description="capacitors of the bits, LSB first; explicit ones are not varied"
-    )
-    unit_capacitor: Annotated[Capacitance, Field(gt=0)] = Field(
-        2e-15, description="unit of the binary capacitors where they are not explicit"
-    )
-    capacitor_card: Annotated[CapacitorCard, CardOf("capacitor")] = Field(
-        default_factory=lambda: load_card("capacitor_pessimistic", "capacitor"),
-        description="card with the mismatch law of the unit capacitor",
-    )
-    dummy_capacitor: Capacitance | None = Field(
-        None, description="completes the binary sum; default one unit, or the smallest bit"
-    )
-    parasitic_capacitor: Capacitance = Field(40e-15, description="top plate to ground")
-    reference_voltage: Annotated[Voltage, Field(gt=0)] = Field(1.0, description="full scale")
-    common_mode_voltage: Voltage = Field(0.5, description="top plate while sampling")
-    comparator_offset: Voltage = Field(0.0, description="positive lowers every level")
-    comparator_offset_sigma: Annotated[Voltage, Field(ge=0)] = Field(
-        0.0, description="standard deviation of the offset from chip to chip"
-    )
-    cycle_time: Annotated[Time, Field(gt=0)] = Field(10e-9, description="of each bit")
-    switch_on_resistance: Annotated[Resistance, Field(gt=0)] = Field(100.0)
-    switch_off_resistance: Annotated[Resistance, Field(gt=0)] = Field(1e12)
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Circuit:
-        given = self.bit_capacitors
-        if given is not None and not 2 <= len(given) <= 14:
-            text = f"bit_capacitors has {len(given)} entries; allowed: 2 to 14"
-            raise PydanticCustomError("sizes", "{why}", {"why": text})
-        return self
-
-    @property
-    def resolution(self) -> int:
-        """Number of bits."""
-        if self.bit_capacitors is not None:
-            return len(self.bit_capacitors)
-        return 8 if self.bits is None else self.bits
-
-
-class Stimulus(Section):
-    """How the levels are measured and checked."""
-
-    loop_input: Annotated[NDArray[np.float64], SIArray("", 1)] | None = Field(
-        None,
-        description="inputs of the closed-loop conversions as fractions of full scale; default: "
-        "two around the level of each checked code",
-    )
-    loop_tolerance: Annotated[float, SI("LSB"), Field(gt=0, le=1)] = Field(
-        0.01, description="distance of those two inputs from the level"
-    )
-    null_tolerance: Annotated[float, SI("LSB"), Field(gt=0, le=1)] = Field(
-        0.001, description="a level that moves by less between two passes is found"
-    )
-
-
-class AdcParameters(Parameters):
-    """Tables of a recipe of this bench."""
-
-    circuit: Circuit = Field(default_factory=Circuit)
-    stimulus: Stimulus = Field(default_factory=Stimulus)
-
-
-class AdcGates(Section):
-    """What the surrogate of an ADC must reach on SPICE data it never saw."""
-
-    max_error: Annotated[float, SI("LSB"), Field(gt=0)] = Field(
-        0.05, description="largest error of a level"
-    )
-    spread_factor: float = Field(
-        1.75,
-        gt=1,
-        description="the spread of bit weights over chips is right within this factor: the 90 % "
-        "interval of held-out over drawn spread lies between its inverse and itself",
-    )
-    offset_spread_factor: float = Field(
-        4.0, gt=1, description="the same for the offset; wider, for a chip has but one offset"
-    )
 
 
 def checked_codes(bits: int) -> NDArray[np.int64]:
@@ -173,11 +83,9 @@ def _coordinates(parameters: AdcParameters) -> Mapping[str, NDArray[Any]]:
 
 def _draw(circuit: Circuit, variation: Variation) -> SarAdc:
     bits = circuit.resolution
-    nominal = circuit.unit_capacitor
+    nominal = circuit.unit_f
     if circuit.bit_capacitors is not None:
-        capacitors = circuit.bit_capacitors
-        nominal = float(capacitors[0])
-        dummy = nominal
+        capacitors, dummy = circuit.bit_capacitors, nominal
     else:
         units = np.append(2 ** np.arange(bits), 1)
         generator = variation.generator("bit_capacitors")
@@ -215,9 +123,10 @@ class _Converter:
         self._bound_v = 4 * (abs(adc.v_ref) + abs(adc.v_cm)) + abs(adc.offset_v)
 
     def _transient(self, stop_s: float) -> Transient:
-        # Gear damps with steps of many RC: at steps of a whole cycle 10 bits are 4e-4 LSB off, at a
-        # tenth of one 2e-7.
-        return Transient(stop_s, self.adc.cycle_s / 10, self.adc.cycle_s / 10)
+        # Gear damps badly with steps of many RC: 10 bits are 0.03 LSB off at steps of a tenth of a
+        # cycle, 1e-8 at a fortieth.
+        step = self.adc.cycle_s / _STEPS_PER_CYCLE
+        return Transient(stop_s, step, step)
 
     def forced(self, codes: NDArray[np.int64], inputs_v: NDArray[np.float64]) -> Problem:
         """Sample each input, force its code, read the comparator's core."""
@@ -248,7 +157,7 @@ class _Converter:
         )
 
     def codes(self, answer: Answer) -> NDArray[np.int64]:
-        """Codes of a `loop` answer.
+        """Codes of a `loop` answer, one for each run.
 
         Raises
         ------
@@ -267,7 +176,7 @@ def _measure(parameters: AdcParameters, variation: Variation) -> Measurement:
     levels = compute_tree_levels(forced, converter.adc.bits)
     if stimulus.loop_input is not None:
         inputs = stimulus.loop_input * converter.adc.v_ref
-        codes = converter.codes((yield converter.loop(inputs)))
+        codes = yield from _loop_codes(converter, inputs)
     else:
         inputs, codes = yield from _bracket(converter, levels, stimulus.loop_tolerance)
     return {
@@ -282,6 +191,29 @@ def _measure(parameters: AdcParameters, variation: Variation) -> Measurement:
         "dummy_capacitor": np.asarray(converter.adc.dummy_f),
         "comparator_offset": np.asarray(converter.adc.offset_v),
     }
+
+
+def _decisions(
+    converter: _Converter, codes: NDArray[np.int64], inputs_v: NDArray[np.float64]
+) -> Generator[Problem, Answer, NDArray[np.float64]]:
+    """Comparator's input in V of every forced code, in decks of a bounded number of runs."""
+    found = []
+    for start in range(0, len(codes), _RUNS_PER_DECK):
+        part = slice(start, start + _RUNS_PER_DECK)
+        answer = yield converter.forced(codes[part], inputs_v[part])
+        found.append(answer.final("decision"))
+    return np.concatenate(found)
+
+
+def _loop_codes(
+    converter: _Converter, inputs_v: NDArray[np.float64]
+) -> Generator[Problem, Answer, NDArray[np.int64]]:
+    """Codes of whole conversions, in decks of a bounded number of runs."""
+    found = []
+    for start in range(0, len(inputs_v), _RUNS_PER_DECK):
+        answer = yield converter.loop(inputs_v[start : start + _RUNS_PER_DECK])
+        found.append(converter.codes(answer))
+    return np.concatenate(found)
 
 
 def _null_levels(
@@ -305,8 +237,8 @@ def _null_levels(
     which = some
     for _ in range(_MAX_PASSES):
         asked = levels[which - 1]
-        answer = yield converter.forced(which, asked)
-        found = asked - answer.final("decision") / slope[which - 1]
+        decision = yield from _decisions(converter, which, asked)
+        found = asked - decision / slope[which - 1]
         residual = float(np.max(np.abs(found - asked))) / lsb
         levels[which - 1] = found
         if residual <= tolerance_lsb:
@@ -323,8 +255,8 @@ def _bracket(
     checked = checked_codes(converter.adc.bits)
     step = np.full(len(checked), tolerance_lsb * lsb)
     low, high = levels[checked - 1] - step, levels[checked - 1] + step
-    answer = yield converter.loop(np.concatenate([low, high]))
-    low_code, high_code = np.split(converter.codes(answer), 2)
+    both = yield from _loop_codes(converter, np.concatenate([low, high]))
+    low_code, high_code = np.split(both, 2)
     while True:
         down, up = low_code >= checked, high_code < checked
         wide = high - low > 2.001 * tolerance_lsb * lsb
@@ -335,13 +267,13 @@ def _bracket(
         # Not bracketed: step out, eight times as far each time. Bracketed but wide: halve.
         if np.any(step[down | up] >= _WIDEST_SEARCH_LSB * lsb):
             raise MeasurementError(
-                f"closed loop: code {checked[np.argmax(step)]} has no level within "
+                f"closed loop: code {checked[np.argmax(step * (down | up))]} has no level within "
                 f"{_WIDEST_SEARCH_LSB:g} LSB of its static one"
             )
         farther = np.minimum(8 * step, _WIDEST_SEARCH_LSB * lsb)
         step = np.where(down | up, farther, step)
         asked = np.where(down, low - step, np.where(up, high + step, (low + high) / 2))
-        codes = converter.codes((yield converter.loop(asked[todo])))
+        codes = yield from _loop_codes(converter, asked[todo])
         for index, code in zip(todo, codes, strict=True):
             # An end that lies on the wrong side of the level is a good other end.
             if down[index]:

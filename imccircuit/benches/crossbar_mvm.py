@@ -95,7 +95,8 @@ def _cell(circuit: Circuit, shape: tuple[int, int], variation: Variation) -> Cel
     if circuit.cell == "1r_sinh":
         return SinhCell(circuit.v0_v)
     card, device = circuit.technology_card, circuit.technology_card.nmos
-    delta, ratio = np.zeros(shape), np.ones(shape)
+    delta: NDArray[np.float64] | None = None
+    ratio: NDArray[np.float64] | None = None
     generator = variation.generator("transistor")
     if generator is not None:
         delta, ratio = device.draw_mismatch(
@@ -108,7 +109,7 @@ def _cell(circuit: Circuit, shape: tuple[int, int], variation: Variation) -> Cel
         w_m=device.width.value,
         l_m=device.length.value,
         lib_path=card.library_path,
-        section=card.corners[card.default_corner],
+        section=card.corners[circuit.corner or card.default_corner],
         delta_vth_v=delta,
         mobility=ratio,
     )
@@ -192,7 +193,10 @@ def _probes(
         probes.append(Probe("row_node_voltage", word, (rows, cols), bound))
         probes.append(Probe("col_node_voltage", bit, (rows, cols), bound))
     if circuit.readout == "tia":
-        bound = 2 * circuit.tia_feedback_resistance * current + 2 * largest + 1.0
+        feedback = circuit.tia_feedback_resistance
+        offset = abs(circuit.tia_offset) + 10 * circuit.tia_offset_sigma
+        bound = 2 * feedback * current + 2 * offset * (1 + feedback / circuit.tia_input_resistance)
+        bound += 2 * largest + 1.0
         probes.append(Probe("output_voltage", output_voltage_vectors(cols), (cols,), bound))
     return tuple(probes)
 

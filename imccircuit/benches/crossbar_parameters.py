@@ -47,6 +47,7 @@ class Circuit(Section):
     technology_card: Annotated[MosCard, CardOf("mos")] = Field(
         default_factory=lambda: load_card("mos_generic", "mos"), description="transistors of 1t1r"
     )
+    corner: str | None = Field(None, description="of the technology; default the card's")
     word_line_voltage: Voltage | None = Field(None, description="gates of 1t1r; default supply")
     wire_card: Annotated[WireCard, CardOf("wire")] = Field(
         default_factory=lambda: load_card("wire_generic", "wire"), description="wire segments"
@@ -80,6 +81,18 @@ class Circuit(Section):
             raise PydanticCustomError("array", "differential needs an even number of columns")
         if self.cell == "1r_sinh":
             _ = self.v0_v
+        drawn = self.conductances is None
+        if (
+            drawn
+            and self.cell != "1r_sinh"
+            and isinstance(self.device_card.conduction, SinhConduction)
+        ):
+            raise PydanticCustomError(
+                "sinh", 'device_card has a sinh law; allowed: cell = "1r_sinh" with it'
+            )
+        if self.corner is not None and self.corner not in self.technology_card.corners:
+            why = f"corner {self.corner!r}; allowed: {', '.join(self.technology_card.corners)}"
+            raise PydanticCustomError("corner", "{why}", {"why": why})
         if self.cell == "1t1r" and self.technology_card.device != "model":
             raise PydanticCustomError(
                 "mos", 'cell 1t1r takes transistors that are models; allowed: device = "model"'
@@ -153,6 +166,16 @@ class CrossbarParameters(Parameters):
     @model_validator(mode="after")
     def _consistent(self) -> CrossbarParameters:
         voltages = self.stimulus.voltages
+        largest = self.stimulus.read_voltage
+        if voltages is not None:
+            largest = float(np.max(np.abs(voltages)))
+        card = self.circuit.device_card
+        if self.circuit.conductances is None and largest > card.max_voltage.value:
+            why = (
+                f"inputs of {largest:g} V are beyond the law of device_card; allowed: up to "
+                f"{card.max_voltage.value:g} V, or conductances of your own"
+            )
+            raise PydanticCustomError("voltage", "{why}", {"why": why})
         if voltages is None:
             return self
         given = self.circuit.physical_shape_given

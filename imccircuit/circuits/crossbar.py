@@ -80,7 +80,7 @@ def crossbar(
             raise UsageError(f"{name} must be finite and not negative, not {value!r}")
 
     circuit = Circuit(" ".join(title.split()))
-    blocks = [*_cell_library(circuit, cell), *_wires(array), *_cells(array, cell)]
+    blocks = [*_cell_library(cell), *_wires(array), *_cells(array, cell)]
     blocks += _capacitors(array, c_row_f, c_col_f)
     if isinstance(readout, TiaReadout):
         blocks.insert(0, read_cell("tia"))
@@ -171,16 +171,18 @@ def _capacitors(array: ResistiveArray, c_row_f: float, c_col_f: float) -> list[s
     return lines
 
 
-def _cell_library(circuit: Circuit, cell: Cell) -> list[str]:
+def _cell_library(cell: Cell) -> list[str]:
     """Give the circuit what its cells refer to: text for the deck, or a library by its path."""
     if isinstance(cell, SinhCell):
         return [read_cell("cell_1r_sinh")]
     if isinstance(cell, TransistorCell):
+        # As text, not with PySpice's own methods: they leave a path with blanks unquoted.
+        lines = [cell.lib_text] if cell.lib_text else []
         if cell.lib_path is not None and cell.section:
-            circuit.lib(cell.lib_path, cell.section)
+            lines.insert(0, f".lib '{cell.lib_path}' {cell.section}")
         elif cell.lib_path is not None:
-            circuit.include(cell.lib_path)
-        return [cell.lib_text] if cell.lib_text else []
+            lines.insert(0, f".include '{cell.lib_path}'")
+        return lines
     return []
 
 

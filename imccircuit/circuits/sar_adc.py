@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # Fractions of a cycle: the top switch opens first (bottom-plate sampling), then the input
 # switches, and only then the bits are connected.
-_TOP_OPENS, _INPUT_OPENS, _HOLD_BEGINS = 1.00, 1.05, 1.10
+_INPUT_ARRIVES, _TOP_OPENS, _INPUT_OPENS, _HOLD_BEGINS = 0.01, 1.00, 1.05, 1.10
 _EDGE = 0.01
 _NEVER_S = 1.0
 
@@ -100,7 +100,12 @@ def _sources(circuit: Circuit, adc: SarAdc) -> None:
     circuit.V("ref", "ref", ground, adc.v_ref)
     circuit.V("cm", "cm", ground, adc.v_cm)
     circuit.V("offset", "offset", ground, adc.offset_v)
-    circuit.V("in", "input", ground, 0)
+    circuit.V("in", "level", ground, 0)
+    # An operating point would find the capacitors charged to the input already. So sampling starts
+    # from the end of the range that is farther away, and the input steps to its level.
+    _step(circuit, "arrive", "arrive", adc, 0, _INPUT_ARRIVES)
+    far = f"(v(level)<{adc.v_ref / 2!r} ? {float(adc.v_ref)!r} : 0)"
+    circuit.raw_spice += f"\nBinput input 0 V=v(arrive)*v(level)+(1-v(arrive))*{far}"
     _step(circuit, "track", "track", adc, 1, _TOP_OPENS)
     _step(circuit, "sample", "sample", adc, 1, _INPUT_OPENS)
     _step(circuit, "hold", "hold", adc, 0, _HOLD_BEGINS)

@@ -155,8 +155,8 @@ class NgspiceEngine:
         if solver == "klu" and not self.ngspice.has_klu:
             raise SetupError(f"ngspice {self.ngspice.version} has no KLU; {INSTALL_HINT}")
         use_klu = self.ngspice.has_klu and solver != "sparse"
-        # KLU's own pivot threshold lost 8 digits on an amplifier with its offset in a separate
-        # source (64 × 64 array); 0.5 gives them back and costs nothing up to 256 × 256.
+        # KLU's own pivot threshold lost digits (1e-6 of the current) on an amplifier with its
+        # offset in a source of its own; 0.5 gives them back and costs nothing up to 256 × 256.
         self.options: dict[str, str | float] = {"klu": "", "pivrel": 0.5} if use_klu else {}
         self.solver = "klu" if use_klu else "sparse"
         self.timeout_s = timeout_s

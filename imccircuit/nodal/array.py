@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from imccircuit.errors import UsageError
 
+_LEAST_S = 1e-18
+"""Below it a resistance overflows long before it conducts."""
+
 
 @dataclass(frozen=True)
 class ResistiveArray:
@@ -39,6 +42,8 @@ class ResistiveArray:
             raise UsageError(f"conductances must be (row, col), not of shape {conductance.shape}")
         if not np.all(np.isfinite(conductance)) or np.any(conductance < 0):
             raise UsageError("conductances must be finite and not negative")
+        if np.any((conductance > 0) & (conductance < _LEAST_S)):
+            raise UsageError(f"a conductance is 0 (open) or at least {_LEAST_S:g} S")
         for name in ("r_row_ohm", "r_col_ohm", "r_driver_ohm", "r_sense_ohm"):
             value = getattr(self, name)
             if not (np.isfinite(value) and value >= 0):

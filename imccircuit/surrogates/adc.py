@@ -22,7 +22,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from imccircuit.benches.adc_transfer import AdcGates, AdcParameters, checked_codes
+from imccircuit.benches.adc_parameters import AdcGates, AdcParameters
+from imccircuit.benches.adc_transfer import checked_codes
 from imccircuit.devices.draws import Draws
 from imccircuit.errors import UsageError
 from imccircuit.metrics.adc import compute_codes

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from imccircuit.benches.adc_transfer import AdcParameters, checked_codes
+from imccircuit.benches.adc_parameters import AdcParameters
+from imccircuit.benches.adc_transfer import checked_codes
 from imccircuit.errors import UsageError
 from imccircuit.metrics.adc import compute_inl_dnl
 from imccircuit.surrogates.adc_levels import design_matrix, fit_weights, predict_levels

@@ -8,13 +8,8 @@ import pytest
 from driving import Synthetic, drive_synthetic, measure
 from pydantic import ValidationError
 
-from imccircuit.benches.adc_transfer import (
-    BENCH,
-    AdcParameters,
-    Circuit,
-    Stimulus,
-    checked_codes,
-)
+from imccircuit.benches.adc_parameters import AdcParameters, Circuit, Stimulus
+from imccircuit.benches.adc_transfer import BENCH, checked_codes
 from imccircuit.benches.bench import MeasurementError, Variation
 from imccircuit.devices.draws import Draws
 from imccircuit.engines.ngspice import NgspiceEngine

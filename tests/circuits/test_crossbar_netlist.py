@@ -117,13 +117,13 @@ def test_transistor_instance_parameters_and_library(tmp_path):
     shift = np.array([[0.01, -0.02]])
     cell = TransistorCell("n", 1.2, 1e-7, 6e-8, library, "tt", delta_vth_v=shift, mobility=1.1)
     circuit = crossbar(ResistiveArray(np.ones((1, 2))), [0.1], cell=cell)
-    assert f".lib {library} tt" in str(circuit)
+    assert f".lib '{library}' tt" in str(circuit)
     found = {line[0]: line[1:] for line in elements(circuit)}
     instance = " ".join(found["mc_0_1"])
     assert instance == "m_0_1 gate s_1 0 n w=1e-07 l=6e-08 delvto=-0.02 mulu0=1.1"
     assert found["vgate"] == ["gate", "0", "1.2"]
     plain = TransistorCell("n", 1.2, 1e-7, 6e-8, library)
-    assert f".include {library}" in str(crossbar(ONE, [0.1], cell=plain))
+    assert f".include '{library}'" in str(crossbar(ONE, [0.1], cell=plain))
     inline = TransistorCell("n", 1.2, 1e-7, 6e-8, lib_text=".model n nmos level=1")
     assert "\n.model n nmos level=1\n" in str(crossbar(ONE, [0.1], cell=inline))
 

@@ -100,7 +100,7 @@ def solve(engine, problem):
 
 
 def transient(adc, stop_s):
-    return Transient(stop_s, adc.cycle_s / 10, adc.cycle_s / 10)
+    return Transient(stop_s, adc.cycle_s / 40, adc.cycle_s / 40)
 
 
 def forced(engine, adc, codes, inputs):
