@@ -24,13 +24,13 @@ class Choice:
     ----------
     point : row of the shape group.
     sample : one chip; None for all.
-    batch : input vector of a map.
+    batch : input vector of a map; None for the worst one.
     method : convention of INL and DNL.
     """
 
     point: int = 0
     sample: int | None = None
-    batch: int = 0
+    batch: int | None = None
     method: str = "end-point"
 
 
@@ -99,16 +99,19 @@ def _ir_drop(data: Any, chips: Any, choice: Choice) -> Figure:
     from imccircuit.plots.array import plot_ir_drop
     from imccircuit.plots.style import make_figure
 
-    chip = chips[0]
-    if not 0 <= choice.batch < data.sizes["batch"]:
-        raise UsageError(f"no input vector {choice.batch}; there are {data.sizes['batch']}")
-    voltage = data["cell_voltage"].values[chip, choice.batch]
-    drive = data["row_voltage"].values[chip, choice.batch]
+    chip, batch = chips[0], choice.batch
+    if batch is None:
+        every = data["row_voltage"].values[chip][..., None] - data["cell_voltage"].values[chip]
+        batch = int(np.argmax(np.abs(every).max(axis=(1, 2))))
+    if not 0 <= batch < data.sizes["batch"]:
+        raise UsageError(f"no input vector {batch}; there are 0 to {data.sizes['batch'] - 1}")
+    voltage = data["cell_voltage"].values[chip, batch]
+    drive = data["row_voltage"].values[chip, batch]
     if np.all(drive <= 0):  # an array driven below its virtual ground loses magnitude alike
         voltage, drive = -voltage, -drive
     drop = compute_ir_drop(voltage, drive[:, None]).drop_v
     figure, (ax,) = make_figure(height_in=2.9)
-    plot_ir_drop(ax, drop, title=f"IR drop, input vector {choice.batch}")
+    plot_ir_drop(ax, drop, title=f"IR drop, input vector {batch}")
     return figure
 
 
@@ -134,7 +137,7 @@ def _histogram(data: Any, chips: Any, choice: Choice) -> Figure:
         worst = np.abs(linearity.worst_inl_lsb)
         return _with_law(worst, "LSB", "Largest |INL| of a chip")
     currents = data["output_current"].values[chips]
-    batch, col = choice.batch, 0
+    batch, col = choice.batch or 0, 0
     return _with_law(currents[:, batch, col], "A", f"Current of column {col}, input {batch}")
 
 

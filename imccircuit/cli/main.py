@@ -81,6 +81,9 @@ def run_command(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output has gone (`| head`): nothing to tell anybody.
         sys.stderr.close()
         return ExitCode.GOOD
+    except OSError as error:
+        complain(f"{error.filename or 'a file'}: {error.strerror or error}")
+        return ExitCode.USAGE
     return code if isinstance(code, int) else ExitCode.GOOD
 
 

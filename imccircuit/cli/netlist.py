@@ -15,6 +15,7 @@ from imccircuit.errors import EngineError, SetupError, UsageError
 from imccircuit.recipes.plan import Plan, Task
 
 NAME = "netlist"
+_TITLE = "imccircuit"
 
 
 def command(
@@ -45,7 +46,7 @@ def command(
     except SetupError:
         options = {}
     label = plan.label((point, sample))
-    text = deck.deck_text(found, title=f"imccircuit {label}", options=options)
+    text = deck.deck_text(found, title=f"{_TITLE} {label}", options=options)
     if len(recorded) > problem and deck.deck_sha256(text) != recorded[problem]:
         complain("warning: this is not the deck that was run (version, solver or rung differ)")
     title, _, rest = text.partition("\n")
@@ -60,6 +61,9 @@ def command(
         say(text.rstrip("\n"))
         return
     try:
+        if output.exists() and output.read_bytes()[:10] not in (b"", _TITLE.encode()):
+            raise UsageError(f"{output} is no deck of ours and is not replaced; choose another")
+        output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(text)
     except OSError as error:
         raise UsageError(f"{output} cannot be written: {error.strerror}") from None

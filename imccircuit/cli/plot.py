@@ -34,14 +34,17 @@ def command(
     ] = None,
     point: Annotated[int, typer.Option(min=0, help="Index of the sweep point.")] = 0,
     sample: Annotated[int | None, typer.Option(min=0, help="One chip; default all.")] = None,
-    batch: Annotated[int, typer.Option(min=0, help="Input vector of an IR-drop map.")] = 0,
+    batch: Annotated[
+        int | None, typer.Option(min=0, help="Input vector of a map; default the worst one.")
+    ] = None,
     method: Annotated[Method, typer.Option(help="Convention of INL and DNL.")] = Method.END_POINT,
     as_json: JsonFlag = False,
 ) -> None:
     """Draw transfer curve, INL/DNL, IR-drop map, errors or variation."""
     from imccircuit.plots.style import save_figure
 
-    data, row = _group_of(read_results(results), point)
+    loaded = read_results(results)
+    data, row = _group_of(loaded, point)
     kinds = [kind] if kind else kinds_of(data)
     if not kinds:
         raise UsageError(f"{results}: nothing in it that can be drawn")
@@ -49,8 +52,10 @@ def command(
         raise UsageError(f"-o names one picture; choose one with --kind: {', '.join(kinds)}")
     choice = Choice(row, sample, batch, method.value)
     written = []
+    several = sum(group.sizes["point"] for group in loaded.datasets) > 1
+    tail = f"-p{point}" if several else ""
     for name in kinds:
-        target = output or results.with_name(f"{results.stem}-{name}.png")
+        target = output or results.with_name(f"{results.stem}-{name}{tail}.png")
         written.append(save_figure(draw(name, data, choice), target))
     if as_json:
         say_json({"pictures": written})

@@ -23,6 +23,7 @@ from imccircuit.cli.output import (
 from imccircuit.errors import ExitCode, UsageError
 from imccircuit.recipes.load import load_recipe
 from imccircuit.recipes.plan import Plan
+from imccircuit.sweeps.ledger import work_folder
 from imccircuit.sweeps.run import Mode, Progress, RunOptions, Stopper, Summary, run_plan
 
 NAME = "run"
@@ -193,6 +194,9 @@ def _say_summary(summary: Summary) -> None:
     )
     for reason, count in summary.reasons.most_common(5):
         say(f"  {count} × {reason}")
+    failed = work_folder(summary.output) / "failed"
+    if summary.failed and failed.is_dir():
+        say(f"decks of failed points, each with the command that runs it again: {failed}")
     say(f"results: {summary.output}")
     if not summary.complete:
         complain("unfinished; go on with the same command and --resume")

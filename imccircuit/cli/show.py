@@ -13,6 +13,7 @@ from imccircuit.results.read import Results, read_results
 from imccircuit.surrogates.files import SCHEMA as MODEL_SCHEMA
 
 NAME = "show"
+_MOST_POINTS = 20
 
 
 def command(
@@ -89,8 +90,11 @@ def _figure(name: str, values: Any, unit: str) -> dict[str, Any]:
 def _adc_figures(data: Any) -> list[dict[str, Any]]:
     from imccircuit.metrics.adc import Method, compute_inl_dnl
 
-    levels = data["transition_level"].values
-    full_scale = data["reference_voltage"].values
+    good = data["status"].values == 0
+    if not np.any(good):
+        return []
+    levels = data["transition_level"].values[good]
+    full_scale = data["reference_voltage"].values[good]
     found: list[dict[str, Any]] = []
     methods: tuple[Method, ...] = ("end-point", "best-fit")
     for method in methods:
@@ -101,7 +105,7 @@ def _adc_figures(data: Any) -> list[dict[str, Any]]:
             found.append(_figure("offset", figures.offset_lsb, "LSB"))
             found.append(_figure("gain error", 100 * figures.gain_error, "%"))
             found.append(_figure("missing codes", figures.missing_count, "codes"))
-    found.append(_figure("loop outside static", data["loop_difference"].values, "LSB"))
+    found.append(_figure("loop outside static", data["loop_difference"].values[good], "LSB"))
     return found
 
 
@@ -125,6 +129,31 @@ def _crossbar_figures(data: Any) -> list[dict[str, Any]]:
     return found
 
 
+def _say_points(results: Results) -> None:
+    """Which point has which values of the swept keys."""
+    rows = []
+    keys: list[str] = []
+    for data in results.datasets:
+        swept = [str(n) for n, c in data.coords.items() if c.dims == ("point",) and n != "point"]
+        keys += [key for key in swept if key not in keys]
+        for row, point in enumerate(data["point"].values):
+            values = {key: data[key].values[row] for key in swept}
+            good = int(np.sum(data["status"].values[row] == 0))
+            rows.append((int(point), values, f"{good} of {data.sizes['sample']}"))
+    if len(rows) < 2:
+        return
+    shown = sorted(rows, key=lambda item: item[0])[:_MOST_POINTS]
+    table = [(p, *(_text(values.get(key)) for key in keys), good) for p, values, good in shown]
+    title = (
+        "points" if len(rows) <= _MOST_POINTS else f"the first {_MOST_POINTS} of {len(rows)} points"
+    )
+    say_table(title, ("point", *keys, "good"), table)
+
+
+def _text(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
 def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.4g}"
 
@@ -144,6 +173,7 @@ def _say(results: Results, report: dict[str, Any]) -> None:
         say(f"{len(failures)} not good:")
         for point, sample, status, reason in failures[:10]:
             say(f"  point {point} sample {sample}: {status}: {reason}")
+    _say_points(results)
     if report["figures"]:
         rows = [
             (f["name"], _number(f["median"]), _number(f["worst"]), f["unit"], f["of"])

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imccircuit.errors import EngineError
+from imccircuit.errors import EngineError, InputError
 from imccircuit.exporters.export import export_model
 from imccircuit.metrics.adc import compute_codes
 from imccircuit.metrics.statistics import Proportion, compute_proportion_interval
@@ -202,6 +202,13 @@ def _array_recipe(study: Study, digits: Digits, weights: NDArray[np.float64]) ->
     """
     tables = study.tables
     base = load_recipe(tables.array.recipe)
+    for key, recipe, bench in (
+        ("array.recipe", base, "crossbar_mvm"),
+        ("converter.recipe", load_recipe(tables.converter.recipe), "adc_transfer"),
+    ):
+        if recipe.bench.name != bench:
+            problem = f"its bench is {recipe.bench.name}"
+            raise InputError(study.file, key, recipe.name, problem, f"a recipe of bench {bench}")
     normal = weights / np.max(np.abs(weights))
     circuit: Any = base.parameters({}).circuit  # type: ignore[attr-defined]
     converter: Any = load_recipe(tables.converter.recipe).parameters({}).circuit  # type: ignore[attr-defined]

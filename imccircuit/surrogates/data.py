@@ -92,21 +92,28 @@ def measured_point(results: Results, point: int | None = None) -> Measured:
     good = data["status"].values[row] == Status.GOOD
     if not good.any():
         raise UsageError(f"{results.path}: no chip of point {point} is good, nothing can be fitted")
+    left_out = int(np.count_nonzero(~good))
     arrays, dims = {}, {}
     for name, variable in data.data_vars.items():
         if variable.dims[:2] == ("point", "sample") and variable.dtype.kind in "fi":
             arrays[str(name)] = variable.values[row][good]
             dims[str(name)] = tuple(str(dim) for dim in variable.dims[2:])
+    samples = np.flatnonzero(good)
+    if all(np.array_equal(values, np.broadcast_to(values[:1], values.shape))
+           for values in arrays.values()):  # fmt: skip
+        # Chips that do not differ are one chip, however often it was measured: holding its copies
+        # out would prove nothing.
+        samples, arrays = samples[:1], {name: values[:1] for name, values in arrays.items()}
     recipe = recipe_of_results(results)
     return Measured(
         results=results,
         recipe=recipe,
         parameters=Plan(recipe).parameters(point),
         point=point,
-        samples=np.flatnonzero(good),
+        samples=samples,
         arrays=arrays,
         dims=dims,
-        left_out=int(np.count_nonzero(~good)),
+        left_out=left_out,
     )
 
 

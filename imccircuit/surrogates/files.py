@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping
@@ -38,6 +39,8 @@ def save_model(surrogate: Surrogate, path: Path) -> None:
     import h5py
 
     path = Path(path)
+    if path.exists() and not _is_model(path):
+        raise UsageError(f"{path} is no model file and is not replaced; choose another output")
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -46,10 +49,21 @@ def save_model(surrogate: Surrogate, path: Path) -> None:
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
         temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        why = error.strerror or str(error)
+    except (OSError, RuntimeError) as error:  # HDF5 reports a full disk as a RuntimeError
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        why = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise UsageError(f"{path} cannot be written: {why}") from None
+
+
+def _is_model(path: Path) -> bool:
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            return bool(_plain(file.attrs.get("schema")) == SCHEMA)
+    except OSError:
+        return path.is_file() and path.stat().st_size == 0
 
 
 def _write(file: h5py.File, surrogate: Surrogate) -> None:

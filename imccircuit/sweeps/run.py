@@ -10,7 +10,7 @@ from imccircuit.engines.contract import Status
 from imccircuit.engines.registry import make_engine
 from imccircuit.errors import UsageError
 from imccircuit.recipes.plan import Plan
-from imccircuit.results.schema import Provenance, TaskRecord
+from imccircuit.results.schema import SCHEMA, Provenance, TaskRecord
 from imccircuit.results.write import write_results
 from imccircuit.sweeps.dispatch import Dispatcher, cores
 from imccircuit.sweeps.ledger import Ledger, work_folder
@@ -75,8 +75,19 @@ def _check_output(output: Path) -> None:
             head = file.read(len(_HDF5))
     except OSError as error:
         raise UsageError(f"{output} cannot be read: {error.strerror}") from None
-    if head and head != _HDF5:
+    if head and (head != _HDF5 or not _may_be_results(output)):
         raise UsageError(f"{output} is no results file and is not replaced; choose another output")
+
+
+def _may_be_results(output: Path) -> bool:
+    """Whether an HDF5 file is a results file, or so torn that nothing is lost with it."""
+    import h5py
+
+    try:
+        with h5py.File(output, "r") as file:
+            return str(file.attrs.get("schema", "")).startswith(SCHEMA.rpartition("-")[0])
+    except OSError:
+        return True
 
 
 def _unfinished(output: Path) -> bool:

@@ -121,3 +121,49 @@ def test_ctrl_c_drains_exits_130_and_resumes(tmp_path: Path) -> None:
     resumed = subprocess.run([*command, "--resume"], cwd=tmp_path, timeout=120, check=False)
     assert resumed.returncode == 0
     assert not ledger.exists()
+
+
+def test_foreign_files_are_not_replaced(cli: Cli, crossbar_results: Path, tmp_path: Path) -> None:
+    before = crossbar_results.read_bytes()
+    assert cli("fit", crossbar_results, "-o", crossbar_results).code == 1
+    assert crossbar_results.read_bytes() == before
+    model = tmp_path / "model.h5"
+    assert cli("fit", crossbar_results, "-o", model).code == 0
+    content = model.read_bytes()
+    ended = cli("run", "crossbar_ir_drop", "--set", "engine=nodal", "-o", model)
+    assert ended.code == 1
+    assert "not replaced" in ended.err
+    assert model.read_bytes() == content
+    recipe = tmp_path / "mine.toml"
+    recipe.write_text('bench = "adc_transfer"')
+    assert cli("netlist", "adc_sar8", "-o", recipe).code == 1
+    assert recipe.read_text() == 'bench = "adc_transfer"'
+
+
+@pytest.mark.parametrize("setting", ["array.recipe=adc_sar8", "converter.recipe=crossbar_ir_drop"])
+def test_a_study_with_the_wrong_recipe(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ended = cli("accuracy", "digits", "--set", setting)
+    assert ended.code == 1
+    assert "bench" in ended.err.splitlines()[-1]
+
+
+def test_chips_that_do_not_differ_are_one(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "same.h5"
+    settings = ["--set", "engine=nodal", "--set", "circuit.rows=4", "--set", "circuit.cols=3"]
+    assert cli("run", "crossbar_ir_drop", "--samples", 12, "-o", path, *settings).code == 0
+    ended = cli("fit", path, "-o", tmp_path / "m.h5")
+    assert "not judged" in ended.out  # 8 vectors of one chip: too few to hold five out and fit
+
+
+def test_show_of_a_sweep_names_its_points(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "sweep.h5"
+    axes = 'sweep=[{"circuit.row_segment_resistance" = ["1 ohm", "3 ohm"]}]'
+    assert (
+        cli("run", "crossbar_ir_drop", "--set", "engine=nodal", "--set", axes, "-o", path).code == 0
+    )
+    assert "circuit.row_segment_resistance" in cli("show", path).out
+    report = cli("plot", path, "--point", 1, "--kind", "ir-drop", "--json").out
+    assert "sweep-ir-drop-p1.png" in report
