@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
 from imccircuit.benches.bench import Bench
-from imccircuit.errors import UsageError
+from imccircuit.registry import Registry
 
-_MODULES = {
-    "adc_transfer": "imccircuit.benches.adc_transfer",
-    "crossbar_mvm": "imccircuit.benches.crossbar_mvm",
-}
+_BENCHES = Registry(
+    "bench named",
+    "BENCH",
+    {
+        "adc_transfer": "imccircuit.benches.adc_transfer",
+        "crossbar_mvm": "imccircuit.benches.crossbar_mvm",
+    },
+)
 
 
 def bench_names() -> list[str]:
     """Names that a recipe may give as ``bench``."""
-    return sorted(_MODULES)
+    return _BENCHES.names()
 
 
 def get_bench(name: str) -> Bench:
-    """The bench of that name.
-
-    Raises
-    ------
-    UsageError : there is none; the message lists those there are.
-    """
-    if name not in _MODULES:
-        raise UsageError(f"no bench named {name!r}; there are: {', '.join(bench_names())}")
-    bench: Bench = import_module(_MODULES[name]).BENCH
+    """The bench of that name; `UsageError` if there is none."""
+    bench: Bench = _BENCHES.get(name)
     return bench

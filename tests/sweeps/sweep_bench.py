@@ -123,12 +123,12 @@ BENCH = Bench(
 
 def recipe(**tables):
     """A checked recipe of this bench."""
-    registry._MODULES["fake"] = __name__
+    registry._BENCHES.modules["fake"] = __name__
     raw = {"bench": "fake", "engine": "nodal", **tables}
     try:
         return check_recipe("fake", "fake.toml", "bench = 'fake'\n", raw)
     finally:
-        del registry._MODULES["fake"]
+        del registry._BENCHES.modules["fake"]
 
 
 def resistances(count):
