@@ -91,6 +91,11 @@ class AdcParameters(Parameters):
     circuit: Circuit = Field(default_factory=Circuit)
     stimulus: Stimulus = Field(default_factory=Stimulus)
 
+    @property
+    def has_transistors(self) -> bool:
+        """Switches and comparator are ideal."""
+        return False
+
 
 class AdcGates(Section):
     """What the surrogate of an ADC must reach on SPICE data it never saw."""

@@ -12,12 +12,16 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from imccircuit.benches.problem import Answer, Problem
+from imccircuit.devices.cards import load_card
 from imccircuit.devices.draws import Draws
+from imccircuit.devices.mos import MosCard
+from imccircuit.devices.reference import CardOf
 from imccircuit.errors import ImcError
-from imccircuit.units import SI
+from imccircuit.units import SI, Voltage
 
 Arrays = dict[str, NDArray[Any]]
 Measurement = Generator[Problem, Answer, Arrays]
@@ -39,12 +43,55 @@ class Conditions(Section):
     temperature: Annotated[float, SI("degC"), Field(ge=-60, le=200)] = Field(
         27.0, description="circuit temperature"
     )
+    corner: str | None = Field(None, description="of the technology; default the card's")
+    supply: Annotated[Voltage, Field(gt=0)] | None = Field(
+        None, description="supply voltage; default the technology's"
+    )
 
 
 class Parameters(Section):
-    """Base of the parameters of every bench."""
+    """Base of the parameters of every bench.
 
+    A bench of which some circuits have neither transistors nor a supply overrides
+    `has_transistors`; a corner or a supply is then refused, for it would change nothing.
+    """
+
+    technology: Annotated[MosCard, CardOf("mos")] = Field(
+        default_factory=lambda: load_card("mos_generic", "mos"),
+        description="transistor models, supply and sizes",
+    )
     conditions: Conditions = Conditions()
+
+    @property
+    def has_transistors(self) -> bool:
+        """Whether the technology has a part in the circuit that these parameters describe."""
+        return True
+
+    @property
+    def supply_v(self) -> float:
+        """Supply in V: that of the conditions, else that of the technology."""
+        given = self.conditions.supply
+        return self.technology.supply.value if given is None else given
+
+    @property
+    def corner(self) -> str:
+        """Corner of the technology: that of the conditions, else the card's default."""
+        return self.conditions.corner or self.technology.default_corner
+
+    @model_validator(mode="after")
+    def _technology_fits(self) -> Parameters:
+        corner, known = self.conditions.corner, self.technology.corners
+        if corner is not None and corner not in known:
+            why = f"conditions.corner = {corner!r}: no such corner; allowed: {', '.join(known)}"
+            raise PydanticCustomError("corner", "{why}", {"why": why})
+        for key in ("corner", "supply"):
+            if getattr(self.conditions, key) is not None and not self.has_transistors:
+                why = (
+                    f"conditions.{key} would change nothing, there is no transistor in this "
+                    "circuit; allowed: leave it out, or choose a circuit with transistors"
+                )
+                raise PydanticCustomError("technology", "{why}", {"why": why})
+        return self
 
 
 @dataclass(frozen=True)
@@ -58,6 +105,8 @@ class Variable:
     units : SI unit, ``1`` for a pure number, ``LSB`` for code widths.
     long_name : what it is, for a label.
     kind : ``float`` (NaN where not good) or ``int`` (−1 where not good).
+    missing : what a NaN in a good measurement says, such as ``not modelled``; empty where there
+        may be none.
     """
 
     name: str
@@ -65,6 +114,45 @@ class Variable:
     units: str
     long_name: str
     kind: Literal["float", "int"] = "float"
+    missing: str = ""
+
+
+@dataclass(frozen=True)
+class Along:
+    """Values along a dimension that are more than an index.
+
+    Attributes
+    ----------
+    values : (dimension,) numbers in SI, or texts (dtype ``object``).
+    units : SI unit; empty for texts.
+    long_name : what they are, for a label.
+    """
+
+    values: NDArray[Any]
+    units: str
+    long_name: str
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A picture of a bench's results: variables over one of their dimensions.
+
+    Attributes
+    ----------
+    kind : name of the picture, such as ``iv``.
+    y : variables of one unit, drawn over their dimension ``x``; of their other dimensions each
+        entry is a line of its own (a few of them, if there are many).
+    x : dimension along which they are drawn; `Along` gives its values, unit and label.
+    x_log, y_log : logarithmic axes.
+    title : above the axes; empty for none.
+    """
+
+    kind: str
+    y: tuple[str, ...]
+    x: str
+    x_log: bool = False
+    y_log: bool = False
+    title: str = ""
 
 
 @dataclass(frozen=True)
@@ -96,11 +184,12 @@ class Bench:
     parameters : model of the recipe's tables that belong to it.
     gates : model of the table ``gates``.
     quantities : what ``variation.quantities`` may name.
-    surrogate : kind of surrogate that is fitted to its results.
+    surrogate : kind of surrogate that is fitted to its results; empty if there is none.
     sizes : parameters → length of every dimension of its variables.
     variables : parameters → the arrays it returns.
-    coordinates : parameters → values along a dimension, where they are more than an index.
+    coordinates : parameters → values along a dimension: an array of indices, or `Along`.
     measure : parameters and variation → the measurement.
+    curves : pictures of its results beside those that its surrogate's kind has.
     """
 
     name: str
@@ -111,5 +200,6 @@ class Bench:
     surrogate: str
     sizes: Callable[[Any], dict[str, int]]
     variables: Callable[[Any], tuple[Variable, ...]]
-    coordinates: Callable[[Any], Mapping[str, NDArray[Any]]]
+    coordinates: Callable[[Any], Mapping[str, NDArray[Any] | Along]]
     measure: Callable[[Any, Variation], Measurement]
+    curves: tuple[Curve, ...] = ()

@@ -89,12 +89,13 @@ def _inputs(parameters: CrossbarParameters, entropy: int) -> NDArray[np.float64]
     return parameters.stimulus.read_voltage * generator.random(shape)
 
 
-def _cell(circuit: Circuit, shape: tuple[int, int], variation: Variation) -> Cell:
+def _cell(parameters: CrossbarParameters, shape: tuple[int, int], variation: Variation) -> Cell:
+    circuit = parameters.circuit
     if circuit.cell == "1r":
         return LinearCell()
     if circuit.cell == "1r_sinh":
         return SinhCell(circuit.v0_v)
-    card, device = circuit.technology_card, circuit.technology_card.nmos
+    card, device = parameters.technology, parameters.technology.nmos
     delta: NDArray[np.float64] | None = None
     ratio: NDArray[np.float64] | None = None
     generator = variation.generator("transistor")
@@ -105,11 +106,11 @@ def _cell(circuit: Circuit, shape: tuple[int, int], variation: Variation) -> Cel
     gate = circuit.word_line_voltage
     return TransistorCell(
         model=device.model,
-        gate_v=card.supply.value if gate is None else gate,
+        gate_v=parameters.supply_v if gate is None else gate,
         w_m=device.width.value,
         l_m=device.length.value,
         lib_path=card.library_path,
-        section=card.corners[circuit.corner or card.default_corner],
+        section=card.corners[parameters.corner],
         delta_vth_v=delta,
         mobility=ratio,
     )
@@ -146,7 +147,7 @@ def _measure(parameters: CrossbarParameters, variation: Variation) -> Measuremen
         r_driver_ohm=circuit.driver_resistance,
         r_sense_ohm=circuit.sense_resistance,
     )
-    cell = _cell(circuit, array.shape, variation)
+    cell = _cell(parameters, array.shape, variation)
     readout = _readout(circuit, parameters.cols, variation)
     answer = yield Problem(
         circuit=crossbar(array, inputs[0], cell=cell, readout=readout),

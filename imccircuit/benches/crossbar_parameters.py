@@ -11,7 +11,6 @@ from pydantic_core import PydanticCustomError
 
 from imccircuit.benches.bench import Parameters, Section
 from imccircuit.devices.cards import load_card
-from imccircuit.devices.mos import MosCard
 from imccircuit.devices.reference import CardOf
 from imccircuit.devices.rram import RramCard, SinhConduction
 from imccircuit.devices.wire import WireCard
@@ -44,10 +43,6 @@ class Circuit(Section):
     sinh_voltage: Annotated[Voltage, Field(gt=0)] | None = Field(
         None, description="V0 of 1r_sinh; default that of the device card"
     )
-    technology_card: Annotated[MosCard, CardOf("mos")] = Field(
-        default_factory=lambda: load_card("mos_generic", "mos"), description="transistors of 1t1r"
-    )
-    corner: str | None = Field(None, description="of the technology; default the card's")
     word_line_voltage: Voltage | None = Field(None, description="gates of 1t1r; default supply")
     wire_card: Annotated[WireCard, CardOf("wire")] = Field(
         default_factory=lambda: load_card("wire_generic", "wire"), description="wire segments"
@@ -89,13 +84,6 @@ class Circuit(Section):
         ):
             raise PydanticCustomError(
                 "sinh", 'device_card has a sinh law; allowed: cell = "1r_sinh" with it'
-            )
-        if self.corner is not None and self.corner not in self.technology_card.corners:
-            why = f"corner {self.corner!r}; allowed: {', '.join(self.technology_card.corners)}"
-            raise PydanticCustomError("corner", "{why}", {"why": why})
-        if self.cell == "1t1r" and self.technology_card.device != "model":
-            raise PydanticCustomError(
-                "mos", 'cell 1t1r takes transistors that are models; allowed: device = "model"'
             )
         return self
 
@@ -163,8 +151,17 @@ class CrossbarParameters(Parameters):
     circuit: Circuit = Field(default_factory=Circuit)
     stimulus: Stimulus = Field(default_factory=Stimulus)
 
+    @property
+    def has_transistors(self) -> bool:
+        """Only the cell 1t1r has any."""
+        return self.circuit.cell == "1t1r"
+
     @model_validator(mode="after")
     def _consistent(self) -> CrossbarParameters:
+        if self.has_transistors and self.technology.device != "model":
+            raise PydanticCustomError(
+                "mos", 'cell 1t1r takes transistors that are models; allowed: device = "model"'
+            )
         voltages = self.stimulus.voltages
         largest = self.stimulus.read_voltage
         if voltages is not None:

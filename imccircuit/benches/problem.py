@@ -36,7 +36,33 @@ class Transient:
     max_step_s: float
 
 
-Analysis = OperatingPoint | Transient
+@dataclass(frozen=True)
+class Noise:
+    """Noise of one node, integrated over frequency; each run gives one value, of one probe.
+
+    The probe's only vector is `NOISE_VECTOR`, the rms voltage in V that ngspice integrates from
+    ``start_hz`` to ``stop_hz``. Switches of kind ``sw`` are open in this analysis and noiseless:
+    give closed ones as resistors.
+
+    Attributes
+    ----------
+    node : node whose voltage is observed.
+    source : an independent source of the circuit with an AC value (``"dc 0 ac 1"``), to whose place
+        ngspice refers the noise as well.
+    start_hz, stop_hz : ends of the band in Hz; for all of kT/C far below and far above its corner.
+    points_per_decade : of the frequency grid.
+    """
+
+    node: str
+    source: str
+    start_hz: float
+    stop_hz: float
+    points_per_decade: int = 100
+
+
+NOISE_VECTOR = "v(onoise_total)"
+
+Analysis = OperatingPoint | Transient | Noise
 
 
 @dataclass(frozen=True)

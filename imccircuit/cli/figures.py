@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from imccircuit.benches.bench import Curve
 from imccircuit.errors import UsageError
 from imccircuit.metrics.adc import compute_inl_dnl
 from imccircuit.metrics.array import compute_ir_drop
@@ -34,14 +35,14 @@ class Choice:
     method: str = "end-point"
 
 
-def draw(kind: str, data: Any, choice: Choice) -> Figure:
+def draw(kind: str, data: Any, choice: Choice, curves: Sequence[Curve] = ()) -> Figure:
     """Draw one kind of picture of a shape group.
 
     Raises
     ------
     UsageError : the results have no such picture, or nothing good to draw.
     """
-    kinds = kinds_of(data)
+    kinds = kinds_of(data, curves)
     if kind not in kinds:
         raise UsageError(f"no picture {kind!r} of these results; there are: {', '.join(kinds)}")
     good = data["status"].values[choice.point] == 0
@@ -53,21 +54,51 @@ def draw(kind: str, data: Any, choice: Choice) -> Figure:
         raise UsageError(f"point {choice.point} has no good sample to draw")
     from imccircuit.plots.style import house_style
 
+    data, chips = data.isel(point=choice.point), np.flatnonzero(good)
     with house_style():
-        return _DRAW[kind](data.isel(point=choice.point), np.flatnonzero(good), choice)
+        for curve in curves:
+            if curve.kind == kind:
+                return _curve(data, chips, curve)
+        return _DRAW[kind](data, chips, choice)
 
 
-def kinds_of(data: Any) -> list[str]:
+def kinds_of(data: Any, curves: Sequence[Curve] = ()) -> list[str]:
     """Kinds of pictures that a shape group gives."""
+    kinds = [curve.kind for curve in curves if all(name in data for name in curve.y)]
     if "transition_level" in data:
         chips = data.sizes["sample"] > 1
-        return ["transfer", "inl", *(["histogram"] if chips else [])]
-    kinds = ["ir-drop"] if "cell_voltage" in data else []
+        return ["transfer", "inl", *(["histogram"] if chips else []), *kinds]
+    kinds += ["ir-drop"] if "cell_voltage" in data else []
     if "output_current" in data:
         kinds.append("error")
         if data.sizes["sample"] > 1:
             kinds.append("histogram")
     return kinds
+
+
+def _curve(data: Any, chips: Any, curve: Curve) -> Figure:
+    from imccircuit.plots.curves import plot_curves
+    from imccircuit.plots.style import make_figure
+
+    along = data[curve.x]
+    figure, (ax,) = make_figure()
+    for name in curve.y:
+        y = data[name].isel(sample=chips).transpose("sample", ..., curve.x)
+        labels = [f"{dim} {i}" for dim in y.dims[1:-1] for i in range(y.sizes[dim])]
+        plot_curves(
+            ax, along.values, y.values,
+            x_label=along.attrs["long_name"], x_unit=along.attrs["units"],
+            y_label=data[curve.y[0]].attrs["long_name"], y_unit=data[curve.y[0]].attrs["units"],
+            name=data[name].attrs["long_name"] if len(curve.y) > 1 else "",
+            line_names=labels if y.ndim == 3 else (),
+        )  # fmt: skip
+    if curve.x_log:
+        ax.set_xscale("log")
+    if curve.y_log:
+        ax.set_yscale("log")
+    if curve.title:
+        ax.set_title(curve.title)
+    return figure
 
 
 def _transfer(data: Any, chips: Any, _choice: Choice) -> Figure:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from imccircuit.benches.registry import get_bench
 from imccircuit.cli.figures import Choice, draw, kinds_of
 from imccircuit.cli.output import JsonFlag, say, say_json
 from imccircuit.errors import UsageError
@@ -26,7 +27,10 @@ class Method(StrEnum):
 def command(
     results: Annotated[Path, typer.Argument(help="A results file.")],
     kind: Annotated[
-        str, typer.Option(help="transfer, inl, ir-drop, error, histogram; default all there are.")
+        str,
+        typer.Option(
+            help="transfer, inl, ir-drop, error, histogram or one of the bench's own; default all."
+        ),
     ] = "",
     output: Annotated[
         Path | None,
@@ -45,7 +49,8 @@ def command(
 
     loaded = read_results(results)
     data, row = _group_of(loaded, point)
-    kinds = [kind] if kind else kinds_of(data)
+    curves = get_bench(loaded.provenance.bench).curves
+    kinds = [kind] if kind else kinds_of(data, curves)
     if not kinds:
         raise UsageError(f"{results}: nothing in it that can be drawn")
     if output is not None and len(kinds) > 1:
@@ -56,7 +61,7 @@ def command(
     tail = f"-p{point}" if several else ""
     for name in kinds:
         target = output or results.with_name(f"{results.stem}-{name}{tail}.png")
-        written.append(save_figure(draw(name, data, choice), target))
+        written.append(save_figure(draw(name, data, choice, curves), target))
     if as_json:
         say_json({"pictures": written})
     else:

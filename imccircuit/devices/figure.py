@@ -17,6 +17,9 @@ PositiveConductance = Annotated[float, SI("S"), Field(gt=0)]
 PositiveVoltage = Annotated[float, SI("V"), Field(gt=0)]
 PositiveCapacitance = Annotated[float, SI("F"), Field(gt=0)]
 PositiveLength = Annotated[float, SI("m"), Field(gt=0)]
+PositiveEnergy = Annotated[float, SI("J"), Field(gt=0)]
+PositiveTime = Annotated[float, SI("s"), Field(gt=0)]
+PositiveArea = Annotated[float, SI("m**2"), Field(gt=0)]
 Share = Annotated[float, SI(""), Field(ge=0)]
 
 

@@ -13,7 +13,10 @@ from imccircuit.devices.figure import (
     Card,
     Figure,
     Frozen,
+    PositiveArea,
+    PositiveEnergy,
     PositiveLength,
+    PositiveTime,
     PositiveVoltage,
     Text,
 )
@@ -81,6 +84,45 @@ class Transistor(Frozen):
         return delta, ratio
 
 
+class Logic(Frozen):
+    """What logic that is not simulated as transistors costs.
+
+    Attributes
+    ----------
+    toggle_energy : one transition of one gate output with its load, at the nominal supply, in J.
+    gate_delay : of one gate, in s.
+    gate_area : of one average gate, in m².
+    """
+
+    toggle_energy: Figure[PositiveEnergy]
+    gate_delay: Figure[PositiveTime]
+    gate_area: Figure[PositiveArea]
+
+
+class Layout(Frozen):
+    """Areas by which a circuit is counted.
+
+    Attributes
+    ----------
+    gate_pitch, active_pitch : a transistor of W × L takes (W + active_pitch)·(L + gate_pitch), m.
+    capacitance_density : of the unit capacitors, in F/m².
+    memory_cell : one 1T1R cell, or one SRAM bit, in m².
+    resistor_square : one square of a resistor of `sheet_resistance`, in m².
+    sheet_resistance : of it, in ohm a square.
+    """
+
+    gate_pitch: Figure[PositiveLength]
+    active_pitch: Figure[PositiveLength]
+    capacitance_density: Figure[Annotated[float, SI("F/m**2"), Field(gt=0)]]
+    memory_cell: Figure[PositiveArea]
+    resistor_square: Figure[PositiveArea]
+    sheet_resistance: Figure[Annotated[float, SI("ohm"), Field(gt=0)]]
+
+    def transistor_area_m2(self, w_m: float, l_m: float) -> float:
+        """Area of one transistor with its share of contacts and isolation."""
+        return (w_m + self.active_pitch.value) * (l_m + self.gate_pitch.value)
+
+
 class MosCard(Card):
     """Transistor technology.
 
@@ -92,6 +134,9 @@ class MosCard(Card):
     device : what the library gives: ``model`` (element M) or ``subcircuit`` (element X).
     supply : nominal supply in V.
     nmos, pmos : the pair.
+    node : name of the class, such as ``60 nm``, that stands beside every energy.
+    logic : cost of logic; without it logic is reported as not modelled.
+    layout : areas; without them no area is reported.
     """
 
     kind: Literal["mos"]
@@ -102,6 +147,9 @@ class MosCard(Card):
     supply: Figure[PositiveVoltage]
     nmos: Transistor
     pmos: Transistor
+    node: Text = "not named"
+    logic: Logic | None = None
+    layout: Layout | None = None
 
     @property
     def library_path(self) -> Path:

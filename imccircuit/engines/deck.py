@@ -11,9 +11,10 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from imccircuit.benches.problem import OperatingPoint, Problem
+from imccircuit.benches.problem import Noise, OperatingPoint, Problem
 
 MARKER = "v(imc_run)"
+NOISE_MARKER = "imc_run"
 SENTINEL = "IMC_DONE"
 _VECTORS_PER_LINE = 8
 # ngspice looks named vectors up one by one: 32,000 names take 6.5 s, all of them 0.4 s.
@@ -59,6 +60,9 @@ def _analysis_command(problem: Problem) -> str:
     analysis = problem.analysis
     if isinstance(analysis, OperatingPoint):
         return "op"
+    if isinstance(analysis, Noise):
+        band = f"{analysis.points_per_decade} {analysis.start_hz!r} {analysis.stop_hz!r}"
+        return f"noise v({analysis.node}) {analysis.source} dec {band}"
     # UIC is never used: the operating point before a transient is what makes it reproducible.
     return f"tran {analysis.step_s!r} {analysis.stop_s!r} 0 {analysis.max_step_s!r}"
 
@@ -72,10 +76,13 @@ def circuit_text(problem: Problem) -> str:
 def deck_body(problem: Problem, options: Mapping[str, str | float], rung: Rung) -> str:
     """Everything of a deck between its title line and its control block."""
     merged = {**options, **problem.options, **rung.options}
-    if "klu" in merged and merged["klu"] != "":
-        del merged["klu"]
+    # ngspice refuses noise with KLU.
+    if merged.get("klu", "") != "" or isinstance(problem.analysis, Noise):
+        merged.pop("klu", None)
     vectors = [MARKER, *vectors_of(problem)]
-    if len(vectors) > _NAMED_VECTORS:
+    if isinstance(problem.analysis, Noise):
+        saves = []
+    elif len(vectors) > _NAMED_VECTORS:
         saves = [".save all"]
     else:
         saves = [
@@ -100,6 +107,12 @@ def control_lines(problem: Problem, rung: Rung, raw_name: str) -> list[str]:
     lines += rung.commands
     for index, alteration in enumerate(problem.alterations):
         lines += [f"alter {name} = {float(value)!r}" for name, value in alteration.items()]
+        if isinstance(problem.analysis, Noise):
+            # Its plots hold no node voltages: the run's number is written as a vector of its own.
+            # With no plot left from before, a run that fails has nothing to write.
+            lines += ["destroy all", command, f"let {NOISE_MARKER} = {index}",
+                      f"write {raw_name} {NOISE_MARKER} onoise_total"]  # fmt: skip
+            continue
         lines += [f"alter v_imc_run = {index}", command, f"write {raw_name}"]
         # Plots that are kept cost time with the square of their number: 128 operating points of
         # 2600 nodes take 30 s with them, 1.6 s without. But between transients `destroy all`

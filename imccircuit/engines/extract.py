@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from imccircuit.benches.problem import Answer, Probe, Problem, Run, Transient
+from imccircuit.benches.problem import Answer, Noise, Probe, Problem, Run, Transient
 from imccircuit.engines.contract import Status
-from imccircuit.engines.deck import MARKER
+from imccircuit.engines.deck import MARKER, NOISE_MARKER
 from imccircuit.engines.rawfile import Plot
 
 # A transient's last step ends at the stop time but for rounding.
@@ -50,7 +50,8 @@ def extract_answer(problem: Problem, plots: Sequence[Plot], title: str) -> Answe
 
 def _run(problem: Problem, plot: Plot, index: int) -> Run:
     place = {name: position for position, name in enumerate(plot.names)}
-    if MARKER not in place or np.any(plot.data[:, place[MARKER]] != index):
+    marker = NOISE_MARKER if isinstance(problem.analysis, Noise) else MARKER
+    if marker not in place or np.any(plot.data[:, place[marker]] != index):
         raise NotGoodError(Status.NO_CONVERGENCE, f"run {index} gave no plot of its own")
     axis = _axis(problem, plot, index)
     values: dict[str, NDArray[np.float64]] = {}

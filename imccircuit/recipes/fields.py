@@ -37,6 +37,11 @@ def card_keys(model: type[BaseModel]) -> tuple[str, ...]:
     return _keys_with(model, CardOf)
 
 
+def is_card_key(key: str) -> bool:
+    """Whether a key, by its name alone, names a card: ``technology``, or ``…_card``."""
+    return key.rpartition(".")[2] == "technology" or key.endswith("_card")
+
+
 def value_of(model: BaseModel, key: str) -> Any:
     """Value of a dotted key."""
     value: Any = model

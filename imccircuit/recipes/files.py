@@ -7,6 +7,7 @@ from typing import Any
 
 from imccircuit.devices.figure import Card
 from imccircuit.errors import InputError
+from imccircuit.recipes.fields import is_card_key
 from imccircuit.recipes.model import COMMON_KEYS
 from imccircuit.recipes.paths import ARRAY_REFERENCE, FilePolicy
 
@@ -53,7 +54,7 @@ def resolve_value(shown: str, key: str, value: Any, policy: FilePolicy, depth: i
     try:
         if ARRAY_REFERENCE.match(value):
             return policy.load_array(value)
-        if key.rstrip("]0123456789[").endswith("_card"):
+        if is_card_key(key.rstrip("]0123456789[")):
             return policy.card(value)
     except ValueError as error:
         problem, _, allowed = str(error).partition("; allowed: ")
@@ -77,7 +78,7 @@ def named_cards(value: Any, key: str = "") -> set[str]:
         return {path for k, v in value.items() for path in named_cards(v, k)}
     if isinstance(value, list):
         return {path for item in value for path in named_cards(item, key)}
-    is_path = isinstance(value, str) and key.endswith("_card") and value.endswith(".toml")
+    is_path = isinstance(value, str) and is_card_key(key) and value.endswith(".toml")
     return {value} if is_path else set()
 
 

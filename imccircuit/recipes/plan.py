@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 import imccircuit
-from imccircuit.benches.bench import Parameters, Variation
+from imccircuit.benches.bench import Along, Parameters, Variation
 from imccircuit.devices.draws import Draws
 from imccircuit.devices.figure import Card
 from imccircuit.devices.reference import card_label
-from imccircuit.recipes.fields import card_keys, field_of, unit_of, value_of
+from imccircuit.recipes.fields import card_keys, field_of, is_card_key, unit_of, value_of
 from imccircuit.recipes.load import Recipe
 from imccircuit.recipes.resolve import ArrayTable, resolve
 from imccircuit.recipes.sweep import Axis
@@ -143,7 +143,10 @@ class Plan:
     def _shape(self, parameters: Parameters) -> tuple[Any, ...]:
         bench = self.recipe.bench
         sizes = tuple(sorted(bench.sizes(parameters).items()))
-        return sizes, tuple(variable.name for variable in bench.variables(parameters))
+        coordinates = tuple(
+            (name, _bytes(values)) for name, values in bench.coordinates(parameters).items()
+        )
+        return sizes, tuple(variable.name for variable in bench.variables(parameters)), coordinates
 
     def _axes_that_change_shape(self) -> tuple[bool, ...]:
         """Axes along which, from the first point, the shape changes: only they are walked."""
@@ -165,7 +168,9 @@ class Plan:
         keys = card_keys(self.recipe.bench.parameters)
         for values in self.recipe.steps(keys):
             parameters = self.recipe.parameters(values)
-            for path in (p for key in keys for p in value_of(parameters, key).source_files()):
+            # A technology of which the circuit has no transistor decides no number.
+            used = [key for key in keys if key != "technology" or parameters.has_transistors]
+            for path in (p for key in used for p in value_of(parameters, key).source_files()):
                 if path not in paths:
                     same = sum(other.name == path.name for other in paths)
                     paths[path] = f"{path.name}#{same + 1}" if same else path.name
@@ -190,10 +195,16 @@ class Plan:
         return digest.hexdigest()
 
 
+def _bytes(values: NDArray[Any] | Along) -> bytes:
+    """What tells the values along one dimension from others."""
+    array = values.values if isinstance(values, Along) else values
+    return repr(array.tolist()).encode() if array.dtype == object else array.tobytes()
+
+
 def _without_folders(value: Any, key: str = "") -> Any:
     """Tables with paths of cards cut to their file names; what is in them is hashed beside."""
     if isinstance(value, dict):
         return {k: _without_folders(v, k) for k, v in value.items()}
     if isinstance(value, list):
         return [_without_folders(item, key) for item in value]
-    return Path(value).name if isinstance(value, str) and key.endswith("_card") else value
+    return Path(value).name if isinstance(value, str) and is_card_key(key) else value

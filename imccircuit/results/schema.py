@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imccircuit.benches.bench import Variable
+from imccircuit.benches.bench import Along, Variable
 from imccircuit.engines.contract import Status
 
 SCHEMA = "imccircuit-results-1"
@@ -54,7 +54,7 @@ class ShapeGroup:
     points: NDArray[np.int64]
     sizes: Mapping[str, int]
     variables: tuple[Variable, ...]
-    coordinates: Mapping[str, NDArray[Any]]
+    coordinates: Mapping[str, NDArray[Any] | Along]
     swept: Mapping[str, Coordinate] = field(default_factory=dict)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from imccircuit.benches.bench import Along
 from imccircuit.engines.contract import Status
 from imccircuit.errors import UsageError
 from imccircuit.results.schema import (
@@ -143,9 +144,14 @@ def _make_group(file: h5netcdf.File, name: str, group: ShapeGroup, samples: int)
         place.dimensions[dim] = size
     indices = {"point": group.points, "sample": np.arange(samples), **group.coordinates}
     for key, values in indices.items():
-        made = place.create_variable(key, (key,), data=values)
-        made.attrs["units"] = "1"
-        made.attrs["long_name"] = f"index of the {key}"
+        along = values if isinstance(values, Along) else Along(values, "1", f"index of the {key}")
+        if along.values.dtype == object:
+            made = _text_variable(place, key, (key,))
+            made[...] = along.values
+        else:
+            made = place.create_variable(key, (key,), data=along.values)
+            made.attrs["units"] = along.units
+        made.attrs["long_name"] = along.long_name
     for key, coordinate in group.swept.items():
         if coordinate.values.dtype == object:
             made = _text_variable(place, key, ("point",))
@@ -178,6 +184,8 @@ def _make_group(file: h5netcdf.File, name: str, group: ShapeGroup, samples: int)
         )
         made.attrs["units"] = variable.units
         made.attrs["long_name"] = variable.long_name
+        if variable.missing:
+            made.attrs["missing"] = variable.missing
         if group.swept:
             made.attrs["coordinates"] = " ".join(group.swept)
     return place

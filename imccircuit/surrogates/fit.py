@@ -26,7 +26,10 @@ def fit_results(path: Path, point: int | None = None) -> Surrogate:
     UsageError, InputError : nothing can be fitted to it; one line that says why.
     """
     measured = measured_point(read_results(Path(path)), point)
-    return get_kind(measured.recipe.bench.surrogate).fit(measured)
+    bench = measured.recipe.bench
+    if not bench.surrogate:
+        raise UsageError(f"{path} is of bench {bench.name}, which no surrogate describes")
+    return get_kind(bench.surrogate).fit(measured)
 
 
 def check(model: Surrogate, results: Results, point: int | None = None) -> Verdict:

@@ -110,7 +110,8 @@ def _finish(plan: Plan, item: _Live, arrays: dict[str, Any]) -> TaskRecord:
         array = np.asarray(arrays[name], dtype=dtype)
         if array.shape != tuple(sizes[dim] for dim in variable.dims):
             raise TypeError(f"bench {bench.name}: {name} has shape {array.shape}")
-        if not np.all(np.isfinite(array)):
+        good = np.isfinite(array) | np.isnan(array) if variable.missing else np.isfinite(array)
+        if not np.all(good):
             return item.record(Status.MEASUREMENT_FAILED, f"{name} is not finite")
         checked[name] = array
     return item.record(Status.GOOD, arrays=checked)

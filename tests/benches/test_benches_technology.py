@@ -45,9 +45,9 @@ def write_foundry(folder: Path) -> None:
     (folder / "foundry.toml").write_text(card)
 
 
-def run(folder: Path, cards: str) -> np.ndarray:
+def run(folder: Path, cards: str, head: str = "") -> np.ndarray:
     recipe = folder / "mine.toml"
-    recipe.write_text(RECIPE.format(cards=cards))
+    recipe.write_text(head + RECIPE.format(cards=cards))
     output = folder / "out.h5"
     summary = run_plan(Plan(load_recipe(str(recipe))), output, RunOptions(jobs=1, mode="fresh"))
     assert summary.failed == 0, summary.reasons
@@ -58,7 +58,7 @@ def run(folder: Path, cards: str) -> np.ndarray:
 def test_foundry_library_gives_the_current_of_the_same_models(tmp_path: Path) -> None:
     write_foundry(tmp_path)
     generic = run(tmp_path, "")
-    foundry = run(tmp_path, 'technology_card = "foundry.toml"')
+    foundry = run(tmp_path, "", 'technology = "foundry.toml"\n')
     # The same models under other names: the same numbers.
     np.testing.assert_array_equal(foundry, generic)
     assert np.all(generic > 0)
@@ -69,7 +69,7 @@ def test_model_that_the_library_lacks(tmp_path: Path) -> None:
     card = tmp_path / "foundry.toml"
     card.write_text(card.read_text().replace("nch_lvt", "nch_hvt"))
     with pytest.raises(InputError, match=r"nch_hvt.*allowed") as caught:
-        run(tmp_path, 'technology_card = "foundry.toml"')
+        run(tmp_path, "", 'technology = "foundry.toml"\n')
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "out.h5").exists()
 
@@ -83,3 +83,24 @@ def test_wire_card_decides_where_the_recipe_says_nothing(tmp_path: Path) -> None
     circuit = load_recipe(str(tmp_path / "mine.toml")).parameters({}).circuit
     assert circuit.row_ohm == 7.0
     assert circuit.column_ohm == 0.0
+
+
+def test_a_corner_that_would_change_nothing(tmp_path: Path) -> None:
+    (tmp_path / "r.toml").write_text('bench = "adc_transfer"\nconditions.corner = "ff"\n')
+    with pytest.raises(InputError, match=r"conditions\.corner would change nothing.*allowed"):
+        load_recipe(str(tmp_path / "r.toml"))
+    (tmp_path / "r.toml").write_text(RECIPE.format(cards="") + '[conditions]\ncorner = "xx"')
+    with pytest.raises(InputError, match=r"'xx': no such corner; allowed: tt, ff, ss"):
+        load_recipe(str(tmp_path / "r.toml"))
+
+
+@pytest.mark.ngspice
+def test_corner_supply_and_temperature_move_a_1t1r_cell_as_physics_says(tmp_path: Path) -> None:
+    def current(conditions: str) -> float:
+        return float(run(tmp_path, "", f"conditions = {{ {conditions} }}\n")[0, 1])
+
+    nominal = current("")
+    assert current('corner = "ff"') > nominal > current('corner = "ss"')
+    assert current('supply = "1.3 V"') > nominal > current('supply = "1.0 V"')
+    # Far above threshold a hot channel conducts worse.
+    assert current('temperature = "85 degC"') < nominal

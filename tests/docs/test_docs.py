@@ -1,4 +1,4 @@
-"""Every example of README.md and docs/*.md is run, in order, in an empty folder of its page.
+"""Every example of README.md and docs/**/*.md is run, in order, in an empty folder of its page.
 
 A fence says what its block is:
 

@@ -2,10 +2,13 @@
 
 import json
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from imccircuit import library
+from imccircuit.benches.cost import COST_VARIABLES
 from imccircuit.benches.registry import bench_names, get_bench
 from imccircuit.devices.figure import Card
 from imccircuit.recipes.fields import field_keys, field_of, unit_of
@@ -15,6 +18,11 @@ from imccircuit.recipes.plan import Plan
 from imccircuit.units import SI, parse_quantity
 
 DOCS = Path(__file__).parents[2] / "docs"
+
+
+def is_recipe(name):
+    text = library.find("characterize", name, ".toml").read_text()
+    return tomllib.loads(text).get("kind") != "study"
 
 
 def rows(text):
@@ -27,9 +35,24 @@ def rows(text):
     return found
 
 
-def section(title):
-    text = (DOCS / "recipes.md").read_text()
+def section(text, title):
     return re.split(r"^## ", text.partition(f"## {title}\n")[2], flags=re.MULTILINE)[0]
+
+
+def page(bench):
+    return (DOCS / "benches" / f"{bench}.md").read_text()
+
+
+def shared():
+    return rows(section((DOCS / "recipes.md").read_text(), "Keys of every recipe"))
+
+
+OF_EVERY_BENCH = (
+    "technology",
+    "conditions.temperature",
+    "conditions.corner",
+    "conditions.supply",
+)
 
 
 def default_of(field):
@@ -60,26 +83,32 @@ def check(table, model, prefix=""):
 
 @pytest.mark.parametrize("name", bench_names())
 def test_every_key_of_a_bench(name):
-    bench, table = get_bench(name), rows(section(f"Bench `{name}`"))
-    shared = rows(section("Keys of every recipe"))
-    table["conditions.temperature"] = shared["conditions.temperature"]
+    bench, keys = get_bench(name), section(page(name), "Keys")
+    table = rows(keys) | {key: shared()[key] for key in OF_EVERY_BENCH}
     check(table, bench.parameters)
     check(table, bench.gates, "gates.")
     assert table == {}
     for quantity in bench.quantities:
-        assert f"`{quantity}`" in section(f"Bench `{name}`")
+        assert f"`{quantity}`" in keys
 
 
 def test_every_common_key():
-    table = rows(section("Keys of every recipe"))
-    del table["conditions.temperature"]
+    table = shared()
+    for key in OF_EVERY_BENCH:
+        del table[key]
     check(table, CommonTables)
     assert table == {}
 
 
-def test_every_variable():
-    text = (DOCS / "results-file.md").read_text()
-    all_of_it = ["circuit.differential=true", "circuit.readout=tia"]
-    for name, settings in (("crossbar_ir_drop", all_of_it), ("adc_sar8", [])):
-        for variable in Plan(load_recipe(name, settings)).groups[0].variables:
-            assert f"| `{variable.name}` | {', '.join(variable.dims)}" in text
+ALL_OF_IT = {"crossbar_ir_drop": ["circuit.differential=true", "circuit.readout=tia"]}
+"""Settings with which a recipe has variables that it lacks by itself."""
+
+
+@pytest.mark.parametrize("name", [n for n in library.names("characterize", ".toml")
+                                  if is_recipe(n)])  # fmt: skip
+def test_every_variable(name):
+    recipe = load_recipe(name, ALL_OF_IT.get(name, []))
+    text = section(page(recipe.bench.name), "Variables")
+    for variable in Plan(recipe).groups[0].variables:
+        if variable not in COST_VARIABLES:
+            assert f"| `{variable.name}` | {', '.join(variable.dims)}" in text, variable.name

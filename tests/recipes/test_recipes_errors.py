@@ -303,13 +303,13 @@ def test_a_card_of_the_recipe_may_not_name_files_elsewhere(arrays):
         (models / "mos_generic.lib").read_text().replace("mos_generic.lib", "m.lib")
     )
     path = arrays / "recipes" / "r.toml"
-    path.write_text(CROSSBAR + "[circuit]\ntechnology_card = 'mos.toml'")
+    path.write_text("technology = 'mos.toml'\n" + CROSSBAR)
     error = fault(str(path))
-    assert (error.key, error.problem) == ("circuit.technology_card", "outside the recipe's folder")
+    assert (error.key, error.problem) == ("technology", "outside the recipe's folder")
     assert load_recipe(str(path), libraries=[arrays / "elsewhere"])
     path.write_text(CROSSBAR)  # what the user names is the user's own
     card = arrays / "elsewhere" / "mos.toml"
-    assert load_recipe(str(path), [f"circuit.technology_card={card}"])
+    assert load_recipe(str(path), [f"technology={card}"])
 
 
 # -- --set -------------------------------------------------------------------------------------

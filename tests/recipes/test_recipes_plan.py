@@ -264,7 +264,7 @@ def test_the_resolved_recipe_names_every_key():
     assert tables["circuit"]["tia_feedback_resistance"] == "5000.0 ohm"
     assert tables["conditions"] == {"temperature": "27.0 degC"}
     assert tables["variation"]["samples"] == 1
-    assert tables["circuit"]["technology_card"] == "mos_generic"
+    assert tables["technology"] == "mos_generic"
     swept = Plan(load_recipe("crossbar_ir_drop", ['sweep=[{"circuit.rows"=[3]}]']))
     assert "rows" not in json.loads(swept.resolved)["circuit"]
 

@@ -172,12 +172,15 @@ def start_long_simulation(output, jobs):
     command = [sys.executable, str(HERE / "stop_me.py"), str(output), str(jobs)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     until = time.monotonic() + 20
+    seen = []
     while time.monotonic() < until:
         below = children(process.pid)
-        names = [name_of(pid) for pid in below]
-        if names.count("ngspice") == jobs and process.poll() is None:
+        running = [pid for pid in below if name_of(pid) == "ngspice"]
+        # The engine's probe of ngspice is a simulator too, but a short one.
+        if len(running) == jobs and running == seen and process.poll() is None:
             return process, below
-        time.sleep(0.05)
+        seen = running
+        time.sleep(0.3)
     process.kill()
     raise AssertionError(f"no simulator was started: {process.communicate()}")
 
