@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntEnum
 
 
@@ -42,7 +43,9 @@ class InputError(ImcError):
         shown = repr(value)
         if len(shown) > 80:
             shown = shown[:77] + "..."
-        where = f"{file}: {key} = {shown}" if key else file
+        # A fault between the keys of a table names them; the whole table would only hide it.
+        place = key if isinstance(value, Mapping) else f"{key} = {shown}"
+        where = f"{file}: {place}" if key else file
         text = f"{where}: {problem}" + (f"; allowed: {allowed}" if allowed else "")
         super().__init__(" ".join(text.split()))
         self.file, self.key, self.value = file, key, value

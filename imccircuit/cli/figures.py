@@ -68,6 +68,8 @@ def kinds_of(data: Any, curves: Sequence[Curve] = ()) -> list[str]:
     if "transition_level" in data:
         chips = data.sizes["sample"] > 1
         return ["transfer", "inl", *(["histogram"] if chips else []), *kinds]
+    if any(name not in data for name in ("output_current", "row_voltage", "conductance")):
+        return kinds
     kinds += ["ir-drop"] if "cell_voltage" in data else []
     if "output_current" in data:
         kinds.append("error")
@@ -97,7 +99,7 @@ def _curve(data: Any, chips: Any, curve: Curve) -> Figure:
     if curve.y_log:
         ax.set_yscale("log")
     if curve.title:
-        ax.set_title(curve.title)
+        ax.set_title(curve.title, loc="left", fontsize=7)
     return figure
 
 

@@ -13,6 +13,7 @@ from imccircuit import library
 from imccircuit.cli.output import JsonFlag, say_json, say_table
 
 NAME = "list"
+_MOST_NAMES = 3
 Rows = list[dict[str, str]]
 
 
@@ -35,8 +36,19 @@ def command(
     if as_json:
         say_json(rows)
         return
+    rows = [_in_short(row) for row in rows]
     columns = list(rows[0]) if rows else ["name"]
     say_table(what.value, columns, ([row[column] for column in columns] for row in rows))
+
+
+def _in_short(row: dict[str, Any]) -> dict[str, Any]:
+    """A row for people: of long lists the first few."""
+    if "yields" not in row:
+        return row
+    names = row["yields"].split(", ")
+    more = [f"and {len(names) - _MOST_NAMES} more"] if len(names) > _MOST_NAMES else []
+    yields = "\n".join([*names[:_MOST_NAMES], *more])
+    return {**row, "takes": row["takes"].removesuffix(" on two cores"), "yields": yields}
 
 
 def _recipes() -> Rows:

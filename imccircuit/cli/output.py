@@ -60,8 +60,9 @@ def say_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object
     from rich.table import Table
 
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    for number, column in enumerate(columns):
+        # A name is what one copies: it is never broken.
+        table.add_column(column, overflow="fold", no_wrap=number == 0)
     for row in rows:
         table.add_row(*(str(cell) for cell in row))
     Console().print(table)

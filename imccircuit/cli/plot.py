@@ -42,12 +42,26 @@ def command(
         int | None, typer.Option(min=0, help="Input vector of a map; default the worst one.")
     ] = None,
     method: Annotated[Method, typer.Option(help="Convention of INL and DNL.")] = Method.END_POINT,
+    variable: Annotated[
+        str, typer.Option(help="Draw this variable over a swept key instead.")
+    ] = "",
+    over: Annotated[
+        str, typer.Option(help="The swept key; may be left out where there is one.")
+    ] = "",
     as_json: JsonFlag = False,
 ) -> None:
-    """Draw transfer curve, INL/DNL, IR-drop map, errors or variation."""
+    """Draw transfer curve, INL/DNL, IR-drop map, errors, variation, or a variable over a key."""
     from imccircuit.plots.style import save_figure
 
     loaded = read_results(results)
+    if variable or over:
+        if not variable:
+            raise UsageError("--over needs --variable, what is to be drawn over it")
+        from imccircuit.cli.sweep_figure import draw_over
+
+        target = output or results.with_name(f"{results.stem}-{variable}.png")
+        _say_written([save_figure(draw_over(loaded, variable, over), target)], as_json=as_json)
+        return
     data, row = _group_of(loaded, point)
     curves = get_bench(loaded.provenance.bench).curves
     kinds = [kind] if kind else kinds_of(data, curves)
@@ -62,6 +76,10 @@ def command(
     for name in kinds:
         target = output or results.with_name(f"{results.stem}-{name}{tail}.png")
         written.append(save_figure(draw(name, data, choice, curves), target))
+    _say_written(written, as_json=as_json)
+
+
+def _say_written(written: list[Path], *, as_json: bool) -> None:
     if as_json:
         say_json({"pictures": written})
     else:

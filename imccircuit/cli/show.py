@@ -11,9 +11,11 @@ import typer
 from imccircuit.cli.output import JsonFlag, say, say_json, say_table
 from imccircuit.results.read import Results, read_results
 from imccircuit.surrogates.files import SCHEMA as MODEL_SCHEMA
+from imccircuit.units import format_quantity
 
 NAME = "show"
 _MOST_POINTS = 20
+_SCALED = ("V", "A", "s", "J", "F", "ohm", "S", "Hz")
 
 
 def command(
@@ -69,10 +71,31 @@ def _report(results: Results) -> dict[str, Any]:
 def figures(data: Any) -> list[dict[str, Any]]:
     """Figures of merit of one shape group: name, value, unit, what it is over."""
     if "transition_level" in data:
-        return _adc_figures(data)
-    if "output_current" in data:
-        return _crossbar_figures(data)
-    return []
+        return _adc_figures(data) + _scalar_figures(data)
+    if all(name in data for name in ("output_current", "row_voltage", "conductance")):
+        return _crossbar_figures(data) + _scalar_figures(data)
+    return _scalar_figures(data)
+
+
+def _scalar_figures(data: Any) -> list[dict[str, Any]]:
+    """All numbers without further dimensions, and energies block by block."""
+    good = data["status"].values == 0
+    found = []
+    for name, variable in data.data_vars.items():
+        if variable.dims[:2] != ("point", "sample") or variable.dtype.kind not in "fi":
+            continue
+        if str(name) == "status" or not np.any(good):
+            continue
+        label, unit = str(variable.attrs["long_name"]), str(variable.attrs["units"])
+        if variable.ndim == 2:
+            found.append(_figure(label, variable.values[good], unit))
+        elif variable.dims[2:] == ("block",) and str(name) == "energy":
+            for block, values in zip(data["block"].values, variable.values[good].T, strict=True):
+                figure = _figure(f"energy, {block}", values, unit)
+                if figure["of"] == 0:
+                    figure["missing"] = "not modelled"
+                found.append(figure)
+    return found
 
 
 def _figure(name: str, values: Any, unit: str) -> dict[str, Any]:
@@ -105,7 +128,8 @@ def _adc_figures(data: Any) -> list[dict[str, Any]]:
             found.append(_figure("offset", figures.offset_lsb, "LSB"))
             found.append(_figure("gain error", 100 * figures.gain_error, "%"))
             found.append(_figure("missing codes", figures.missing_count, "codes"))
-    found.append(_figure("loop outside static", data["loop_difference"].values[good], "LSB"))
+    if "loop_difference" in data:
+        found.append(_figure("loop outside static", data["loop_difference"].values[good], "LSB"))
     return found
 
 
@@ -154,8 +178,17 @@ def _text(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4g}"
+def _number(figure: dict[str, Any], which: str) -> str:
+    value = figure[which]
+    if value is None:
+        return str(figure.get("missing", "–"))
+    unit = figure["unit"]
+    # What came with a prefix of its own, or is no unit, stays as it is.
+    if unit == "m**2":
+        return f"{1e12 * value:.4g} µm²"
+    if unit in _SCALED:
+        return format_quantity(value, unit)
+    return f"{value:.4g}" if unit == "1" else f"{value:.4g} {unit}"
 
 
 def _say(results: Results, report: dict[str, Any]) -> None:
@@ -176,8 +209,16 @@ def _say(results: Results, report: dict[str, Any]) -> None:
     _say_points(results)
     if report["figures"]:
         rows = [
-            (f["name"], _number(f["median"]), _number(f["worst"]), f["unit"], f["of"])
+            (f["name"], _number(f, "median"), _number(f, "worst"), f["of"])
             for f in report["figures"]
         ]
-        say_table("figures", ("what", "median", "worst", "unit", "over"), rows)
-    say(f"next: imccircuit plot {results.path}   imccircuit fit {results.path} -o model.h5")
+        say_table("figures", ("what", "median", "worst", "over"), rows)
+    fit = f"   imccircuit fit {results.path} -o model.h5" if _has_surrogate(results) else ""
+    say(f"next: imccircuit plot {results.path}{fit}")
+
+
+def _has_surrogate(results: Results) -> bool:
+    from imccircuit.benches.registry import bench_names, get_bench
+
+    name = results.provenance.bench
+    return name in bench_names() and bool(get_bench(name).surrogate)

@@ -70,5 +70,6 @@ def plot_curves(
 
 
 def _with_unit(label: str, unit: str) -> str:
-    head = label[:1].upper() + label[1:]
+    # A symbol such as σ stays what it is.
+    head = label[:1].upper() + label[1:] if label[:1].isascii() else label
     return f"{head} ({unit})" if unit not in ("", "1") else head
