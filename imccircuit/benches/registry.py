@@ -10,6 +10,7 @@ _BENCHES = Registry(
     "BENCH",
     {
         "adc_transfer": "imccircuit.benches.adc_transfer",
+        "cell_iv": "imccircuit.benches.cell_iv",
         "crossbar_mvm": "imccircuit.benches.crossbar_mvm",
     },
 )

@@ -21,6 +21,7 @@ PositiveEnergy = Annotated[float, SI("J"), Field(gt=0)]
 PositiveTime = Annotated[float, SI("s"), Field(gt=0)]
 PositiveArea = Annotated[float, SI("m**2"), Field(gt=0)]
 Share = Annotated[float, SI(""), Field(ge=0)]
+Correlation = Annotated[float, SI(""), Field(ge=0, le=1)]
 
 
 class Frozen(BaseModel):

@@ -16,6 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 from scipy.interpolate import CubicSpline
 
+from imccircuit.devices.groups import Group
+from imccircuit.devices.groups import uniform as uniform
 from imccircuit.errors import UsageError
 
 Floats = NDArray[np.float64]
@@ -25,9 +27,20 @@ Value = float | Floats
 class Law(Protocol):
     """A family of distributions with two moments to choose."""
 
-    name: ClassVar[str]
-    positive: ClassVar[bool]
-    max_cv: ClassVar[float]
+    @property
+    def name(self) -> str:
+        """Name in cards."""
+        ...
+
+    @property
+    def positive(self) -> bool:
+        """Whether every value is above 0; the mean must then be, too."""
+        ...
+
+    @property
+    def max_cv(self) -> float:
+        """Largest sd/mean that the law can have."""
+        ...
 
     def quantile(self, u: Value, mean: Value, sd: Value) -> Floats:
         """Value below which a share ``u`` of the distribution lies."""
@@ -36,11 +49,6 @@ class Law(Protocol):
     def cdf(self, x: Value, mean: Value, sd: Value) -> Floats:
         """Share of the distribution that lies below ``x``."""
         ...
-
-
-def uniform(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
-    """Uniform numbers in (0, 1), both ends excluded so that every quantile is finite."""
-    return np.maximum(rng.random(shape), 2.0**-54)
 
 
 @dataclass(frozen=True)
@@ -171,21 +179,28 @@ class Spread:
 
     Attributes
     ----------
-    law : a name in `LAWS`.
+    law : a name in `LAWS`, or a law of its own.
     sd : standard deviation, absolute (in the unit of the nominal value) or, if ``relative``,
         as a ratio to the nominal value.
     relative : see ``sd``.
+    group : devices whose draws are correlated; None if none are.
     """
 
-    law: str
+    law: str | Law
     sd: float
     relative: bool = True
+    group: Group | None = None
 
     def __post_init__(self) -> None:
-        if self.law not in LAWS:
+        if isinstance(self.law, str) and self.law not in LAWS:
             raise UsageError(f"no law of spread named {self.law!r}; there are: {', '.join(LAWS)}")
         if not 0 <= self.sd < np.inf:
             raise UsageError(f"a standard deviation must be 0 or more and finite, not {self.sd}")
+
+    @property
+    def family(self) -> Law:
+        """The law itself."""
+        return LAWS[self.law] if isinstance(self.law, str) else self.law
 
     def mean_of(self, nominal: ArrayLike) -> Floats:
         """Mean of the drawn values: the nominal value."""
@@ -204,10 +219,12 @@ class Spread:
         UsageError : a positive law with a nominal value that is not, or a cv it cannot have.
         """
         mean, sd = self.mean_of(nominal), self.sd_of(nominal)
-        return draw(LAWS[self.law], rng, mean, sd)
+        return draw(self.family, rng, mean, sd, self.group)
 
 
-def draw(law: Law, rng: np.random.Generator, mean: Floats, sd: Floats) -> Floats:
+def draw(
+    law: Law, rng: np.random.Generator, mean: Floats, sd: Floats, group: Group | None = None
+) -> Floats:
     """Array of draws of one law, one uniform number each.
 
     Parameters
@@ -215,17 +232,18 @@ def draw(law: Law, rng: np.random.Generator, mean: Floats, sd: Floats) -> Floats
     law : the law.
     rng : a generator; it gives as many uniform numbers as there are values.
     mean, sd : arrays of one shape, both in the unit of the answer.
+    group : devices whose draws are correlated.
 
     Raises
     ------
     UsageError : a positive law whose mean is not positive, or sd/mean beyond the law's reach.
     """
-    u = uniform(rng, np.shape(mean))
+    u = uniform(rng, np.shape(mean)) if group is None else group.uniform(rng, np.shape(mean))
     if law.positive and np.size(mean):
         if np.min(mean) <= 0:
             raise UsageError(f"the law {law.name!r} needs values above 0, not {np.min(mean):.4g}")
         if (worst := float(np.max(sd / mean))) > law.max_cv:
             raise UsageError(
-                f"the law {law.name!r} reaches sd/mean up to {law.max_cv}, not {worst:.3g}"
+                f"the law {law.name!r} reaches sd/mean up to {law.max_cv:.4g}, not {worst:.3g}"
             )
     return law.quantile(u, mean, sd)

@@ -26,7 +26,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from imccircuit.devices.core_tail import CoreTail, fit_core_tail
-from imccircuit.devices.laws import LAWS, Floats, uniform
+from imccircuit.devices.groups import Group, uniform
+from imccircuit.devices.laws import LAWS, Floats
 from imccircuit.errors import InputError, UsageError
 from imccircuit.units import format_quantity
 
@@ -208,6 +209,7 @@ class ReadSpread:
     target_s : (level,) programmed levels in S.
     level_mean_s, level_sd_s : (level,) moments in S.
     shapes : the law of each level.
+    group : cells whose draws are correlated; None if none are.
     """
 
     label: str
@@ -216,6 +218,7 @@ class ReadSpread:
     level_mean_s: Floats
     level_sd_s: Floats
     shapes: Shapes
+    group: Group | None = None
 
     def mean_of(self, nominal: ArrayLike) -> Floats:
         """Mean conductance in S of cells programmed to ``nominal`` (S), linear between levels."""
@@ -238,7 +241,10 @@ class ReadSpread:
         """
         target = self._inside(nominal)
         mean, sd = self.mean_of(target), self.sd_of(target)
-        u = uniform(rng, target.shape)
+        if self.group is None:
+            u = uniform(rng, target.shape)
+        else:
+            u = self.group.uniform(rng, target.shape)
         level = self._level(target)
         drawn = np.empty(target.shape)
         names = np.array(self.shapes.names)[level]

@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError, core_schema
 from imccircuit import library
 from imccircuit.devices.cards import Kind, list_cards, load_card
 from imccircuit.devices.figure import Card
+from imccircuit.devices.netlist import NetlistCard, load_netlist
 from imccircuit.errors import UsageError
 
 
@@ -46,7 +47,26 @@ class CardOf:
             raise PydanticCustomError("card", "{why}", {"why": why}) from None
 
 
+@dataclass(frozen=True)
+class NetlistOf(CardOf):
+    """Pydantic annotation: ``path:SUBCKT`` in, the `NetlistCard` out."""
+
+    kind: Any = "netlist"
+
+    def _load(self, value: object) -> object:
+        if isinstance(value, NetlistCard):
+            return value
+        try:
+            if not isinstance(value, str):
+                raise UsageError("not a netlist; allowed: path:SUBCKT, such as my_adc.spice:SAR8")
+            return load_netlist(value)
+        except UsageError as error:
+            raise PydanticCustomError("netlist", "{why}", {"why": str(error)}) from None
+
+
 def card_label(card: Card) -> str:
     """What a recipe calls a card: the name of a shipped one, the path of any other."""
+    if isinstance(card, NetlistCard):
+        return f"{card.file}:{card.subcircuit}"
     shipped = library.path("device_models")
     return card.file.stem if card.file.parent == shipped else str(card.file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,19 +12,18 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from imccircuit.devices.empirical import Empirical
 from imccircuit.devices.figure import (
     Card,
     Figure,
     Frozen,
     PositiveConductance,
     PositiveVoltage,
-    Share,
-    Text,
 )
-from imccircuit.devices.laws import LAWS, Spread
+from imccircuit.devices.laws import Spread
 from imccircuit.devices.measured import MeasuredSpread, ReadSpread
+from imccircuit.devices.rram_spread import CardSpread, EmpiricalSpread, TableSpread
 from imccircuit.errors import InputError, UsageError
-from imccircuit.units import Conductance, Time
 
 
 class LinearConduction(Frozen):
@@ -44,50 +44,6 @@ class SinhConduction(Frozen):
     v0: Figure[PositiveVoltage]
 
 
-class TableSpread(Frozen):
-    """Spread as measured, read from a table (`imccircuit.devices.measured`).
-
-    Attributes
-    ----------
-    table : CSV file, relative to the card.
-    technology : which rows of it.
-    read_time : time between programming and reading in s, unless the recipe says otherwise.
-    """
-
-    law: Literal["measured"]
-    table: Text
-    technology: Text
-    read_time: Figure[Time]
-
-
-class SimpleSpread(Frozen):
-    """A named law around the nominal value.
-
-    Attributes
-    ----------
-    sd : standard deviation in S, the same for every nominal value; or
-    relative_sd : as a ratio to the nominal value.
-    """
-
-    law: Literal["lognormal", "truncated_normal", "gamma"]
-    sd: Figure[Conductance] | None = None
-    relative_sd: Figure[Share] | None = None
-
-    @model_validator(mode="after")
-    def _one_of_two(self) -> SimpleSpread:
-        if (self.sd is None) == (self.relative_sd is None):
-            raise PydanticCustomError(
-                "spread", "one width is needed; allowed: either sd or relative_sd"
-            )
-        return self
-
-    def around_nominal(self) -> Spread:
-        """Spread to draw from."""
-        if self.sd is not None:
-            return Spread(self.law, self.sd.value, relative=False)
-        return Spread(self.law, self.relative_sd.value if self.relative_sd is not None else 0.0)
-
-
 class RramCard(Card):
     """RRAM technology.
 
@@ -105,7 +61,7 @@ class RramCard(Card):
     off_conductance: Figure[PositiveConductance]
     max_voltage: Figure[PositiveVoltage]
     conduction: Annotated[LinearConduction | SinhConduction, Field(discriminator="law")]
-    spread: Annotated[TableSpread | SimpleSpread, Field(discriminator="law")] | None = None
+    spread: CardSpread | None = None
 
     @model_validator(mode="after")
     def _on_above_off(self) -> RramCard:
@@ -132,6 +88,19 @@ class RramCard(Card):
         path = self.beside(self.spread.table)
         return MeasuredSpread.read(path, self.spread.technology, file=self.spread.table)
 
+    @cached_property
+    def empirical(self) -> Empirical:
+        """The table of an empirical spread.
+
+        Raises
+        ------
+        UsageError : the card has none.
+        InputError : the table is not what it should be.
+        """
+        if not isinstance(self.spread, EmpiricalSpread):
+            raise UsageError(f"card {self.file.name} has no empirical spread")
+        return Empirical.read(self.beside(self.spread.table), file=self.spread.table)
+
     def spread_at(self, read_time_s: float | None = None) -> ReadSpread | Spread:
         """Spread to draw from: ``.draw(rng, nominal)``, ``.mean_of``, ``.sd_of``.
 
@@ -146,11 +115,14 @@ class RramCard(Card):
         """
         if isinstance(self.spread, TableSpread):
             default = self.spread.read_time.value
-            return self.measured.at(default if read_time_s is None else read_time_s)
+            measured = self.measured.at(default if read_time_s is None else read_time_s)
+            return replace(measured, group=self.spread.grouping())
         if read_time_s is not None:
             raise UsageError(f"card {self.file.name} has no measured spread, so no read time")
         if self.spread is None:
             return Spread("truncated_normal", 0.0)
+        if isinstance(self.spread, EmpiricalSpread):
+            return self.spread.around_nominal(self.empirical, self.empirical.cv)
         return self.spread.around_nominal()
 
     def current_a(self, conductance_s: ArrayLike, voltage_v: ArrayLike) -> NDArray[np.float64]:
@@ -163,7 +135,7 @@ class RramCard(Card):
 
     def source_files(self) -> tuple[Path, ...]:
         """List the card and the table of its spread."""
-        if isinstance(self.spread, TableSpread):
+        if isinstance(self.spread, TableSpread | EmpiricalSpread):
             return (self.file, self.beside(self.spread.table))
         return (self.file,)
 
@@ -186,8 +158,14 @@ class RramCard(Card):
                 except UsageError as error:
                     raise InputError(file, key, state, str(error)) from None
         elif self.spread is not None:
-            limit, spread = LAWS[self.spread.law].max_cv, self.spread.around_nominal()
+            if isinstance(self.spread, EmpiricalSpread):
+                self.existing("spread.table", self.spread.table, file)
+            spread = self.spread_at()
+            if not isinstance(spread, Spread):
+                return
+            limit = spread.family.max_cv
             for state in states.values():
                 if (cv := float(spread.sd_of(state)) / state) > limit:
                     problem = f"sd/mean is {cv:.3g} at {state:g} S, more than this law can have"
-                    raise InputError(file, "spread.law", spread.law, problem, f"up to {limit:g}")
+                    allowed = f"up to {limit:.3g}"
+                    raise InputError(file, "spread.law", self.spread.law, problem, allowed)

@@ -14,6 +14,7 @@ _SURROGATES = Registry(
     "SURROGATE",
     {
         "adc": "imccircuit.surrogates.adc",
+        "cell": "imccircuit.surrogates.cell",
         "crossbar": "imccircuit.surrogates.crossbar",
     },
 )
