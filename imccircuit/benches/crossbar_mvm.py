@@ -14,8 +14,15 @@ from imccircuit.benches.bench import (
     Variable,
     Variation,
 )
-from imccircuit.benches.crossbar_parameters import Circuit, CrossbarGates, CrossbarParameters
-from imccircuit.benches.problem import OperatingPoint, Probe, Problem
+from imccircuit.benches.crossbar_parameters import CrossbarGates, CrossbarParameters
+from imccircuit.benches.crossbar_readout import (
+    analysis_of,
+    check_readout,
+    draw_readout,
+    largest_output_v,
+    offsets_v,
+)
+from imccircuit.benches.problem import Probe, Problem, Transient
 from imccircuit.circuits.crossbar import (
     cell_voltage_vectors,
     crossbar,
@@ -24,11 +31,8 @@ from imccircuit.circuits.crossbar import (
 )
 from imccircuit.circuits.crossbar_parts import (
     Cell,
-    IdealReadout,
     LinearCell,
-    Readout,
     SinhCell,
-    TiaReadout,
     TransistorCell,
     interleave_pairs,
 )
@@ -37,6 +41,7 @@ from imccircuit.nodal.array import ResistiveArray
 
 # At the default reltol a sinh array is 1.5e-10 of its largest current off, at this one 1.5e-13.
 _NONLINEAR_OPTIONS: Mapping[str, str | float] = {"reltol": 1e-6}
+_CHARGE_OPTIONS: Mapping[str, str | float] = {"reltol": 1e-5, "method": "gear"}
 
 
 def _sizes(parameters: CrossbarParameters) -> dict[str, int]:
@@ -56,9 +61,9 @@ def _variables(parameters: CrossbarParameters) -> tuple[Variable, ...]:
         found.append(Variable("cell_voltage", ("batch", "row", "col"), "V", "voltage across cell"))
     if parameters.circuit.differential:
         found.append(Variable("pair_current", ("batch", "pair"), "A", "difference of a pair"))
-    if parameters.circuit.readout == "tia":
-        found.append(Variable("output_voltage", ("batch", "col"), "V", "output of the amplifier"))
-        found.append(Variable("tia_offset", ("col",), "V", "drawn offset of the amplifiers"))
+    if parameters.circuit.readout != "ideal":
+        found.append(Variable("output_voltage", ("batch", "col"), "V", "output of the front end"))
+        found.append(Variable("tia_offset", ("col",), "V", "drawn offset of the front ends"))
     return tuple(found)
 
 
@@ -86,7 +91,8 @@ def _inputs(parameters: CrossbarParameters, entropy: int) -> NDArray[np.float64]
         return parameters.stimulus.voltages
     generator = Draws(entropy, 0).generator("stimulus")
     shape = (parameters.batch, parameters.rows)
-    return parameters.stimulus.read_voltage * generator.random(shape)
+    drawn = parameters.stimulus.read_voltage * generator.random(shape)
+    return np.asarray(parameters.circuit.rest_v + drawn)
 
 
 def _cell(parameters: CrossbarParameters, shape: tuple[int, int], variation: Variation) -> Cell:
@@ -116,21 +122,6 @@ def _cell(parameters: CrossbarParameters, shape: tuple[int, int], variation: Var
     )
 
 
-def _readout(circuit: Circuit, cols: int, variation: Variation) -> Readout:
-    if circuit.readout == "ideal":
-        return IdealReadout()
-    offset = np.full(cols, circuit.tia_offset)
-    generator = variation.generator("tia_offset")
-    if generator is not None:
-        offset = offset + circuit.tia_offset_sigma * generator.standard_normal(cols)
-    return TiaReadout(
-        gain=circuit.tia_gain,
-        r_feedback_ohm=circuit.tia_feedback_resistance,
-        r_in_ohm=circuit.tia_input_resistance,
-        offset_v=offset,
-    )
-
-
 def _measure(parameters: CrossbarParameters, variation: Variation) -> Measurement:
     circuit = parameters.circuit
     entropy = variation.draws.entropy
@@ -148,15 +139,25 @@ def _measure(parameters: CrossbarParameters, variation: Variation) -> Measuremen
         r_sense_ohm=circuit.sense_resistance,
     )
     cell = _cell(parameters, array.shape, variation)
-    readout = _readout(circuit, parameters.cols, variation)
+    readout = draw_readout(circuit, parameters.cols, variation)
+    analysis = analysis_of(readout)
+    moving = isinstance(analysis, Transient)
+    wires = circuit.wire_card
     answer = yield Problem(
-        circuit=crossbar(array, inputs[0], cell=cell, readout=readout),
-        analysis=OperatingPoint(),
+        circuit=crossbar(
+            array,
+            inputs[0],
+            cell=cell,
+            readout=readout,
+            c_row_f=wires.row_capacitance.value if moving else 0.0,
+            c_col_f=wires.column_capacitance.value if moving else 0.0,
+        ),
+        analysis=analysis,
         probes=_probes(parameters, array, inputs),
         alterations=tuple(
             {f"vin_{row}": float(value) for row, value in enumerate(vector)} for vector in inputs
         ),
-        options={} if circuit.cell == "1r" else _NONLINEAR_OPTIONS,
+        options=_options(parameters, moving),
         temperature_degc=parameters.conditions.temperature,
         array=array if circuit.cell == "1r" and circuit.readout == "ideal" else None,
         row_voltage_v=inputs,
@@ -167,10 +168,17 @@ def _measure(parameters: CrossbarParameters, variation: Variation) -> Measuremen
         arrays["cell_voltage"] = answer.final("row_node_voltage") - answer.final("col_node_voltage")
     if circuit.differential:
         arrays["pair_current"] = current[:, 0::2] - current[:, 1::2]
-    if isinstance(readout, TiaReadout):
+    if circuit.readout != "ideal":
         arrays["output_voltage"] = answer.final("output_voltage")
-        arrays["tia_offset"] = np.asarray(readout.offset_v)
+        arrays["tia_offset"] = offsets_v(circuit, readout)
+        check_readout(circuit, current, arrays["output_voltage"])
     return arrays
+
+
+def _options(parameters: CrossbarParameters, moving: bool) -> Mapping[str, str | float]:
+    if moving:
+        return _CHARGE_OPTIONS
+    return {} if parameters.circuit.cell == "1r" else _NONLINEAR_OPTIONS
 
 
 def _probes(
@@ -179,7 +187,7 @@ def _probes(
     circuit = parameters.circuit
     rows, cols = array.shape
     largest = float(np.max(np.abs(inputs), initial=0.0)) + abs(circuit.tia_offset)
-    largest += 10 * circuit.tia_offset_sigma
+    largest += 10 * circuit.tia_offset_sigma + abs(circuit.rest_v)
     if circuit.cell == "1r_sinh":
         reached = circuit.v0_v * np.sinh(min(largest / circuit.v0_v, 500.0))
     else:
@@ -193,11 +201,8 @@ def _probes(
         bound = 2 * largest + 1e-3
         probes.append(Probe("row_node_voltage", word, (rows, cols), bound))
         probes.append(Probe("col_node_voltage", bit, (rows, cols), bound))
-    if circuit.readout == "tia":
-        feedback = circuit.tia_feedback_resistance
-        offset = abs(circuit.tia_offset) + 10 * circuit.tia_offset_sigma
-        bound = 2 * feedback * current + 2 * offset * (1 + feedback / circuit.tia_input_resistance)
-        bound += 2 * largest + 1.0
+    if circuit.readout != "ideal":
+        bound = largest_output_v(circuit, current, largest)
         probes.append(Probe("output_voltage", output_voltage_vectors(cols), (cols,), bound))
     return tuple(probes)
 
@@ -213,4 +218,5 @@ BENCH = Bench(
     variables=_variables,
     coordinates=_coordinates,
     measure=_measure,
+    engines=("ngspice", "nodal"),
 )

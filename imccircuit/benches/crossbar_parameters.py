@@ -14,10 +14,12 @@ from imccircuit.devices.cards import load_card
 from imccircuit.devices.reference import CardOf
 from imccircuit.devices.rram import RramCard, SinhConduction
 from imccircuit.devices.wire import WireCard
-from imccircuit.units import SI, Resistance, SIArray, Time, Voltage
+from imccircuit.units import SI, Capacitance, Current, Resistance, SIArray, Time, Voltage
 
 _CELL_VOLTAGES_UP_TO = 65_536
 _DEFAULT_SIZE = 32
+# Plots of transients are kept until a deck ends; its time grows with the square of their number.
+_TRANSIENTS_UP_TO = 256
 
 
 class Circuit(Section):
@@ -55,14 +57,29 @@ class Circuit(Section):
     )
     driver_resistance: Resistance = 0.0
     sense_resistance: Resistance = 0.0
-    readout: Literal["ideal", "tia"] = "ideal"
+    readout: Literal["ideal", "tia", "clamp_mirror", "integrator"] = "ideal"
     tia_gain: float = Field(1000.0, gt=0, description="open-loop gain of the amplifier")
     tia_feedback_resistance: Annotated[Resistance, Field(gt=0)] = 5e3
     tia_input_resistance: Annotated[Resistance, Field(gt=0)] = 1e9
-    tia_offset: Voltage = 0.0
+    tia_offset: Voltage = Field(0.0, description="input-referred, of any read-out but ideal")
     tia_offset_sigma: Annotated[Voltage, Field(ge=0)] = Field(
         0.0, description="standard deviation from column to column"
     )
+    clamp_voltage: Voltage = Field(0.0, description="bit lines; drawn inputs start from it")
+    clamp_resistance: Annotated[Resistance, Field(gt=0)] = 50.0
+    clamp_keep_current: Annotated[Current, Field(ge=0)] = Field(
+        10e-6, description="through the clamp at no input; negative currents end there"
+    )
+    mirror_ratio: float = Field(1.0, gt=0)
+    mirror_load_resistance: Annotated[Resistance, Field(gt=0)] = 5e3
+    mirror_load_voltage: Annotated[Voltage, Field(gt=0)] = 1.2
+    mirror_swing_low: Voltage = Field(0.1, description="an output below is refused")
+    integrator_gain: float = Field(1000.0, gt=0)
+    integrator_gain_bandwidth: Annotated[float, SI("Hz"), Field(gt=0)] = 500e6
+    integrator_capacitance: Annotated[Capacitance, Field(gt=0)] = 2e-12
+    integrator_reset_resistance: Annotated[Resistance, Field(gt=0)] = 200.0
+    reset_time: Annotated[Time, Field(gt=0)] = 10e-9
+    integration_time: Annotated[Time, Field(gt=0)] = 20e-9
 
     @model_validator(mode="after")
     def _consistent(self) -> Circuit:
@@ -98,6 +115,11 @@ class Circuit(Section):
         """Resistance of a bit-line segment in ohm."""
         given = self.column_segment_resistance
         return self.wire_card.column_resistance.value if given is None else given
+
+    @property
+    def rest_v(self) -> float:
+        """Voltage of the bit lines, and of rows that drive no current, in V."""
+        return self.clamp_voltage if self.readout == "clamp_mirror" else 0.0
 
     @property
     def v0_v(self) -> float:
@@ -141,7 +163,7 @@ class Stimulus(Section):
     batch: int | None = Field(None, ge=1, le=1_000_000, description="vectors; follows voltages")
     read_voltage: Annotated[Voltage, Field(gt=0)] = Field(0.2, description="largest drawn input")
     cell_voltages: bool | None = Field(
-        None, description="store every cell's voltage; default: up to 65536 values"
+        None, description="store every cell's voltage; default: up to 65536 values, no integrator"
     )
 
 
@@ -162,10 +184,16 @@ class CrossbarParameters(Parameters):
             raise PydanticCustomError(
                 "mos", 'cell 1t1r takes transistors that are models; allowed: device = "model"'
             )
+        if self.circuit.readout == "integrator" and self.batch > _TRANSIENTS_UP_TO:
+            why = (
+                f"readout = integrator takes a transient a vector, and {self.batch} are asked for; "
+                f"allowed: stimulus.batch up to {_TRANSIENTS_UP_TO}"
+            )
+            raise PydanticCustomError("readout", "{why}", {"why": why})
         voltages = self.stimulus.voltages
         largest = self.stimulus.read_voltage
         if voltages is not None:
-            largest = float(np.max(np.abs(voltages)))
+            largest = float(np.max(np.abs(voltages - self.circuit.rest_v)))
         card = self.circuit.device_card
         if self.circuit.conductances is None and largest > card.max_voltage.value:
             why = (
@@ -209,6 +237,8 @@ class CrossbarParameters(Parameters):
         """Whether ``cell_voltage`` is among the results."""
         if self.stimulus.cell_voltages is not None:
             return self.stimulus.cell_voltages
+        if self.circuit.readout == "integrator":
+            return False
         return self.batch * self.rows * self.cols <= _CELL_VOLTAGES_UP_TO
 
 

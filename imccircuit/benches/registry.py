@@ -12,6 +12,7 @@ _BENCHES = Registry(
         "adc_transfer": "imccircuit.benches.adc_transfer",
         "cell_iv": "imccircuit.benches.cell_iv",
         "crossbar_mvm": "imccircuit.benches.crossbar_mvm",
+        "readout_transfer": "imccircuit.benches.readout_transfer",
     },
 )
 

@@ -2,7 +2,7 @@
 
 Names. Drive source ``vin_<i>`` (node ``in_<i>``), word-line nodes ``w_<i>_<j>``, bit-line nodes
 ``b_<i>_<j>``, sensing node ``s_<j>``, ammeter ``vsense_<j>`` with its current positive into the
-sensing node, amplifier input ``tia_<j>`` and output ``out_<j>``. Cells are ``rc_<i>_<j>`` (1r),
+sensing node, front end's input ``tia_<j>`` and output ``out_<j>``. Cells are ``rc_<i>_<j>`` (1r),
 ``xc_<i>_<j>`` (1r_sinh), ``rc_<i>_<j>`` and ``mc_<i>_<j>`` (1t1r, all gates at the source
 ``vgate``). Wire capacitors are ``cw_<node>`` and ``cb_<node>``. The first cell of a word line is
 next to its driver, the last cell of a bit line next to its sensing node.
@@ -23,7 +23,9 @@ from numpy.typing import ArrayLike, NDArray
 from imccircuit.circuits.cells import read_cell
 from imccircuit.circuits.crossbar_parts import (
     Cell,
+    ClampMirrorReadout,
     IdealReadout,
+    IntegratorReadout,
     LinearCell,
     Readout,
     SinhCell,
@@ -36,6 +38,25 @@ from imccircuit.nodal.array import ResistiveArray
 
 if TYPE_CHECKING:
     from PySpice.Spice.Netlist import Circuit
+
+
+# Read-out → its cells, the bit line's last; parameter of the cell → field of the read-out.
+_READOUTS: dict[type, tuple[tuple[str, ...], dict[str, str]]] = {
+    TiaReadout: (
+        ("tia",),
+        {"gain": "gain", "rf": "r_feedback_ohm", "rin": "r_in_ohm", "vos": "offset_v"},
+    ),
+    ClampMirrorReadout: (
+        ("clamp_linear",),
+        {"vclamp": "clamp_v", "rin": "r_in_ohm", "ratio": "ratio", "rload": "r_load_ohm",
+         "vload": "load_v", "ikeep": "keep_a"},
+    ),
+    IntegratorReadout: (
+        ("opamp_behavioural", "switch_sw", "integrator"),
+        {"gain": "gain", "gbw": "gbw_hz", "cf": "c_feedback_f", "ron": "r_reset_ohm",
+         "vos": "offset_v"},
+    ),
+}  # fmt: skip
 
 
 def crossbar(
@@ -82,8 +103,8 @@ def crossbar(
     circuit = Circuit(" ".join(title.split()))
     blocks = [*_cell_library(cell), *_wires(array), *_cells(array, cell)]
     blocks += _capacitors(array, c_row_f, c_col_f)
-    if isinstance(readout, TiaReadout):
-        blocks.insert(0, read_cell("tia"))
+    if readout is not None and not isinstance(readout, IdealReadout):
+        blocks = [read_cell(name) for name in _READOUTS[type(readout)][0]] + blocks
     circuit.raw_spice = "\n".join(blocks) + "\n"
 
     ideal_row = array.r_row_ohm == 0 and array.r_driver_ohm == 0
@@ -101,7 +122,7 @@ def output_current_vectors(cols: int) -> tuple[str, ...]:
 
 
 def output_voltage_vectors(cols: int) -> tuple[str, ...]:
-    """Vectors of the amplifiers' outputs (read-out `TiaReadout` only): (col,)."""
+    """Vectors of the amplifiers' outputs (any read-out but `IdealReadout`): (col,)."""
     return voltage_vectors(f"out_{j}" for j in range(cols))
 
 
@@ -220,15 +241,19 @@ def _add_readout(circuit: Circuit, cols: int, readout: Readout) -> None:
         for j in range(cols):
             circuit.V(f"sense_{j}", f"s_{j}", circuit.gnd, 0)
         return
-    texts = [
-        numbers(_per_line(getattr(readout, name), cols, name))
-        for name in ("gain", "r_feedback_ohm", "r_in_ohm", "offset_v")
-    ]
-    for j, (gain, feedback, r_in, offset) in enumerate(zip(*texts, strict=True)):
+    cells, fields = _READOUTS[type(readout)]
+    texts = [numbers(_per_line(getattr(readout, name), cols, name)) for name in fields.values()]
+    clock: tuple[str, ...] = ()
+    if isinstance(readout, IntegratorReadout):
+        clock = ("reset",)
+        edge = min(readout.reset_s, readout.integration_s) / 100
+        # Open, in the middle of the edge, at reset_s, and then for good.
+        times = f"{readout.reset_s - edge / 2!r} {edge!r} {edge!r} 1 2"
+        circuit.V("reset", "reset", circuit.gnd, f"pulse(1 0 {times})")
+    for j, values in enumerate(zip(*texts, strict=True)):
         circuit.V(f"sense_{j}", f"s_{j}", f"tia_{j}", 0)
-        circuit.X(
-            f"tia_{j}", "tia", f"tia_{j}", f"out_{j}", gain=gain, rf=feedback, rin=r_in, vos=offset
-        )
+        given = dict(zip(fields, values, strict=True))
+        circuit.X(f"tia_{j}", cells[-1], f"tia_{j}", f"out_{j}", *clock, **given)
 
 
 def _per_line(values: ArrayLike, count: int, what: str) -> NDArray[np.float64]:

@@ -107,15 +107,79 @@ class TiaReadout:
     offset_v: float | NDArray[np.float64] = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("gain", "r_feedback_ohm", "r_in_ohm"):
-            value = np.asarray(getattr(self, name), dtype=np.float64)
-            if not (np.all(np.isfinite(value)) and np.all(value > 0)):
-                raise UsageError(f"{name} must be finite and positive")
-        if not np.all(np.isfinite(np.asarray(self.offset_v, dtype=np.float64))):
-            raise UsageError("offset_v must be finite")
+        _check(self, ("gain", "r_feedback_ohm", "r_in_ohm"), ("offset_v",))
 
 
-Readout = IdealReadout | TiaReadout
+@dataclass(frozen=True)
+class ClampMirrorReadout:
+    """``clamp_mirror``: a clamp with a current mirror a bit line, ``netlists/clamp_linear.subckt``.
+
+    For the array it is a sense resistance at the end of which stands the clamp voltage. All are
+    numbers or (col,).
+
+    Attributes
+    ----------
+    clamp_v : clamp voltage in V, offset included.
+    r_in_ohm : input resistance in ohm, positive.
+    ratio : of the mirror, positive.
+    r_load_ohm, load_v : load resistance in ohm, positive, and the voltage in V where it ends.
+    keep_a : current in the clamp without any from the bit line, in A.
+    """
+
+    clamp_v: float | NDArray[np.float64]
+    r_in_ohm: float | NDArray[np.float64]
+    ratio: float | NDArray[np.float64]
+    r_load_ohm: float | NDArray[np.float64]
+    load_v: float | NDArray[np.float64]
+    keep_a: float | NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        _check(self, ("r_in_ohm", "ratio", "r_load_ohm"), ("clamp_v", "load_v", "keep_a"))
+
+
+@dataclass(frozen=True)
+class IntegratorReadout:
+    """``integrator``: one a bit line, ``netlists/integrator.subckt``; needs a transient.
+
+    The source ``vreset`` closes the reset switches, then opens them at ``reset_s``. All but the
+    times are numbers or (col,).
+
+    Attributes
+    ----------
+    gain, gbw_hz : of the amplifier; gain-bandwidth product in Hz; both positive.
+    c_feedback_f : integrating capacitor in F, positive.
+    r_reset_ohm : closed reset switch in ohm, positive.
+    offset_v : input-referred offset in V.
+    reset_s, integration_s : length of the two phases in s, positive.
+    """
+
+    gain: float | NDArray[np.float64]
+    gbw_hz: float | NDArray[np.float64]
+    c_feedback_f: float | NDArray[np.float64]
+    r_reset_ohm: float | NDArray[np.float64]
+    offset_v: float | NDArray[np.float64]
+    reset_s: float
+    integration_s: float
+
+    def __post_init__(self) -> None:
+        positive = ("gain", "gbw_hz", "c_feedback_f", "r_reset_ohm", "reset_s", "integration_s")
+        _check(self, positive, ("offset_v",))
+
+    @property
+    def stop_s(self) -> float:
+        """When the outputs are read, in s."""
+        return self.reset_s + self.integration_s
+
+
+def _check(readout: object, positive: tuple[str, ...], finite: tuple[str, ...]) -> None:
+    for name in (*positive, *finite):
+        value = np.asarray(getattr(readout, name), dtype=np.float64)
+        if not np.all(np.isfinite(value)) or (name in positive and not np.all(value > 0)):
+            what = "finite and positive" if name in positive else "finite"
+            raise UsageError(f"{name} must be {what}")
+
+
+Readout = IdealReadout | TiaReadout | ClampMirrorReadout | IntegratorReadout
 
 
 def interleave_pairs(g_plus: ArrayLike, g_minus: ArrayLike) -> NDArray[np.float64]:

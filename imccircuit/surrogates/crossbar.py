@@ -223,7 +223,7 @@ class CrossbarSurrogate(Surrogate):
         physics, fitted = fit_array(
             _fit_data(measured, split),
             fitted_names(parameters),
-            offset=parameters.circuit.readout == "tia",
+            offset=parameters.circuit.readout != "ideal",
         )
         mask = split.hidden_chips.astype(np.int8)
         g = measured.arrays["conductance"]
@@ -233,7 +233,7 @@ class CrossbarSurrogate(Surrogate):
             "held_out": ModelArray(mask, "1", ("chip",), "not seen by the fit"),
             **_replay(measured, split),
         }
-        if parameters.circuit.readout == "tia":
+        if parameters.circuit.readout != "ideal":
             amplifiers, offsets = fit_amplifiers(physics, measured, split)
             fitted |= amplifiers
             arrays |= offsets
@@ -267,7 +267,7 @@ def fitted_names(parameters: CrossbarParameters) -> tuple[str, ...]:
         "r_row_ohm": circuit.row_ohm > 0,
         "r_col_ohm": circuit.column_ohm > 0,
         "r_driver_ohm": circuit.driver_resistance > 0,
-        "r_sense_ohm": circuit.sense_resistance > 0 or circuit.readout == "tia",
+        "r_sense_ohm": circuit.sense_resistance > 0 or circuit.readout != "ideal",
         "r_series_ohm": circuit.cell == "1t1r",
         "v0_v": circuit.cell != "1r",
     }
