@@ -11,6 +11,7 @@ _BENCHES = Registry(
     {
         "adc_transfer": "imccircuit.benches.adc_transfer",
         "cell_iv": "imccircuit.benches.cell_iv",
+        "charge_mvm": "imccircuit.benches.charge_mvm",
         "crossbar_mvm": "imccircuit.benches.crossbar_mvm",
         "readout_transfer": "imccircuit.benches.readout_transfer",
     },
