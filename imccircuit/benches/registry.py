@@ -13,7 +13,9 @@ _BENCHES = Registry(
         "cell_iv": "imccircuit.benches.cell_iv",
         "charge_mvm": "imccircuit.benches.charge_mvm",
         "crossbar_mvm": "imccircuit.benches.crossbar_mvm",
+        "irc_column": "imccircuit.benches.irc_column",
         "readout_transfer": "imccircuit.benches.readout_transfer",
+        "sense_amp": "imccircuit.benches.sense_amp",
     },
 )
 

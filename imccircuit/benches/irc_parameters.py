@@ -1,0 +1,182 @@
+"""Parameters of the bench of 1T1R columns: the tables of its recipes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from imccircuit.benches.bench import Parameters, Section
+from imccircuit.devices.cards import load_card
+from imccircuit.devices.reference import CardOf
+from imccircuit.devices.rram import RramCard, SinhConduction
+from imccircuit.devices.wire import WireCard
+from imccircuit.units import Length, Resistance, SIArray, Time, Voltage
+
+_WIDTHS = 3.0
+
+
+class Circuit(Section):
+    """One column of 1T1R cells, or a differential pair of them for ternary weights."""
+
+    rows: int = Field(64, ge=2, le=1024, description="word lines")
+    word_line_voltage: Annotated[Voltage, Field(gt=0)] | None = Field(
+        None, description="gates of active rows; default the supply"
+    )
+    transistor_width: Length | None = Field(
+        None, description="gate width of a cell's transistor; default three of the technology's"
+    )
+    transistor_length: Length | None = Field(None, description="default the technology's")
+    device_card: Annotated[RramCard, CardOf("rram")] = Field(
+        default_factory=lambda: load_card("rram_10k", "rram"),
+        description="low- and high-resistance state, spread",
+    )
+    read_time: Time | None = Field(None, description="after programming; default the card's")
+    wire_card: Annotated[WireCard, CardOf("wire")] = Field(
+        default_factory=lambda: load_card("wire_generic", "wire"), description="wire segments"
+    )
+    bit_segment_resistance: Resistance | None = Field(
+        None, description="bit line, per cell; default the wire card's column"
+    )
+    source_segment_resistance: Resistance | None = Field(
+        None, description="source line, per cell; default the wire card's column"
+    )
+    clamp_resistance: Resistance = Field(20.0, description="between source line and ground")
+    sense_end: Literal["opposite", "same"] = Field(
+        "opposite", description="end at which the source line leaves, seen from the bit line's feed"
+    )
+    bias_rows: int = Field(
+        0, ge=0, description="extra rows, always on and low-resistive, that shift the common mode"
+    )
+    ternary: bool = Field(False, description="measure a pair of columns with ternary weights")
+    weights: Annotated[NDArray[np.float64], SIArray("", 1, least=-1.0, most=1.0)] | None = Field(
+        None, description="−1, 0 or 1 a row; default drawn once, a third each"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Circuit:
+        if self.bias_rows > self.rows:
+            _refuse(f"bias_rows = {self.bias_rows} is more than rows; allowed: 0 to {self.rows}")
+        if isinstance(self.device_card.conduction, SinhConduction):
+            _refuse('device_card has a sinh law; allowed: a card with law = "linear"')
+        if self.weights is None:
+            return self
+        if not self.ternary:
+            _refuse("weights would not be used; allowed: ternary = true beside them")
+        if self.weights.shape != (self.rows,):
+            _refuse(f"weights has {len(self.weights)} entries; allowed: {self.rows}, one a row")
+        if not np.all(np.isin(self.weights, (-1.0, 0.0, 1.0))):
+            _refuse("weights holds a value that is not ternary; allowed: -1, 0 and 1")
+        return self
+
+    @property
+    def bit_ohm(self) -> float:
+        """Resistance of a bit-line segment in ohm."""
+        given = self.bit_segment_resistance
+        return self.wire_card.column_resistance.value if given is None else given
+
+    @property
+    def source_ohm(self) -> float:
+        """Resistance of a source-line segment in ohm."""
+        given = self.source_segment_resistance
+        return self.wire_card.column_resistance.value if given is None else given
+
+
+class Stimulus(Section):
+    """What is read."""
+
+    read_voltage: Annotated[Voltage, Field(gt=0)] = Field(0.2, description="of the bit line")
+    active_rows: int | None = Field(
+        None, ge=2, description="largest n of the sum I(n); default all rows"
+    )
+    inputs: Annotated[NDArray[np.float64], SIArray("", 2, least=0.0, most=1.0)] | None = Field(
+        None, description="(batch, row) of 0 and 1 for the ternary pair; default drawn once"
+    )
+    batch: int | None = Field(
+        None, ge=1, le=10_000, description="drawn input vectors, default 16; follows inputs"
+    )
+    pulse_width: Annotated[Time, Field(gt=1e-10)] = Field(
+        0.5e-9, description="word lines are high for as long, then low for as long"
+    )
+
+
+class IrcParameters(Parameters):
+    """Tables of a recipe of this bench."""
+
+    circuit: Circuit = Field(default_factory=Circuit)
+    stimulus: Stimulus = Field(default_factory=Stimulus)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> IrcParameters:
+        circuit, stimulus, rows = self.circuit, self.stimulus, self.circuit.rows
+        if circuit.word_line_voltage is not None and self.conditions.supply is not None:
+            _refuse(
+                "conditions.supply would change nothing beside circuit.word_line_voltage; "
+                "allowed: one of the two"
+            )
+        if stimulus.active_rows is not None and stimulus.active_rows > rows:
+            _refuse(
+                f"stimulus.active_rows = {stimulus.active_rows} is more than circuit.rows; "
+                f"allowed: 2 to {rows}"
+            )
+        if stimulus.read_voltage > circuit.device_card.max_voltage.value:
+            _refuse(
+                f"stimulus.read_voltage = {stimulus.read_voltage:g} V is beyond the law of "
+                f"device_card; allowed: up to {circuit.device_card.max_voltage.value:g} V"
+            )
+        if not circuit.ternary and (stimulus.inputs is not None or stimulus.batch is not None):
+            _refuse(
+                "stimulus.inputs and stimulus.batch belong to the ternary pair; "
+                "allowed: circuit.ternary = true beside them"
+            )
+        inputs = stimulus.inputs
+        if inputs is not None:
+            if inputs.shape[1] != rows:
+                _refuse(f"stimulus.inputs is {inputs.shape}; allowed: shape (batch, {rows})")
+            if not np.all(np.isin(inputs, (0.0, 1.0))):
+                _refuse("stimulus.inputs holds a value between; allowed: 0 and 1")
+            if stimulus.batch is not None:
+                _refuse("stimulus.batch follows stimulus.inputs; allowed: one of the two")
+        return self
+
+    @property
+    def gate_v(self) -> float:
+        """Voltage of an active word line in V."""
+        given = self.circuit.word_line_voltage
+        return self.supply_v if given is None else given
+
+    @property
+    def width_m(self) -> float:
+        """Gate width of a cell's transistor in m."""
+        given = self.circuit.transistor_width
+        return _WIDTHS * self.technology.nmos.width.value if given is None else given
+
+    @property
+    def length_m(self) -> float:
+        """Gate length of a cell's transistor in m."""
+        given = self.circuit.transistor_length
+        return self.technology.nmos.length.value if given is None else given
+
+    @property
+    def active_rows(self) -> int:
+        """Largest number of rows in the sum."""
+        given = self.stimulus.active_rows
+        return self.circuit.rows if given is None else given
+
+    @property
+    def batch(self) -> int:
+        """Input vectors of the ternary pair."""
+        if self.stimulus.inputs is not None:
+            return len(self.stimulus.inputs)
+        return self.stimulus.batch or 16
+
+
+class NoGates(Section):
+    """There is no surrogate of a column yet, so nothing to judge."""
+
+
+def _refuse(why: str) -> None:
+    raise PydanticCustomError("irc", "{why}", {"why": why})

@@ -1,0 +1,189 @@
+"""Parameters of the bench of sense amplifiers: the tables of its recipes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from imccircuit.benches.bench import Parameters, Section
+from imccircuit.circuits.sense_amp import LatchSizes
+from imccircuit.circuits.technology import Technology
+from imccircuit.units import SI, Capacitance, Current, SIArray, Time, Voltage
+
+Multiple = Annotated[float, Field(ge=1, le=1000)]
+_COMMON_MODES = 24
+# Even: at a difference of exactly 0 there is no right answer.
+_DIFFERENCES = 20
+
+
+class Circuit(Section):
+    """A differential current comparator and the columns at its inputs."""
+
+    level: Literal["transistor", "behavioural"] = "transistor"
+    mirror_widths: Multiple = Field(32.0, description="input mirrors, of the technology's width")
+    mirror_lengths: Multiple = 4.0
+    latch_widths: Multiple = 4.0
+    latch_lengths: Multiple = 2.0
+    reset_widths: Multiple = 4.0
+    offset: Current = Field(0.0, description="behavioural: adds to the current of the plus input")
+    offset_sigma: Annotated[Current, Field(ge=0)] = Field(
+        0.0, description="behavioural: its standard deviation from chip to chip"
+    )
+    range_low: Annotated[Current, Field(ge=0)] = Field(
+        5e-6, description="behavioural: least mean current of the two columns that is decided"
+    )
+    range_high: Annotated[Current, Field(gt=0)] = Field(120e-6, description="largest one")
+    input_capacitance: Capacitance = Field(30e-15, description="of a column")
+    minimum_input_voltage: Voltage = Field(
+        0.3, description="below it an input leaves the column too little: not in range"
+    )
+    rows: int = Field(64, ge=1, le=4096, description="of a column")
+    bias_rows: int = Field(0, ge=0, description="always-on rows in both columns")
+    unit_current: Annotated[Current, Field(gt=0)] = Field(
+        6e-6, description="of one low-resistive cell"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Circuit:
+        if self.range_low >= self.range_high:
+            _refuse(
+                f"range_low = {self.range_low:g} A is not below range_high = "
+                f"{self.range_high:g} A; allowed: a range that begins below its end"
+            )
+        if self.bias_rows > self.rows:
+            _refuse(f"bias_rows = {self.bias_rows} is more than rows; allowed: 0 to {self.rows}")
+        return self
+
+
+class Stimulus(Section):
+    """Which currents are compared."""
+
+    resolution: Annotated[Current, Field(gt=0)] | None = Field(
+        None, description="difference that must be decided; default circuit.unit_current"
+    )
+    common_mode: Annotated[Current, Field(gt=0)] = Field(
+        30e-6, description="mean current at which offset, decision curve and cost are measured"
+    )
+    largest_common_mode: Annotated[Current, Field(gt=0)] = Field(
+        300e-6, description="end of the search for the sensing range"
+    )
+    offset_tolerance: Annotated[float, SI(""), Field(gt=0, lt=0.1)] = Field(
+        0.0005, description="of the offset, relative to the mean current"
+    )
+    phase_time: Annotated[Time, Field(gt=1e-10)] = Field(
+        1e-9, description="of the reset and of the evaluation"
+    )
+    active_rows: int | None = Field(
+        None, ge=1, description="largest count of the default pairs; default 16 or circuit.rows"
+    )
+    counts: Annotated[NDArray[np.float64], SIArray("", 2, least=0.0)] | None = Field(
+        None, description="(pair, 2) conducting cells in plus and minus column; default neighbours"
+    )
+    currents: Annotated[NDArray[np.float64], SIArray("A", 2, least=0.0)] | None = Field(
+        None, description="(pair, 2) column currents, extra bias included, in place of counts"
+    )
+
+
+class SenseParameters(Parameters):
+    """Tables of a recipe of this bench."""
+
+    circuit: Circuit = Field(default_factory=Circuit)
+    stimulus: Stimulus = Field(default_factory=Stimulus)
+
+    @property
+    def has_transistors(self) -> bool:
+        """Only at transistor level."""
+        return self.circuit.level == "transistor"
+
+    @model_validator(mode="after")
+    def _consistent(self) -> SenseParameters:
+        circuit, stimulus = self.circuit, self.stimulus
+        active = stimulus.active_rows
+        if active is not None and active > circuit.rows:
+            _refuse(
+                f"stimulus.active_rows = {active} is more than circuit.rows; "
+                f"allowed: 1 to {circuit.rows}"
+            )
+        if not self.resolution_a / 2 < stimulus.common_mode < stimulus.largest_common_mode:
+            _refuse(
+                f"stimulus.common_mode = {stimulus.common_mode:g} A; allowed: above half the "
+                f"resolution, {self.resolution_a / 2:g} A, and below largest_common_mode, "
+                f"{stimulus.largest_common_mode:g} A"
+            )
+        if stimulus.counts is not None and stimulus.currents is not None:
+            _refuse("stimulus has counts and currents; allowed: one of the two")
+        if stimulus.currents is not None and circuit.bias_rows:
+            _refuse("stimulus.currents include the extra bias; allowed: bias_rows = 0 with them")
+        if stimulus.active_rows is not None and (
+            stimulus.counts is not None or stimulus.currents is not None
+        ):
+            _refuse("stimulus.active_rows is for default pairs; allowed: no counts or currents")
+        for name in ("counts", "currents"):
+            pairs = getattr(stimulus, name)
+            if pairs is not None:
+                _check_pairs(name, pairs)
+        if stimulus.counts is not None and np.any(stimulus.counts > circuit.rows):
+            _refuse(f"stimulus.counts has more active cells than rows; allowed: to {circuit.rows}")
+        return self
+
+    @property
+    def resolution_a(self) -> float:
+        """Difference that must be decided, in A."""
+        given = self.stimulus.resolution
+        return self.circuit.unit_current if given is None else given
+
+    @property
+    def common_modes_a(self) -> NDArray[np.float64]:
+        """(common,) mean currents at which the range is first looked for, in A."""
+        lowest = self.resolution_a / 2
+        return np.geomspace(lowest, self.stimulus.largest_common_mode, _COMMON_MODES)
+
+    @property
+    def differences_a(self) -> NDArray[np.float64]:
+        """(difference,) of the decision curve in A: to the resolution on both sides."""
+        return np.linspace(-1, 1, _DIFFERENCES) * self.resolution_a
+
+    @property
+    def pairs_a(self) -> NDArray[np.float64]:
+        """(pair, 2) currents of plus and minus column in A."""
+        circuit, stimulus = self.circuit, self.stimulus
+        if stimulus.currents is not None:
+            return stimulus.currents
+        counts = stimulus.counts
+        if counts is None:
+            most = stimulus.active_rows or min(16, circuit.rows)
+            below = np.arange(most)
+            up = np.stack([below + 1, below], axis=1)
+            counts = np.stack([up, up[:, ::-1]], axis=1).reshape(-1, 2).astype(np.float64)
+        return np.asarray((counts + circuit.bias_rows) * circuit.unit_current)
+
+    @property
+    def at(self) -> Technology:
+        """Technology at this corner and supply."""
+        return Technology(self.technology, self.corner, self.supply_v)
+
+    @property
+    def sizes(self) -> LatchSizes:
+        """Gate sizes in m."""
+        circuit, at = self.circuit, self.at
+        wm, lm = at.size("pmos", circuit.mirror_widths, circuit.mirror_lengths)
+        wl, ll = at.size("nmos", circuit.latch_widths, circuit.latch_lengths)
+        wr, length = at.size("nmos", circuit.reset_widths)
+        wn, wp = at.size("nmos")[0], at.size("pmos", 2.0)[0]
+        return LatchSizes(wm, lm, wl, ll, wr, wn, wp, length)
+
+
+def _check_pairs(name: str, pairs: NDArray[np.float64]) -> None:
+    if pairs.shape[1] != 2:
+        _refuse(f"stimulus.{name} is {pairs.shape}; allowed: shape (pair, 2)")
+    if np.any(pairs[:, 0] == pairs[:, 1]):
+        _refuse(f"stimulus.{name} has a pair of equals, which has no right answer; "
+                "allowed: pairs that differ")  # fmt: skip
+
+
+def _refuse(why: str) -> None:
+    raise PydanticCustomError("sense", "{why}", {"why": why})

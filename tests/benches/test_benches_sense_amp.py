@@ -1,0 +1,95 @@
+"""The bench of sense amplifiers: symmetry, directions of physics, what it refuses."""
+
+import numpy as np
+import pytest
+from driving import measure
+
+from imccircuit.benches.sense_amp import BENCH, OUTSIDE, RIGHT, UNDECIDED
+from imccircuit.engines.ngspice import NgspiceEngine
+from imccircuit.errors import InputError
+from imccircuit.recipes.load import load_recipe
+
+
+def run(circuit=None, stimulus=None, *, quantities=(), entropy=0, **conditions):
+    tables = {"circuit": circuit or {}, "stimulus": stimulus or {}, "conditions": conditions}
+    parameters = BENCH.parameters.model_validate(tables, context={"trusted": True})
+    return measure(BENCH, parameters, NgspiceEngine(), quantities=quantities, entropy=entropy)
+
+
+@pytest.mark.ngspice
+def test_exchanged_inputs_exchange_the_answer():
+    pairs = np.array([[24.0, 18], [60, 54], [31, 30], [150, 144], [1.0, 0.5]]) * 1e-6
+    found = run(stimulus={"currents": np.vstack([pairs, pairs[:, ::-1]])})
+    first, second = np.split(found["decision"], 2)
+    np.testing.assert_array_equal(np.choose(first, [1, 0, 2]), second)
+    outcome = found["outcome"][:5]
+    np.testing.assert_array_equal(outcome[:3], RIGHT)
+    # Beyond what the latch can sink, and below what it can charge in time: flagged.
+    np.testing.assert_array_equal(outcome[3:], OUTSIDE)
+    assert found["decision"][3] == 2
+    np.testing.assert_array_equal(found["decision_level"] + found["decision_level"][::-1], 1)
+
+
+QUICK = {"active_rows": 1, "offset_tolerance": 0.05}
+
+
+@pytest.mark.ngspice
+def test_corner_temperature_and_supply_move_it_as_physics_says():
+    nominal = run(stimulus=QUICK)
+    # The input's headroom is what ends the range: more supply, or a lower threshold, leaves more.
+    assert run(stimulus=QUICK, supply=1.3)["range_high"] > 1.1 * nominal["range_high"]
+    assert run(stimulus=QUICK, corner="ss")["range_high"] < 0.98 * nominal["range_high"]
+    assert run(stimulus=QUICK, temperature=100.0)["latency"] > nominal["latency"]
+
+
+@pytest.mark.ngspice
+def test_short_phase_raises_the_low_end():
+    fast = run(stimulus={"phase_time": 0.3e-9})
+    # At 3 uA the outputs' nodes do not reach the latch's threshold within 0.3 ns.
+    assert fast["range_low"] > 4e-6
+    low = fast["pair_input"].mean(axis=1) < fast["range_low"]
+    assert low.any()
+    assert np.all(fast["outcome"][low] == OUTSIDE)
+    assert np.all(fast["outcome"][~low] != UNDECIDED)
+
+
+@pytest.mark.ngspice
+def test_wider_mirrors_keep_their_place_in_a_narrower_distribution():
+    quantities = ("transistor",)
+    quick = {"stimulus": {"active_rows": 1}, "quantities": quantities, "entropy": 3}
+    one = run({"mirror_widths": 8.0}, **quick)
+    wide = run({"mirror_widths": 32.0}, **quick)
+    np.testing.assert_allclose(wide["threshold_shift"][:4], one["threshold_shift"][:4] / 2,
+                               rtol=1e-12)  # fmt: skip
+    assert abs(one["offset_current"]) > abs(0.5 * one["hysteresis"])
+
+
+REFUSED = [
+    ('circuit.range_low="130 uA"', "is not below range_high"),
+    ("circuit.bias_rows=65", "bias_rows = 65 is more than rows; allowed: 0 to 64"),
+    ("stimulus.active_rows=65", "allowed: 1 to 64"),
+    ("stimulus.counts=[[3, 3]]", "no right answer"),
+    ("stimulus.counts=[[3, 2, 1]]", "allowed: shape (pair, 2)"),
+    ("stimulus.counts=[[99, 2]]", "more active cells than rows"),
+    ('stimulus.common_mode="400 uA"', "below largest_common_mode"),
+    ("circuit.level=ideal", "transistor"),
+    ('circuit.unit_current="6 uV"', "wrong dimension"),
+]
+
+
+@pytest.mark.parametrize(("setting", "message"), REFUSED)
+def test_refused_in_one_line(tmp_path, setting, message):
+    path = tmp_path / "mine.toml"
+    path.write_text('bench = "sense_amp"\n')
+    with pytest.raises(InputError) as caught:
+        load_recipe(str(path), [setting]).parameters({})
+    assert "\n" not in str(caught.value)
+    assert message in str(caught.value)
+
+
+def test_supply_of_a_behavioural_amplifier_is_refused():
+    with pytest.raises(ValueError, match="would change nothing"):
+        BENCH.parameters.model_validate(
+            {"circuit": {"level": "behavioural"}, "conditions": {"supply": 1.0}},
+            context={"trusted": True},
+        )
