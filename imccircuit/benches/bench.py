@@ -18,6 +18,7 @@ from pydantic_core import PydanticCustomError
 from imccircuit.benches.problem import Answer, Problem
 from imccircuit.devices.cards import load_card
 from imccircuit.devices.draws import Draws
+from imccircuit.devices.figure import Card
 from imccircuit.devices.mos import MosCard
 from imccircuit.devices.reference import CardOf
 from imccircuit.errors import ImcError
@@ -53,7 +54,9 @@ class Parameters(Section):
     """Base of the parameters of every bench.
 
     A bench of which some circuits have neither transistors nor a supply overrides
-    `has_transistors`; a corner or a supply is then refused, for it would change nothing.
+    `has_transistors`; a corner or a supply is then refused, for it would change nothing. Whatever
+    else would change nothing in the circuit that is chosen, `idle_keys` and `idle_quantities`
+    name, and it is refused likewise: a sweep over a dead key would be a silent wrong number.
     """
 
     technology: Annotated[MosCard, CardOf("mos")] = Field(
@@ -77,6 +80,37 @@ class Parameters(Section):
     def corner(self) -> str:
         """Corner of the technology: that of the conditions, else the card's default."""
         return self.conditions.corner or self.technology.default_corner
+
+    def idle_keys(self) -> Mapping[str, str]:
+        """Name the keys, dotted, that change nothing in this circuit, each with what idles it.
+
+        ``{"circuit.tia_gain": 'readout = "ideal"'}``. A key that stands at its default is let
+        pass.
+        """
+        return {}
+
+    def idle_quantities(self) -> Mapping[str, str]:
+        """Name the quantities whose variation changes nothing, each with what idles it."""
+        return {}
+
+    @model_validator(mode="after")
+    def _nothing_idles(self) -> Parameters:
+        for key, why in self.idle_keys().items():
+            holder: Any = self
+            *path, name = key.split(".")
+            for part in path:
+                holder = getattr(holder, part)
+            value = getattr(holder, name)
+            field = type(holder).model_fields[name]
+            default = field.get_default(call_default_factory=True, validated_data={})
+            same = value is default or (
+                value.file == default.file if isinstance(default, Card) else
+                not isinstance(value, np.ndarray) and value == default
+            )  # fmt: skip
+            if not same:
+                text = f"{key} would change nothing with {why}; allowed: leave it out"
+                raise PydanticCustomError("idle", "{why}", {"why": text})
+        return self
 
     @model_validator(mode="after")
     def _technology_fits(self) -> Parameters:
@@ -190,6 +224,7 @@ class Bench:
     coordinates : parameters → values along a dimension: an array of indices, or `Along`.
     measure : parameters and variation → the measurement.
     curves : pictures of its results beside those that its surrogate's kind has.
+    engines : engines that may solve its problems, the usual one first.
     """
 
     name: str
@@ -203,3 +238,4 @@ class Bench:
     coordinates: Callable[[Any], Mapping[str, NDArray[Any] | Along]]
     measure: Callable[[Any, Variation], Measurement]
     curves: tuple[Curve, ...] = ()
+    engines: tuple[str, ...] = ("ngspice",)

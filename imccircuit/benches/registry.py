@@ -9,10 +9,12 @@ _BENCHES = Registry(
     "bench named",
     "BENCH",
     {
+        "adc_levels": "imccircuit.benches.adc_levels",
         "adc_transfer": "imccircuit.benches.adc_transfer",
         "cell_iv": "imccircuit.benches.cell_iv",
         "charge_mvm": "imccircuit.benches.charge_mvm",
         "crossbar_mvm": "imccircuit.benches.crossbar_mvm",
+        "dut_adc": "imccircuit.benches.dut_adc",
         "irc_column": "imccircuit.benches.irc_column",
         "readout_transfer": "imccircuit.benches.readout_transfer",
         "sense_amp": "imccircuit.benches.sense_amp",

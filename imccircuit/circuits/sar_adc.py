@@ -1,8 +1,12 @@
-"""Successive-approximation ADC with a binary charge-redistribution DAC (single-ended).
+"""Successive-approximation ADC with a charge-redistribution DAC (single-ended).
 
 Sampling puts the input on all bottom plates, the dummy's included, with the top plate at the
 common mode. Then the top plate floats, the bottom plates go to the reference or to ground by their
 bits, and the comparator sees V_cm − V_top + V_os: a bit stays if that is positive.
+
+The DAC is binary, or split by a bridge capacitor into two of fewer bits. Switches are ideal or
+transistors with their drivers (`sar_transistors`), the comparator is behavioural or a StrongARM
+latch, the logic is XSPICE.
 """
 
 from __future__ import annotations
@@ -12,15 +16,53 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from imccircuit.circuits.cells import read_cell
+from imccircuit.circuits.sar_transistors import (
+    SarLatch,
+    SarLoad,
+    SarSwitches,
+    latch,
+    phase_drivers,
+    supplies,
+    transistor_bit,
+    transistor_cells,
+    transistor_top,
+)
 
 if TYPE_CHECKING:
     from PySpice.Spice.Netlist import Circuit
 
 # Fractions of a cycle: the top switch opens first (bottom-plate sampling), then the input
 # switches, and only then the bits are connected.
-_INPUT_ARRIVES, _TOP_OPENS, _INPUT_OPENS, _HOLD_BEGINS = 0.01, 1.00, 1.05, 1.10
+_INPUT_ARRIVES, _TOP_OPENS, _INPUT_OPENS = 0.01, 1.00, 1.05
 _EDGE = 0.01
+HOLD_DELAY = 0.10
+"""Fraction of a cycle from the clock edge of the first bit until it is connected."""
+_HOLD_BEGINS = _TOP_OPENS + HOLD_DELAY
 _NEVER_S = 1.0
+# The smallest capacitors' switches are wider than their share: so is the replica's, by as much as
+# centres what the latch's kick leaves: +0.06 to -0.02 LSB over the codes without, half of it with.
+_REPLICA_WIDER = 1.1
+# Cycles behind the last decision at which a converter that goes on lets go of its bits, and
+# samples again; the next conversion begins at 2.
+_HOLD_ENDS, _SAMPLES_AGAIN = 1.20, 1.25
+
+Control = Literal["forced", "loop", "twice"]
+
+
+@dataclass(frozen=True)
+class SarSplit:
+    """A bridge capacitor between the lower and the upper bits.
+
+    Attributes
+    ----------
+    lower_bits : number of bits below it; the dummy is there as well.
+    bridge_f : bridge capacitor in F.
+    parasitic_f : from the lower bits' top plate to ground, in F.
+    """
+
+    lower_bits: int
+    bridge_f: float
+    parasitic_f: float
 
 
 @dataclass(frozen=True)
@@ -35,7 +77,10 @@ class SarAdc:
     v_ref, v_cm : reference and common mode in V.
     offset_v : comparator offset in V; positive lowers every transition level.
     cycle_s : length of the sampling phase and of each bit cycle, in s.
-    r_on_ohm, r_off_ohm : switches.
+    r_on_ohm, r_off_ohm : ideal switches.
+    split : None for a binary array.
+    switches : None for ideal ones.
+    latch : None for the behavioural comparator.
     """
 
     bit_capacitors_f: Sequence[float]
@@ -47,6 +92,9 @@ class SarAdc:
     cycle_s: float
     r_on_ohm: float
     r_off_ohm: float
+    split: SarSplit | None = None
+    switches: SarSwitches | None = None
+    latch: SarLatch | None = None
 
     @property
     def bits(self) -> int:
@@ -63,71 +111,160 @@ class SarAdc:
         """Time at which the code register of a whole conversion is at rest."""
         return (self.bits + 1.6) * self.cycle_s
 
+    @property
+    def period_s(self) -> float:
+        """Time from one conversion to the next of a converter that goes on."""
+        return (self.bits + 2) * self.cycle_s
 
-def sar_adc(adc: SarAdc, control: Literal["forced", "loop"]) -> Circuit:
-    """The converter, with its code forced from outside or in closed loop.
+    @property
+    def second_s(self) -> tuple[float, float]:
+        """Start and end of the second of two conversions, sampling included."""
+        begins = (self.bits + _SAMPLES_AGAIN) * self.cycle_s
+        return begins, begins + self.period_s
 
-    Nodes: ``input``, ``top``, ``decision``, ``bit_<k>`` (LSB is 0). Sources that a bench alters:
-    ``vin`` and, where the code is forced, ``vbit_<k>`` (0 or 1 V).
+    @property
+    def has_transistors(self) -> bool:
+        """Whether switches or comparator are made of any."""
+        return self.switches is not None or self.latch is not None
+
+    def top_of(self, bit: int | None) -> str:
+        """Node of the top plate of a bit (None: of the dummy)."""
+        lower = 0 if self.split is None else self.split.lower_bits
+        return "lower" if lower > 0 and (bit is None or bit < lower) else "top"
+
+
+def sar_adc(adc: SarAdc, control: Control) -> Circuit:
+    """The converter, with its code forced from outside, in closed loop, or converting twice.
+
+    Nodes: ``input``, ``top``, ``decision``, ``bit_<k>`` (LSB is 0), with a bridge ``lower``, with
+    a latch ``outp`` and ``outn``. Sources that a bench alters: ``vin`` and, where the code is
+    forced, ``vbit_<k>`` (0 or 1 V). A converter that converts twice keeps its input; its sources
+    are ``vin``, ``vref``, ``vcm`` and, with transistors, ``vdd`` and ``vdd_latch``.
     """
     from PySpice.Spice.Netlist import Circuit
 
     circuit = Circuit(f"SAR ADC, {adc.bits} bit, {control}")
     cells = ["sar_bit_sw", "switch_sw", "comparator_behavioural"]
-    if control == "loop":
+    if control != "forced":
         cells.append("sar_logic_xspice")
-    circuit.raw_spice = "\n".join(read_cell(cell) for cell in cells)
-    _sources(circuit, adc)
+    texts = [read_cell(cell) for cell in cells]
+    circuit.raw_spice = "\n".join(texts + transistor_cells(adc.switches, adc.latch))
+    _sources(circuit, adc, control)
+    supplies(circuit, adc.switches, adc.latch)
     _cdac(circuit, adc)
-    circuit.X("compare", "comparator_behavioural", "cm", "top", "offset", "decision")
-    if control == "loop":
-        _logic(circuit, adc)
+    _comparator(circuit, adc, control)
+    if control != "forced":
+        _logic(circuit, adc, control)
     else:
         for bit in range(adc.bits):
             circuit.V(f"bit_{bit}", f"bit_{bit}", circuit.gnd, 0)
     return circuit
 
 
-def _step(circuit: Circuit, name: str, node: str, adc: SarAdc, first: int, at: float) -> None:
-    """A control voltage that changes once, from ``first`` to the other level, at ``at`` cycles."""
+def _step(
+    circuit: Circuit, name: str, adc: SarAdc, first: int, at: float, back: float | None = None
+) -> None:
+    """A control voltage that changes once, from ``first`` to the other level, at ``at`` cycles.
+
+    With ``back`` it returns at that many cycles, and so on, once a period.
+    """
     edge, when = _EDGE * adc.cycle_s, at * adc.cycle_s
-    times = f"{when!r} {edge!r} {edge!r} {_NEVER_S} {2 * _NEVER_S}"
-    circuit.V(name, node, circuit.gnd, f"pulse({first} {1 - first} {times})")
+    width, period = _NEVER_S, 2 * _NEVER_S
+    if back is not None:
+        width, period = (back - at - _EDGE) * adc.cycle_s, adc.period_s
+    times = f"{when!r} {edge!r} {edge!r} {width!r} {period!r}"
+    circuit.V(name, name, circuit.gnd, f"pulse({first} {1 - first} {times})")
 
 
-def _sources(circuit: Circuit, adc: SarAdc) -> None:
+def _sources(circuit: Circuit, adc: SarAdc, control: Control) -> None:
     ground = circuit.gnd
     circuit.V("ref", "ref", ground, adc.v_ref)
     circuit.V("cm", "cm", ground, adc.v_cm)
     circuit.V("offset", "offset", ground, adc.offset_v)
+    if control == "twice":
+        circuit.V("in", "input", ground, 0)
+        again, ends = adc.bits + _SAMPLES_AGAIN, adc.bits + _HOLD_ENDS
+        _step(circuit, "track", adc, 1, _TOP_OPENS, again)
+        _step(circuit, "sample", adc, 1, _INPUT_OPENS, again)
+        _step(circuit, "hold", adc, 0, _HOLD_BEGINS, ends)
+        return
     circuit.V("in", "level", ground, 0)
     # An operating point would find the capacitors charged to the input already. So sampling starts
     # from the end of the range that is farther away, and the input steps to its level.
-    _step(circuit, "arrive", "arrive", adc, 0, _INPUT_ARRIVES)
+    _step(circuit, "arrive", adc, 0, _INPUT_ARRIVES)
     far = f"(v(level)<{adc.v_ref / 2!r} ? {float(adc.v_ref)!r} : 0)"
     circuit.raw_spice += f"\nBinput input 0 V=v(arrive)*v(level)+(1-v(arrive))*{far}"
-    _step(circuit, "track", "track", adc, 1, _TOP_OPENS)
-    _step(circuit, "sample", "sample", adc, 1, _INPUT_OPENS)
-    _step(circuit, "hold", "hold", adc, 0, _HOLD_BEGINS)
+    _step(circuit, "track", adc, 1, _TOP_OPENS)
+    _step(circuit, "sample", adc, 1, _INPUT_OPENS)
+    _step(circuit, "hold", adc, 0, _HOLD_BEGINS)
 
 
 def _cdac(circuit: Circuit, adc: SarAdc) -> None:
     ground = circuit.gnd
     switch = {"ron": adc.r_on_ohm, "roff": adc.r_off_ohm}
-    circuit.X("top", "switch_sw", "top", "cm", "track", **switch)
+    if adc.switches is None:
+        circuit.X("top", "switch_sw", "top", "cm", "track", **switch)
+        if adc.split is not None:
+            circuit.X("lower", "switch_sw", "lower", "cm", "track", **switch)
+    else:
+        phase_drivers(circuit, adc.switches)
+        transistor_top(circuit, adc.switches, "top", "top")
+        if adc.split is not None:
+            transistor_top(circuit, adc.switches, "lower", "lower")
     if adc.parasitic_f > 0:
         circuit.C("parasitic", "top", ground, adc.parasitic_f)
-    for bit, capacitor in enumerate(adc.bit_capacitors_f):
-        circuit.C(f"bit_{bit}", "top", f"bottom_{bit}", float(capacitor))
-        ports = (f"bottom_{bit}", "input", "ref", ground, "sample", "hold", f"bit_{bit}")
-        circuit.X(f"bit_{bit}", "sar_bit_sw", *ports, **switch)
+    if adc.split is not None:
+        circuit.C("bridge", "top", "lower", adc.split.bridge_f)
+        if adc.split.parasitic_f > 0:
+            circuit.C("lower_parasitic", "lower", ground, adc.split.parasitic_f)
+    elements: list[tuple[str, int | None, float]] = [
+        (f"bit_{bit}", bit, float(value)) for bit, value in enumerate(adc.bit_capacitors_f)
+    ]
     if adc.dummy_f > 0:
-        circuit.C("dummy", "top", "bottom_dummy", adc.dummy_f)
-        ports = ("bottom_dummy", "input", "ref", ground, "sample", "hold", ground)
-        circuit.X("dummy", "sar_bit_sw", *ports, **switch)
+        elements.append(("dummy", None, adc.dummy_f))
+    for name, bit, capacitor in elements:
+        bottom = name.replace("bit_", "bottom_") if bit is not None else "bottom_dummy"
+        control = ground if bit is None else name
+        circuit.C(name, adc.top_of(bit), bottom, capacitor)
+        if adc.switches is None:
+            ports = (bottom, "input", "ref", ground, "sample", "hold", control)
+            circuit.X(name, "sar_bit_sw", *ports, **switch)
+        else:
+            share = capacitor / max(value for _, _, value in elements)
+            transistor_bit(circuit, adc.switches, name, bottom, control, share)
 
 
-def _logic(circuit: Circuit, adc: SarAdc) -> None:
+def _comparator(circuit: Circuit, adc: SarAdc, control: Control) -> None:
+    plus = "cm"
+    if adc.latch is not None:
+        plus = latch(circuit, adc.latch, adc.switches, top_load(adc))
+        if control == "forced":
+            circuit.V("latch_clock", "latch_clock", circuit.gnd, 0)
+        else:
+            # The latch decides in the second half of a cycle, and is reset behind the logic's edge.
+            cycle, edge = adc.cycle_s, _EDGE * adc.cycle_s
+            times = f"{1.5 * cycle!r} {edge!r} {edge!r} {0.53 * cycle!r} {cycle!r}"
+            circuit.V("latch_clock", "latch_clock", circuit.gnd, f"pulse(0 1 {times})")
+    if adc.latch is None or control == "forced":
+        circuit.X("compare", "comparator_behavioural", plus, "top", "offset", "decision")
+    else:
+        circuit.raw_spice += "\nBdecision decision 0 V=v(outp)-v(vdd_latch)/2"
+
+
+def top_load(adc: SarAdc) -> SarLoad:
+    """Top plate as the comparator sees it, with the bridge and what is below as one capacitor."""
+    values = [*enumerate(adc.bit_capacitors_f), (None, adc.dummy_f)]
+    upper = [float(value) for bit, value in values if adc.top_of(bit) == "top"]
+    array = sum(upper)
+    if adc.split is not None:
+        below = sum(float(value) for bit, value in values if adc.top_of(bit) == "lower")
+        below += adc.split.parasitic_f
+        array += adc.split.bridge_f * below / (adc.split.bridge_f + below)
+    widths = _REPLICA_WIDER * array / max(upper)
+    return SarLoad(array, adc.parasitic_f, widths, adc.r_on_ohm)
+
+
+def _logic(circuit: Circuit, adc: SarAdc, control: Control) -> None:
     cycle, edge = adc.cycle_s, _EDGE * adc.cycle_s
     circuit.V(
         "clock",
@@ -135,7 +272,7 @@ def _logic(circuit: Circuit, adc: SarAdc) -> None:
         circuit.gnd,
         f"pulse(0 1 {cycle!r} {edge!r} {edge!r} {cycle / 2!r} {cycle!r})",
     )
-    _step(circuit, "start", "start", adc, 1, 1.5)
+    _step(circuit, "start", adc, 1, 1.5, adc.bits + 2.1 if control == "twice" else None)
     circuit.X(
         "bridges", "sar_logic_bridges", "clock", "start", "decision",
         "d_clock", "d_start", "d_decision",
@@ -143,6 +280,6 @@ def _logic(circuit: Circuit, adc: SarAdc) -> None:
     before = "d_start"
     for bit in reversed(range(adc.bits)):
         stage = f"d_stage_{bit}"
-        ports = (before, "d_clock", "d_decision", stage, f"bit_{bit}")
+        ports = (before, "d_clock", "d_start", "d_decision", stage, f"bit_{bit}")
         circuit.X(f"logic_{bit}", "sar_logic_slice", *ports)
         before = stage

@@ -16,6 +16,7 @@ from imccircuit.cli import (
     doctor,
     export,
     fit,
+    import_levels,
     listing,
     netlist,
     plot,
@@ -36,7 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for _module in (
-    doctor, listing, netlist, run, status, show, fit, check, export, plot, accuracy,
+    doctor, listing, netlist, run, import_levels, status, show, fit, check, export, plot, accuracy,
 ):  # fmt: skip
     app.command(name=_module.NAME)(_module.command)
 

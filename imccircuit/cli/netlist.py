@@ -93,7 +93,9 @@ def _plan(
 
 def _problem(plan: Plan, task: Task, number: int) -> Problem:
     measurement = plan.recipe.bench.measure(plan.parameters(task[0]), plan.variation(*task))
-    problem = next(measurement)
+    problem = next(measurement, None)
+    if problem is None:
+        raise UsageError(f"bench {plan.recipe.bench.name} simulates nothing, so it has no deck")
     for index in range(number):
         outcome = NgspiceEngine().solve([problem])[0]
         if outcome.answer is None:

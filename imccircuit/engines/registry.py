@@ -7,7 +7,7 @@ from typing import Literal
 
 from imccircuit.engines.contract import Engine
 
-EngineName = Literal["ngspice", "nodal"]
+EngineName = Literal["ngspice", "nodal", "imported"]
 
 
 def make_engine(
@@ -27,6 +27,10 @@ def make_engine(
         from imccircuit.engines.nodal import NodalEngine
 
         return NodalEngine()
+    if name == "imported":
+        from imccircuit.engines.imported import ImportedEngine
+
+        return ImportedEngine()
     from imccircuit.engines.ngspice import NgspiceEngine
 
     return NgspiceEngine(timeout_s=timeout_s, keep_failed=keep_failed, solver=solver)

@@ -38,8 +38,8 @@ def card_keys(model: type[BaseModel]) -> tuple[str, ...]:
 
 
 def is_card_key(key: str) -> bool:
-    """Whether a key, by its name alone, names a card: ``technology``, or ``…_card``."""
-    return key.rpartition(".")[2] == "technology" or key.endswith("_card")
+    """Whether a key, by its name alone, names a card: ``technology``, ``dut``, or ``…_card``."""
+    return key.rpartition(".")[2] in ("technology", "dut") or key.endswith("_card")
 
 
 def value_of(model: BaseModel, key: str) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from imccircuit.devices.figure import Card
+from imccircuit.devices.netlist import split_reference
 from imccircuit.errors import InputError
 from imccircuit.recipes.fields import is_card_key
 from imccircuit.recipes.model import COMMON_KEYS
@@ -55,7 +56,7 @@ def resolve_value(shown: str, key: str, value: Any, policy: FilePolicy, depth: i
         if ARRAY_REFERENCE.match(value):
             return policy.load_array(value)
         if is_card_key(key.rstrip("]0123456789[")):
-            return policy.card(value)
+            return policy.netlist(value) if key.endswith("dut") else policy.card(value)
     except ValueError as error:
         problem, _, allowed = str(error).partition("; allowed: ")
         raise InputError(shown, key, value, problem, allowed) from None
@@ -78,8 +79,11 @@ def named_cards(value: Any, key: str = "") -> set[str]:
         return {path for k, v in value.items() for path in named_cards(v, k)}
     if isinstance(value, list):
         return {path for item in value for path in named_cards(item, key)}
-    is_path = isinstance(value, str) and is_card_key(key) and value.endswith(".toml")
-    return {value} if is_path else set()
+    if not isinstance(value, str) or not is_card_key(key):
+        return set()
+    if key.endswith("dut"):
+        return {split_reference(value)[0]}
+    return {value} if value.endswith(".toml") else set()
 
 
 def check_card_files(

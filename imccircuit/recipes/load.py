@@ -224,6 +224,9 @@ def check_recipe(name: str, file: str, text: str, raw: Mapping[str, Any]) -> Rec
     common = validate(
         CommonTables, {k: v for k, v in raw.items() if k in COMMON_KEYS and k != "gates"}, file=file
     )
+    if common.engine not in bench.engines:
+        problem, allowed = f"bench {bench_name} is not for it", ", ".join(bench.engines)
+        raise InputError(file, "engine", common.engine, problem, allowed)
     gates = _check_gates(bench, raw.get("gates", {}), file)
     for quantity in common.variation.quantities:
         if quantity not in bench.quantities:
@@ -233,6 +236,7 @@ def check_recipe(name: str, file: str, text: str, raw: Mapping[str, Any]) -> Rec
     axes = parse_axes(file, common.sweep)
     recipe = Recipe(name, file, text, raw, bench, common, gates, axes)
     _check_axes(recipe)
+    _check_quantities(recipe)
     return recipe
 
 
@@ -259,6 +263,20 @@ def _check_gates(bench: Bench, table: Any, file: str) -> Section:
     except InputError as error:
         key = f"gates.{error.key}"
         raise InputError(file, key, error.value, error.problem, error.allowed) from None
+
+
+def _check_quantities(recipe: Recipe) -> None:
+    """Refuse a quantity that varies nothing at any of the points that are looked at."""
+    named = recipe.common.variation.quantities
+    idle = dict.fromkeys(named, "")
+    for values in recipe.steps():
+        found = recipe.parameters(values).idle_quantities() if idle else {}
+        idle = {name: found[name] for name in idle if name in found}
+        if not idle:
+            return
+    for name, why in idle.items():
+        problem = f"varies nothing with {why}"
+        raise InputError(recipe.file, "variation.quantities", name, problem, "leave it out")
 
 
 def _check_axes(recipe: Recipe) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imccircuit import library
+from imccircuit.devices.netlist import split_reference
 
 ARRAY_REFERENCE = re.compile(r"^(?P<path>[^\x00-\x1f`]+\.npz):(?P<name>[A-Za-z_][A-Za-z0-9_]*)$")
 _CARD_NAME = re.compile(r"[A-Za-z0-9_-]+")
@@ -101,6 +102,16 @@ class FilePolicy:
         if not text.endswith(".toml"):
             raise ValueError("not a card; allowed: the name of one, or a path that ends in .toml")
         return str(self.resolve(text))
+
+    def netlist(self, text: str) -> str:
+        """``path:SUBCKT`` with its path absolute.
+
+        Raises
+        ------
+        ValueError : not written like that, or a file that does not exist or may not be read.
+        """
+        name, subcircuit = split_reference(text)
+        return f"{self.resolve(name)}:{subcircuit}"
 
     def load_array(self, text: str) -> NDArray[np.float64]:
         """Array of a reference ``path.npz:name``.

@@ -27,7 +27,7 @@ from imccircuit.benches.adc_transfer import checked_codes
 from imccircuit.devices.draws import Draws
 from imccircuit.errors import UsageError
 from imccircuit.metrics.adc import compute_codes
-from imccircuit.surrogates.adc_levels import fit_weights, predict_levels
+from imccircuit.surrogates.adc_levels import fit_weights, forced_levels, predict_levels
 from imccircuit.surrogates.adc_verdict import judge_many, judge_one
 from imccircuit.surrogates.base import (
     Model,
@@ -158,11 +158,11 @@ class AdcSurrogate(Surrogate):
     @classmethod
     def fit(cls, measured: Measured) -> Self:
         """Fit to levels of the null method; see the module."""
-        parameters, gates = measured.parameters, measured.recipe.gates
-        if not isinstance(parameters, AdcParameters) or not isinstance(gates, AdcGates):
+        gates = measured.recipe.gates
+        if not isinstance(gates, AdcGates):
             raise UsageError(f"{measured.results.path} holds no converter")
-        forced = measured.arrays["forced_level"]
-        bits = parameters.circuit.resolution
+        forced = forced_levels(measured)
+        bits = (forced.shape[1] + 1).bit_length() - 1
         hidden = held_out(measured.chips)
         weights = fit_weights(forced, bits)
         mask = np.zeros(measured.chips, dtype=bool) if hidden is None else hidden
@@ -190,14 +190,14 @@ class AdcSurrogate(Surrogate):
             parameters=fitted,
             settings={"levels": "as measured" if one else "from fitted bit weights"},
             gates={name: float(value) for name, value in gates},
-            domain=_domain(parameters, measured),
+            domain=_domain(full_scale, bits, measured),
             provenance=provenance_of(measured),
         )
         return cls(model).judged(measured)
 
     def judge(self, measured: Measured) -> Verdict:
         """Verdict from whole conversions (one chip) or from held-out chips (many)."""
-        if measured.arrays["forced_level"].shape[1] != self.levels_v().size:
+        if forced_levels(measured).shape[1] != self.levels_v().size:
             raise UsageError(f"{measured.results.path} has not the {self.bits} bits of the model")
         judged = judge_many if self.has_population else judge_one
         verdict = judged(self, measured)
@@ -223,10 +223,10 @@ def _population(weights: NDArray[np.float64]) -> dict[str, ModelArray]:
 
 def _replay(measured: Measured, chips: NDArray[np.int64]) -> dict[str, ModelArray]:
     """Whole conversions of these chips, as SPICE did them."""
-    inputs = (
-        measured.arrays["loop_input"][chips] * measured.arrays["reference_voltage"][chips, None]
-    )
-    codes = measured.arrays["loop_code"][chips]
+    none = np.zeros((measured.chips, 0))
+    share = measured.arrays.get("loop_input", none)[chips]
+    inputs = share * measured.arrays["reference_voltage"][chips, None]
+    codes = measured.arrays.get("loop_code", none)[chips]
     which = np.repeat(chips, inputs.shape[1])
     take = slice(0, _MOST_REPLAYS)
     return {
@@ -238,18 +238,17 @@ def _replay(measured: Measured, chips: NDArray[np.int64]) -> dict[str, ModelArra
     }
 
 
-def _domain(parameters: AdcParameters, measured: Measured) -> dict[str, str]:
-    circuit = parameters.circuit
-    full_scale = format_quantity(circuit.reference_voltage, "V")
+def _domain(full_scale_v: float, bits: int, measured: Measured) -> dict[str, str]:
+    parameters = measured.parameters
     varied = ", ".join(measured.recipe.common.variation.quantities) or "nothing"
-    return {
-        "input": f"0 V to {full_scale}, at rest during sampling",
-        "resolution": f"{circuit.resolution} bit",
+    domain = {
+        "input": f"0 V to {format_quantity(full_scale_v, 'V')}, at rest during sampling",
+        "resolution": f"{bits} bit",
         "temperature": f"{parameters.conditions.temperature:g} degC",
-        "cycle time": format_quantity(circuit.cycle_time, "s"),
-        "varied from chip to chip": varied,
-        "noise": "none",
     }
+    if isinstance(parameters, AdcParameters):
+        domain["cycle time"] = format_quantity(parameters.circuit.cycle_time, "s")
+    return {**domain, "varied from chip to chip": varied, "noise": "none"}
 
 
 SURROGATE = AdcSurrogate

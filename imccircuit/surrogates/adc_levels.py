@@ -5,7 +5,22 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from imccircuit.errors import UsageError
 from imccircuit.metrics.adc import compute_tree_levels
+from imccircuit.surrogates.data import Measured
+
+
+def forced_levels(measured: Measured) -> NDArray[np.float64]:
+    """Levels (chip, code) in V of forced codes; of a converter that only converts, all there is.
+
+    Raises
+    ------
+    UsageError : these are not the results of a converter.
+    """
+    for name in ("forced_level", "transition_level"):
+        if name in measured.arrays:
+            return np.asarray(measured.arrays[name])
+    raise UsageError(f"{measured.results.path} holds no converter")
 
 
 def fit_weights(

@@ -8,11 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from imccircuit.benches.adc_parameters import AdcParameters
 from imccircuit.benches.adc_transfer import checked_codes
 from imccircuit.errors import UsageError
 from imccircuit.metrics.adc import compute_inl_dnl
-from imccircuit.surrogates.adc_levels import design_matrix, fit_weights, predict_levels
+from imccircuit.recipes.fields import value_of
+from imccircuit.surrogates.adc_levels import (
+    design_matrix,
+    fit_weights,
+    forced_levels,
+    predict_levels,
+)
 from imccircuit.surrogates.data import FEWEST, Measured, held_out
 from imccircuit.surrogates.spread import (
     SpreadRatio,
@@ -91,6 +96,9 @@ def judge_one(model: AdcSurrogate, measured: Measured) -> Verdict:
         raise UsageError(
             f"{measured.results.path} holds {measured.chips} chips and the model describes one"
         )
+    if "loop_input" not in measured.arrays:
+        why = "no whole conversion was measured, so there is nothing that the fit did not see"
+        return Verdict("not judged", why, (), (), 0, 0)
     figure = _loop_figure(model.levels_v()[None], measured, np.array([True]), model.lsb_v)
     gates = (Gate.at_most("max_error", figure.max / model.lsb_v, model.model.gates["max_error"],
                           "LSB"),)  # fmt: skip
@@ -130,7 +138,7 @@ def _unseen(model: AdcSurrogate, measured: Measured) -> NDArray[np.bool_] | None
     if model.was_fitted_to(measured):
         return held_out(measured.chips)
     # The same seed with more samples holds the fit's chips again.
-    weights = fit_weights(measured.arrays["forced_level"], model.bits)
+    weights = fit_weights(forced_levels(measured), model.bits)
     seen = np.column_stack([model.array("bit_weight"), model.array("level_offset")])
     seen = seen[model.array("held_out") == 0]
     distance = np.abs(weights[:, None] - seen[None]).max(axis=2).min(axis=1)
@@ -145,7 +153,7 @@ def _figures(
     checked = checked_codes(bits)
     others = np.setdiff1d(np.arange(1, 2**bits), checked)
     levels = measured.arrays["transition_level"][chips]
-    weights = fit_weights(measured.arrays["forced_level"][chips], bits, checked)
+    weights = fit_weights(forced_levels(measured)[chips], bits, checked)
     predicted = predict_levels(weights, bits)
     line = compute_inl_dnl(levels, method="best-fit")
     linear = line.inl_lsb * line.q_v[:, None]
@@ -158,16 +166,15 @@ def _figures(
         lsb=lsb,
         note=f"from the weights that {len(checked)} checked codes give",
     )
+    if "loop_input" not in measured.arrays:
+        return (by_null,)
     return by_null, _loop_figure(predicted, measured, chips, lsb)
 
 
 def _loop_figure(
     levels: Floats, measured: Measured, chips: NDArray[np.bool_], lsb_v: float
 ) -> ErrorFigure:
-    parameters = measured.parameters
-    if not isinstance(parameters, AdcParameters):
-        raise UsageError(f"{measured.results.path} holds no converter")
-    bracketed = parameters.stimulus.loop_input is None
+    bracketed = value_of(measured.parameters, "stimulus.loop_input") is None
     inputs = measured.arrays["loop_input"] * measured.arrays["reference_voltage"][:, None]
     found = [
         compute_loop_error(level, voltage, code, lsb_v, bracketed=bracketed)
@@ -192,7 +199,7 @@ def _spreads(
     model: AdcSurrogate, measured: Measured, hidden: NDArray[np.bool_]
 ) -> dict[str, tuple[Gate, SpreadRatio]]:
     """Gates on the spread of bit weights and of the offset, of those that vary."""
-    weights = fit_weights(measured.arrays["forced_level"][hidden], model.bits)
+    weights = fit_weights(forced_levels(measured)[hidden], model.bits)
     mean, cov = model.array("population_mean"), model.array("population_covariance")
     sigma = np.maximum(np.sqrt(np.diag(cov)), weights.std(axis=0))
     varies = (sigma > _NO_SPREAD_LSB * model.lsb_v) & (np.diag(cov) > 0)
@@ -220,7 +227,7 @@ def _inl_note(model: AdcSurrogate, measured: Measured, hidden: NDArray[np.bool_]
     centre = drawn.mean(axis=0)
     of_drawn, of_kept = (float(np.sqrt(np.mean((x - centre) ** 2))) for x in (drawn, kept))
     ratio = compute_quadratic_ratio(
-        fit_weights(measured.arrays["forced_level"][hidden], model.bits),
+        fit_weights(forced_levels(measured)[hidden], model.bits),
         model.array("population_mean"),
         model.array("population_covariance"),
         int(model.value("fitted_chips")),

@@ -33,7 +33,7 @@ class _Live:
     wall_s: float = 0.0
     decks: list[str] = field(default_factory=list)
 
-    def record(self, status: Status, reason: str = "", arrays: Arrays | None = None) -> TaskRecord:
+    def record(self, status: Status, reason: str = "") -> TaskRecord:
         return TaskRecord(
             point=self.task[0],
             sample=self.task[1],
@@ -42,7 +42,6 @@ class _Live:
             rung=_RUNGS[self.rung],
             deck_sha256=" ".join(self.decks).strip(),
             wall_s=self.wall_s,
-            arrays=arrays or {},
         )
 
 
@@ -74,6 +73,8 @@ def _start(plan: Plan, task: Task) -> _Live | TaskRecord:
     try:
         measurement = plan.recipe.bench.measure(plan.parameters(task[0]), plan.variation(*task))
         problem = next(measurement)
+    except StopIteration as stop:  # numbers that were there already
+        return _checked(plan, TaskRecord(*task, Status.GOOD), stop.value)
     except _MEASUREMENT_ERRORS as error:
         return TaskRecord(*task, Status.MEASUREMENT_FAILED, _why(error))
     return _Live(task, measurement, replace(problem, label=label), label)
@@ -90,15 +91,15 @@ def _advance(plan: Plan, item: _Live, outcome: Outcome) -> TaskRecord | None:
     try:
         item.problem = replace(item.measurement.send(outcome.answer), label=item.label)
     except StopIteration as stop:
-        return _finish(plan, item, stop.value)
+        return _checked(plan, item.record(Status.GOOD), stop.value)
     except _MEASUREMENT_ERRORS as error:
         return item.record(Status.MEASUREMENT_FAILED, _why(error))
     return None
 
 
-def _finish(plan: Plan, item: _Live, arrays: dict[str, Any]) -> TaskRecord:
-    """Check the arrays against what the bench declares."""
-    bench, parameters = plan.recipe.bench, plan.parameters(item.task[0])
+def _checked(plan: Plan, record: TaskRecord, arrays: dict[str, Any]) -> TaskRecord:
+    """The record with its arrays, checked against what the bench declares."""
+    bench, parameters = plan.recipe.bench, plan.parameters(record.point)
     sizes = bench.sizes(parameters)
     declared = {variable.name: variable for variable in bench.variables(parameters)}
     if set(arrays) != set(declared):
@@ -112,9 +113,10 @@ def _finish(plan: Plan, item: _Live, arrays: dict[str, Any]) -> TaskRecord:
             raise TypeError(f"bench {bench.name}: {name} has shape {array.shape}")
         good = np.isfinite(array) | np.isnan(array) if variable.missing else np.isfinite(array)
         if not np.all(good):
-            return item.record(Status.MEASUREMENT_FAILED, f"{name} is not finite")
+            reason = f"{name} is not finite"
+            return replace(record, status=Status.MEASUREMENT_FAILED, reason=reason)
         checked[name] = array
-    return item.record(Status.GOOD, arrays=checked)
+    return replace(record, arrays=checked)
 
 
 def _why(error: Exception) -> str:

@@ -62,7 +62,8 @@ def test_levels_and_loop(bits, msb):
             parasitic_capacitor="25 fF",
             reference_voltage="0.9 V",
             comparator_offset="-2 mV",
-        )
+        ),
+        stimulus=Stimulus(energy_inputs=0),
     )
     found = measure(BENCH, parameters, NgspiceEngine(timeout_s=60))
     lsb = v_ref / 2**bits
@@ -98,7 +99,7 @@ def test_levels_and_loop(bits, msb):
 def test_given_loop_inputs_are_converted_as_they_are():
     caps, inputs = capacitors(6, 1), np.array([0.999, 0.0, 0.31, 0.7, -0.1, 1.1])
     parameters = AdcParameters(
-        circuit=Circuit(bit_capacitors=caps), stimulus=Stimulus(loop_input=inputs)
+        circuit=Circuit(bit_capacitors=caps), stimulus=Stimulus(loop_input=inputs, energy_inputs=0)
     )
     found = measure(BENCH, parameters, NgspiceEngine(timeout_s=60))
     static = static_levels(caps, caps[0], 40e-15, 1.0, 0.0)
@@ -110,12 +111,13 @@ def test_given_loop_inputs_are_converted_as_they_are():
 BITS = 6
 LSB = 1 / 2**BITS
 IDEAL = np.arange(1, 2**BITS) * LSB
-PARAMETERS = AdcParameters(circuit=Circuit(bits=BITS))
+PARAMETERS = AdcParameters(circuit=Circuit(bits=BITS), stimulus=Stimulus(energy_inputs=0))
 
 
 def bracket(shift_lsb, tolerance="0.01 LSB"):
     parameters = AdcParameters(
-        circuit=Circuit(bits=BITS), stimulus=Stimulus(loop_tolerance=tolerance)
+        circuit=Circuit(bits=BITS),
+        stimulus=Stimulus(loop_tolerance=tolerance, energy_inputs=0),
     )
     synthetic = Synthetic(BITS, IDEAL, IDEAL + shift_lsb * LSB)
     return drive_synthetic(BENCH, parameters, synthetic), synthetic
@@ -178,7 +180,7 @@ def test_a_bit_between_0_and_1_fails_in_one_line():
     class Tired(Synthetic):
         def answer(self, problem):
             answer = super().answer(problem)
-            if problem.probes[0].name == "bit":
+            if [probe.name for probe in problem.probes] == ["bit"]:
                 answer.runs[3].values["bit"][0, 2] = 0.4
             return answer
 

@@ -312,6 +312,13 @@ def test_a_card_of_the_recipe_may_not_name_files_elsewhere(arrays):
     assert load_recipe(str(path), [f"technology={card}"])
 
 
+def test_an_engine_that_the_bench_is_not_for(tmp_path):
+    path = tmp_path / "r.toml"
+    path.write_text('bench = "adc_transfer"\nengine = "nodal"\n')
+    error = fault(str(path))
+    assert (error.key, error.allowed) == ("engine", "ngspice")
+
+
 # -- --set -------------------------------------------------------------------------------------
 
 

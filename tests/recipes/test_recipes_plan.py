@@ -289,10 +289,12 @@ def test_the_digest_follows_what_decides_numbers(own_card):
     assert digest() == base
     assert digest("title=other", "takes=1 h") == base
     assert digest("circuit.bits=8") == base
-    others = [digest("circuit.bits=7"), digest("engine=nodal"), digest("variation.seed=2"),
+    array = "crossbar_ir_drop"
+    assert digest("engine=nodal", name=array) != digest(name=array)
+    others = [digest("circuit.bits=7"), digest("variation.seed=2"),
               digest("variation.samples=2"), digest("conditions.temperature=85 degC"),
               digest('sweep=[{"circuit.bits"=[8]}]'), digest(name="adc_sar8_mismatch")]  # fmt: skip
-    assert len({base, *others}) == 8
+    assert len({base, *others}) == 7
     here = digest(f"circuit.capacitor_card={own_card('a')}")
     assert digest(f"circuit.capacitor_card={own_card('b')}") == here
     assert digest(f"circuit.capacitor_card={own_card('b', extra='# changed')}") != here

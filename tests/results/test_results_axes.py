@@ -35,7 +35,7 @@ def _coordinates(parameters):
 
 
 BENCH = Bench("axes", "", Parameters, Section, (), "", lambda _: {"voltage": 3, "block": 2},
-              lambda _: VARIABLES, _coordinates, _measure)  # fmt: skip
+              lambda _: VARIABLES, _coordinates, _measure, engines=("nodal",))  # fmt: skip
 
 
 def run(tmp_path, temperatures, monkeypatch):

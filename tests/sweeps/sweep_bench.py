@@ -118,6 +118,7 @@ BENCH = Bench(
     variables=_variables,
     coordinates=_coordinates,
     measure=_measure,
+    engines=("nodal",),
 )
 
 
