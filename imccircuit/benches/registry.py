@@ -16,6 +16,7 @@ _BENCHES = Registry(
         "crossbar_mvm": "imccircuit.benches.crossbar_mvm",
         "dut_adc": "imccircuit.benches.dut_adc",
         "irc_column": "imccircuit.benches.irc_column",
+        "ramp_transfer": "imccircuit.benches.ramp_transfer",
         "readout_transfer": "imccircuit.benches.readout_transfer",
         "sense_amp": "imccircuit.benches.sense_amp",
     },

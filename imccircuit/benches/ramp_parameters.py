@@ -1,0 +1,196 @@
+"""Parameters of the bench of ramp converters: the tables of its recipes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from imccircuit.benches.bench import Parameters, Section
+from imccircuit.devices.capacitor import CapacitorCard
+from imccircuit.devices.cards import load_card
+from imccircuit.devices.reference import CardOf
+from imccircuit.units import SI, Capacitance, Current, Resistance, SIArray, Time, Voltage
+
+LEAST_REACH = 0.8
+"""Share of full scale that a ramp must reach: with less, a fifth of the codes would be lost."""
+
+STAIRCASES = ("ladder", "cdac")
+
+Length = Annotated[float, SI("m"), Field(gt=0)]
+
+
+class Circuit(Section):
+    """A single-slope converter: one ramp for many columns."""
+
+    ramp: Literal["ideal", "mirror", "cascode", "ladder", "cdac"] = Field(
+        "ideal", description="what makes the ramp"
+    )
+    bits: int = Field(8, ge=2, le=12, description="resolution")
+    columns: int = Field(4, ge=1, le=256, description="comparators on the one ramp")
+    reference_voltage: Annotated[Voltage, Field(gt=0)] = Field(0.6, description="full scale")
+    clock_period: Annotated[Time, Field(gt=0)] = Field(4e-9, description="of the counter")
+    count_start: Annotated[Time, Field(ge=0)] = Field(
+        0.0, description="from the ramp's release to the counter's start"
+    )
+    reset_time: Annotated[Time, Field(gt=0)] = Field(40e-9, description="before each ramp")
+    capacitor: Annotated[Capacitance, Field(gt=0)] = Field(
+        1e-12, description="that the current of ideal, mirror, cascode charges"
+    )
+    line_capacitor: Annotated[Capacitance, Field(ge=0)] = Field(
+        0.0, description="of the line to the columns"
+    )
+    current: Annotated[Current, Field(gt=0)] | None = Field(
+        None, description="of the ramp; default what reaches full scale in 2^bits clocks"
+    )
+    output_resistance: Annotated[Resistance, Field(gt=0)] = Field(
+        50e6, description="of the ideal source, to ground: curvature"
+    )
+    mirror_width: Length = Field(1e-6, description="gate of both transistors of the mirror")
+    mirror_length: Length = Field(1e-6, description="of them")
+    cascode_length: Length = Field(0.5e-6, description="of the cascodes")
+    ladder_resistance: Annotated[Resistance, Field(gt=0)] = Field(
+        1e3, description="R of the R-2R ladder, and its output resistance"
+    )
+    ladder_mismatch: float = Field(
+        0.002, ge=0, le=0.2, description="relative standard deviation of each resistor"
+    )
+    unit_capacitor: Annotated[Capacitance, Field(gt=0)] | None = Field(
+        None, description="of the binary capacitors; default the card's"
+    )
+    capacitor_card: Annotated[CapacitorCard, CardOf("capacitor")] = Field(
+        default_factory=lambda: load_card("capacitor_28nm", "capacitor"),
+        description="card with the mismatch law of the unit capacitor",
+    )
+    reset_switch: Literal["sw", "transmission_gate"] = Field("sw", description="ramp to ground")
+    switch_on_resistance: Annotated[Resistance, Field(gt=0)] = Field(
+        1e3, description="of the reset; of a staircase's switches a tenth"
+    )
+    switch_off_resistance: Annotated[Resistance, Field(gt=0)] = Field(1e12)
+    comparator: Literal["behavioural", "transistor"] = Field("behavioural")
+    comparator_offset: Voltage = Field(0.0, description="positive lowers every level")
+    comparator_offset_sigma: Annotated[Voltage, Field(ge=0)] = Field(
+        0.0, description="its standard deviation from column to column"
+    )
+    comparator_delay: Annotated[Time, Field(gt=0)] = Field(
+        1e-9, description="time constant of the behavioural comparator"
+    )
+    comparator_noise: Annotated[Voltage, Field(ge=0)] = Field(
+        0.0, description="input-referred, rms, of one decision"
+    )
+    comparator_current: Annotated[Current, Field(gt=0)] = Field(
+        4e-6, description="tail current of a comparator of transistors"
+    )
+
+    @property
+    def unit_f(self) -> float:
+        """Unit capacitor in F."""
+        if self.unit_capacitor is not None:
+            return self.unit_capacitor
+        return self.capacitor_card.unit_capacitance.value
+
+    @property
+    def run_s(self) -> float:
+        """Time of 2^bits clocks, in s."""
+        return float(2**self.bits * self.clock_period)
+
+    @property
+    def current_a(self) -> float:
+        """Current of the ramp in A; by default what takes the capacitors to full scale."""
+        if self.current is not None:
+            return self.current
+        capacitance = self.capacitor + self.line_capacitor
+        return float(self.reference_voltage * capacitance / self.run_s)
+
+    @property
+    def reach_v(self) -> float:
+        """Where the ramp ends without transistors and mismatch, in V."""
+        if self.ramp == "ladder":
+            return self.reference_voltage
+        if self.ramp == "cdac":
+            array = 2**self.bits * self.unit_f
+            return float(self.reference_voltage * array / (array + self.line_capacitor))
+        capacitance = self.capacitor + self.line_capacitor
+        if self.ramp != "ideal":
+            return float(self.current_a * self.run_s / capacitance)
+        resistance = self.output_resistance
+        share = -np.expm1(-self.run_s / (resistance * capacitance))
+        return float(self.current_a * resistance * share)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Circuit:
+        if self.comparator == "transistor" and self.ramp in STAIRCASES:
+            _refuse(
+                f"comparator = 'transistor' on the staircase {self.ramp!r}: its delay depends on "
+                "how far a step overshoots, which is not characterised; allowed: behavioural, or "
+                "a ramp of ideal, mirror, cascode"
+            )
+        if self.comparator == "transistor" and (
+            self.comparator_offset != 0 or self.comparator_offset_sigma != 0
+        ):
+            _refuse(
+                "comparator_offset and comparator_offset_sigma belong to behavioural comparators; "
+                "allowed: leave them out and vary comparator_transistors"
+            )
+        if self.reach_v < LEAST_REACH * self.reference_voltage:
+            _refuse(
+                f"the ramp reaches {self.reach_v:.3g} V of the full scale of "
+                f"{self.reference_voltage:.3g} V within 2^{self.bits} clocks; allowed: at least "
+                f"{LEAST_REACH:.0%} of it, by more current, a longer clock_period, or less of "
+                "what loads the ramp (capacitor, line_capacitor, output_resistance)"
+            )
+        return self
+
+
+def _refuse(why: str) -> None:
+    raise PydanticCustomError("ramp", "{why}", {"why": why})
+
+
+class Stimulus(Section):
+    """How the levels are measured and checked."""
+
+    loop_input: Annotated[NDArray[np.float64], SIArray("", 1)] | None = Field(
+        None,
+        description="inputs of the closed-loop conversions as fractions of full scale; default: "
+        "two around the level of each checked code",
+    )
+    loop_tolerance: Annotated[float, SI("LSB"), Field(gt=0, le=1)] = Field(
+        0.01, description="distance of those two inputs from the level"
+    )
+
+
+class RampParameters(Parameters):
+    """Tables of a recipe of this bench."""
+
+    circuit: Circuit = Field(default_factory=Circuit)
+    stimulus: Stimulus = Field(default_factory=Stimulus)
+
+    @property
+    def has_transistors(self) -> bool:
+        """Whether ramp, reset switch or comparators are of transistors."""
+        circuit = self.circuit
+        return (
+            circuit.ramp in ("mirror", "cascode")
+            or circuit.reset_switch == "transmission_gate"
+            or circuit.comparator == "transistor"
+        )
+
+    @model_validator(mode="after")
+    def _headroom(self) -> RampParameters:
+        needs = self.circuit.ramp in ("mirror", "cascode") or (
+            self.circuit.comparator == "transistor"
+        )
+        if needs and self.circuit.reference_voltage >= self.supply_v:
+            _refuse(
+                f"circuit.reference_voltage = {self.circuit.reference_voltage:.3g} V is not below "
+                f"the supply of {self.supply_v:.3g} V from which the transistors work; allowed: "
+                "less, so much that they stay saturated"
+            )
+        return self
+
+
+class RampGates(Section):
+    """No surrogate is fitted to these results yet, so there is nothing to gate."""

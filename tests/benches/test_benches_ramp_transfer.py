@@ -1,0 +1,154 @@
+"""The ramp bench with transistors: headroom, corners, mismatch, columns, cost, bad input."""
+
+import numpy as np
+import pytest
+from driving import measure
+from pydantic import ValidationError
+from scipy.integrate import solve_ivp
+
+from imccircuit.benches.bench import MeasurementError, Variation
+from imccircuit.benches.problem import OperatingPoint, Probe, Problem
+from imccircuit.benches.ramp_design import draw_adc, logic_energy_j, nominal_adc
+from imccircuit.benches.ramp_parameters import RampParameters
+from imccircuit.benches.ramp_transfer import BENCH
+from imccircuit.circuits.technology import Technology
+from imccircuit.devices.draws import Draws
+from imccircuit.engines.ngspice import NgspiceEngine
+
+pytestmark = pytest.mark.ngspice
+
+
+def parameters(conditions=None, **circuit):
+    tables = {"circuit": circuit, "conditions": conditions or {}}
+    return RampParameters.model_validate(tables, context={"trusted": True})
+
+
+def run(quantities=(), entropy=0, conditions=None, **circuit):
+    found = parameters(conditions, **circuit)
+    return measure(BENCH, found, NgspiceEngine(), quantities=quantities, entropy=entropy)
+
+
+def inl(levels):
+    q = (levels[-1] - levels[0]) / (len(levels) - 1)
+    return float(np.max(np.abs((levels - levels[0]) / q - np.arange(len(levels)))))
+
+
+def mirror_currents(cell, voltages, current):
+    """Output current of a mirror cell at DC, in a deck of its own."""
+    from PySpice.Spice.Netlist import Circuit
+
+    technology = Technology(parameters().technology, "tt", 1.2)
+    circuit = Circuit("mirror at DC")
+    circuit.raw_spice = "\n".join([
+        technology.include_line, technology.cell(cell), "Vdd vdd 0 1.2", "Vout out 0 0",
+        f"Xdut bias out vdd {cell} i={current!r} w=1e-6 l=1e-6",
+    ])  # fmt: skip
+    problem = Problem(
+        circuit, OperatingPoint(), (Probe("i", ("i(vout)",), (), 1e-3),),
+        alterations=tuple({"vout": float(v)} for v in voltages),
+    )  # fmt: skip
+    (outcome,) = NgspiceEngine().solve([problem])
+    return outcome.answer.final("i")
+
+
+@pytest.mark.parametrize(("cell", "kind"), [("ramp_mirror", "mirror"), ("ramp_cascode", "cascode")])
+def test_ramp_is_the_integral_of_the_current_at_dc(cell, kind):
+    found = run(ramp=kind, columns=1)
+    voltages = np.linspace(0, 0.7, 71)
+    currents = mirror_currents(cell, voltages, 0.6e-12 / 1.024e-6)
+    edges = 4e-9 * np.arange(1, 256)
+    # The output transistor's own junction and overlap, 1 to 2 fF of 1 pF, are a gain, not a shape.
+    solved = solve_ivp(lambda _, v: np.interp(v, voltages, currents) / 1e-12, (0, edges[-1]),
+                       found["ramp_level"][:1] * 0, t_eval=edges, rtol=1e-9, atol=1e-9)  # fmt: skip
+    assert inl(found["ramp_level"]) == pytest.approx(inl(solved.y[0]), abs=0.01)
+    assert found["ramp_level"][-1] == pytest.approx(solved.y[0][-1], rel=0.005)
+
+
+def test_cascode_is_straighter_until_there_is_no_headroom():
+    simple = run(ramp="mirror", columns=1, bits=6)
+    cascode = run(ramp="cascode", columns=1, bits=6)
+    low = run(ramp="cascode", columns=1, bits=6, conditions={"supply": 0.95})
+    assert inl(simple["transition_level"]) > 5 * inl(cascode["transition_level"])
+    assert inl(low["transition_level"]) > 3 * inl(cascode["transition_level"])
+    with pytest.raises(MeasurementError, match="headroom"):
+        run(ramp="cascode", columns=1, bits=6, conditions={"supply": 0.65})
+
+
+def test_noise_grows_with_time_and_with_temperature():
+    cold = run(ramp="mirror", columns=1, bits=5)
+    hot = run(ramp="mirror", columns=1, bits=5, conditions={"temperature": 100.0})
+    assert np.all(np.diff(cold["ramp_noise"]) > 0)
+    assert hot["noise_sigma"] > cold["noise_sigma"]
+    late = cold["ramp_noise"][-1] ** 2 - cold["ramp_noise"][0] ** 2
+    middle = cold["ramp_noise"][15] ** 2 - cold["ramp_noise"][0] ** 2
+    assert late == pytest.approx(2 * middle, rel=1e-6)  # 30 against 15 clocks
+
+
+def test_mismatch_of_the_mirror_is_common_and_offsets_are_not():
+    both = ("ramp_transistors", "comparator_offset")
+    found = run(both, 3, ramp="mirror", columns=3, bits=5, comparator_offset_sigma=0.005)
+    offset, levels = found["comparator_offset"], found["column_level"]
+    assert len(set(offset)) == 3
+    ramp = levels + offset[:, None]
+    # 0.001 LSB, what a reltol of 1e-5 leaves.
+    np.testing.assert_allclose(ramp, np.broadcast_to(ramp[0], ramp.shape), atol=2e-5)
+    assert np.max(found["column_difference"]) < 0.02
+    alone = run(both[:1], 3, ramp="mirror", columns=1, bits=5)
+    assert found["ramp_slope"] == pytest.approx(float(alone["ramp_slope"]), rel=1e-5)
+
+
+def test_mismatch_of_the_pair_follows_the_card():
+    """Threshold and mobility of the pair: σ = A/√(W·L), A as the card states it."""
+
+    values = np.array([
+        draw_adc(parameters(ramp="mirror"),
+                 Variation(Draws(0, k), frozenset({"ramp_transistors"}))).source.mismatch
+        for k in range(400)
+    ])  # fmt: skip
+    # A sample's sd of 800 is within 4/√1600 = 10 % of the law's.
+    assert np.std(values[..., 0]) == pytest.approx(2.5e-3, rel=0.1)
+    assert np.std(values[..., 1]) == pytest.approx(0.008, rel=0.1)
+
+
+def test_comparators_of_transistors_close_the_loop():
+    common = {"ramp": "cascode", "reset_switch": "transmission_gate", "comparator": "transistor",
+              "columns": 1, "bits": 4, "clock_period": 20e-9, "count_start": 16e-9}  # fmt: skip
+    slow = run(conditions={"corner": "ss"}, **common)
+    fast = run(conditions={"corner": "ff"}, **common)
+    assert np.max(slow["loop_difference"]) < 0.1
+    assert slow["comparator_delay"] > fast["comparator_delay"]
+    assert np.all(np.isfinite(slow["energy"]))
+    assert np.all(slow["energy"] > 0)
+    assert slow["area"] > 0
+    assert np.isnan(slow["comparator_offset"]).all()
+
+
+def test_logic_is_counted_toggles():
+    adc = nominal_adc(parameters(bits=3, columns=1))
+    # Codes 0 … 7 once each: k toggles up, and the ones of gray(k) = 0 1 2 1 2 3 2 1 back.
+    energy = logic_energy_j(adc, np.arange(8)[:, None])
+    assert energy["counter"] == pytest.approx(8e-15)
+    assert energy["column_latches"] == pytest.approx((28 + 12) / 8 * 1e-15)
+
+
+@pytest.mark.parametrize(
+    ("circuit", "message"),
+    [
+        ({"clock_period": 0.0}, "greater than 0"),
+        ({"current": 1e-7}, "reaches"),
+        ({"output_resistance": 1e6}, "reaches"),
+        ({"ramp": "cdac", "line_capacitor": 1e-12}, "reaches"),
+        ({"ramp": "ladder", "comparator": "transistor"}, "staircase"),
+        ({"comparator": "transistor", "comparator_offset": 0.001}, "comparator_transistors"),
+        ({"ramp": "mirror", "reference_voltage": 1.3}, "supply"),
+        ({"columns": 0}, "greater than or equal to 1"),
+    ],
+)
+def test_bad_input(circuit, message):
+    with pytest.raises(ValidationError, match=message):
+        parameters(**circuit)
+
+
+def test_a_corner_without_transistors_is_refused():
+    with pytest.raises(ValidationError, match="no transistor"):
+        parameters({"corner": "ss"}, ramp="ideal")
