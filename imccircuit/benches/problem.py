@@ -50,7 +50,9 @@ class Noise:
     source : an independent source of the circuit with an AC value (``"dc 0 ac 1"``), to whose place
         ngspice refers the noise as well.
     start_hz, stop_hz : ends of the band in Hz; for all of kT/C far below and far above its corner.
-    points_per_decade : of the frequency grid.
+        A band that is not whole steps of the grid is integrated up to the next one, by no more
+        than a two-hundredth of its decades.
+    points_per_decade : of the frequency grid, at least; a narrow band has 200 points.
     """
 
     node: str

@@ -8,6 +8,7 @@ silently writes the plot of the analysis before.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -61,10 +62,22 @@ def _analysis_command(problem: Problem) -> str:
     if isinstance(analysis, OperatingPoint):
         return "op"
     if isinstance(analysis, Noise):
-        band = f"{analysis.points_per_decade} {analysis.start_hz!r} {analysis.stop_hz!r}"
-        return f"noise v({analysis.node}) {analysis.source} dec {band}"
+        return f"noise v({analysis.node}) {analysis.source} dec {_band(analysis)}"
     # UIC is never used: the operating point before a transient is what makes it reproducible.
     return f"tran {analysis.step_s!r} {analysis.stop_s!r} 0 {analysis.max_step_s!r}"
+
+
+def _band(analysis: Noise) -> str:
+    """Grid and ends of a band.
+
+    ngspice integrates to the last point of its grid that is not beyond the stop, with a tolerance
+    of a thousandth: at 20 points a decade it leaves out 44 % of 9 to 11 GHz.
+    """
+    decades = math.log10(analysis.stop_hz / analysis.start_hz)
+    points = max(analysis.points_per_decade, math.ceil(200 / decades))
+    steps = math.ceil(points * decades - 1e-6)
+    stop = analysis.start_hz * 10 ** (steps / points)
+    return f"{points} {analysis.start_hz!r} {stop * (1 - 5e-4)!r}"
 
 
 def circuit_text(problem: Problem) -> str:

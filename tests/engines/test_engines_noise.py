@@ -54,3 +54,15 @@ def test_a_run_that_fails_is_not_the_run_before():
     assert first.status is third.status is Status.GOOD
     assert second.status is Status.NO_CONVERGENCE
     assert "ac input" in second.reason
+
+
+def test_a_narrow_band_is_not_cut_by_its_grid(engine):
+    # White noise of a resistor: √(4kTR·bandwidth), 9 to 11 GHz; the grid may add 0.5 % of it.
+    circuit = Circuit("resistor")
+    circuit.V("in", "a", circuit.gnd, "dc 0 ac 1")
+    circuit.R("1", "a", "out", 1e3)
+    problem = Problem(circuit, Noise("out", "vin", 9e9, 11e9, 20),
+                      (Probe("noise", (NOISE_VECTOR,), (), 1.0),))  # fmt: skip
+    (outcome,) = engine.solve([problem])
+    truth = np.sqrt(4 * BOLTZMANN * 300.15 * 1e3 * 2e9)
+    assert outcome.answer.final("noise")[0] == pytest.approx(truth, rel=3e-3, abs=0)
