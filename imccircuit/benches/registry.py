@@ -11,6 +11,8 @@ _BENCHES = Registry(
     {
         "adc_levels": "imccircuit.benches.adc_levels",
         "adc_transfer": "imccircuit.benches.adc_transfer",
+        "aidac_budget": "imccircuit.benches.aidac_budget",
+        "aidac_vmm": "imccircuit.benches.aidac_vmm",
         "cell_iv": "imccircuit.benches.cell_iv",
         "charge_mvm": "imccircuit.benches.charge_mvm",
         "comparator_decision": "imccircuit.benches.comparator_decision",

@@ -1,0 +1,345 @@
+"""Parameters of the grouped-capacitor bench: the tables of its recipes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from imccircuit.benches.bench import Parameters, Section
+from imccircuit.benches.idle import keys_idle, keys_of_others, never_mismatched
+from imccircuit.circuits.aidac_shape import AidacPhases, AidacShape
+from imccircuit.devices.capacitor import CapacitorCard
+from imccircuit.devices.cards import load_card
+from imccircuit.devices.mos import MosCard
+from imccircuit.devices.reference import CardOf
+from imccircuit.errors import UsageError
+from imccircuit.metrics.grouped import GroupedGains
+from imccircuit.units import SI, Capacitance, Resistance, SIArray, Time, Voltage
+
+Share = Annotated[float, SI(""), Field(ge=0, lt=1)]
+
+# The behavioural cell's edge is a tanh of 40 ps; its ramp must start from nothing.
+_LEAST_OFFSET_S = 0.4e-9
+
+_SWITCH_KEYS = {
+    "ideal": ("switch_on_resistance", "switch_off_resistance"),
+    "transistor": ("switch_width",),
+}
+_TIME_KEYS = {
+    "behavioural": ("time_offset", "time_slope", "time_curvature", "time_offset_sigma",
+                    "time_slope_sigma"),
+    "starved": ("starved_load", "starved_width", "starved_length", "constant_width",
+                "constant_length"),
+}  # fmt: skip
+_DRIVER_KEYS = ("circuit.driver_gain", "circuit.driver_gain_sigma", "circuit.driver_offset",
+                "circuit.driver_offset_sigma", "circuit.driver_resistance")  # fmt: skip
+
+
+class Circuit(Section):
+    """Arrays of grouped capacitors, their row drivers and column time accumulators."""
+
+    switches: Literal["ideal", "transistor"] = Field(
+        "ideal", description="ideal switches, or transmission gates of the technology"
+    )
+    time_cell: Literal["behavioural", "starved"] = Field(
+        "behavioural", description="voltage-to-time cell: a formula, or current-starved inverters"
+    )
+    arrays: int = Field(2, ge=1, le=64, description="arrays in cascade, whose delays add")
+    rows: int = Field(8, ge=1, le=4096, description="inputs of one array")
+    outputs: int = Field(4, ge=1, le=4096, description="outputs of one array")
+    built_outputs: int | None = Field(
+        None, ge=1, description="outputs built as cells, the first ones; default all"
+    )
+    input_bits: int = Field(4, ge=1, le=10)
+    weight_bits: int = Field(4, ge=1, le=10)
+    dummy_units: int = Field(
+        1, ge=0, le=1024, description="discharged units on an output line: divides by 2^W − 1 + it"
+    )
+    unit_capacitor: Annotated[Capacitance, Field(gt=0)] | None = Field(
+        None, description="of a cell; default the card's"
+    )
+    capacitor_card: Annotated[CapacitorCard, CardOf("capacitor")] = Field(
+        default_factory=lambda: load_card("capacitor_28nm", "capacitor"),
+        description="card with the mismatch law of the unit capacitor",
+    )
+    row_line_capacitance: Annotated[Capacitance, Field(ge=0)] = Field(
+        0.2e-15, description="wire of a row, for each of its 2^input_bits units"
+    )
+    bit_line_capacitance: Annotated[Capacitance, Field(ge=0)] = Field(
+        0.2e-15, description="wire of a bit column, for each cell"
+    )
+    output_line_capacitance: Annotated[Capacitance, Field(ge=0)] = Field(
+        2e-15, description="wire of an output line and input of its voltage-to-time cell"
+    )
+    junction_capacitance: Annotated[Capacitance, Field(ge=0)] = Field(
+        0.0, description="voltage-dependent part of a cell's plate, at 0 V"
+    )
+    junction_potential: Annotated[Voltage, Field(gt=0)] = Field(
+        0.8, description="built-in potential of that part"
+    )
+    precharge_voltage: Annotated[Voltage, Field(gt=0)] | None = Field(
+        None, description="of an input bit that is 1; default the supply"
+    )
+    row_drivers: int = Field(
+        0, ge=0, le=64, description="drivers between a row's DAC and the cells; 0 in a first array"
+    )
+    driver_gain: float = Field(1.0, gt=0, le=2)
+    driver_gain_sigma: Share = Field(0.0, description="standard deviation, driver to driver")
+    driver_offset: Voltage = Field(0.0, description="input-referred, common to all")
+    driver_offset_sigma: Annotated[Voltage, Field(ge=0)] = Field(
+        0.0, description="standard deviation, driver to driver"
+    )
+    driver_resistance: Annotated[Resistance, Field(gt=0)] = Field(100.0, description="output")
+    switch_on_resistance: Annotated[Resistance, Field(gt=0)] = Field(
+        2e3, description="of the ideal switch of one unit"
+    )
+    switch_off_resistance: Annotated[Resistance, Field(gt=0)] = Field(
+        1e14, description="of the same: what leaks while a voltage is held"
+    )
+    switch_width: float = Field(
+        1.0, gt=0, le=100, description="of the transistors of one unit, in default widths"
+    )
+    phase_time: Annotated[Time, Field(gt=0)] = Field(1e-9, description="of each charge phase")
+    conversion_time: Annotated[Time, Field(gt=0)] | None = Field(
+        None, description="from launch to the end; default what full scale needs and a tenth more"
+    )
+    time_offset: Annotated[Time, Field(ge=_LEAST_OFFSET_S)] = Field(
+        0.5e-9, description="delay of a behavioural cell at 0 V, 0.4 ns or more"
+    )
+    time_slope: Annotated[float, SI("s/V"), Field(gt=0)] = Field(
+        1e-9, description="its delay for each volt"
+    )
+    time_curvature: Annotated[float, Field(gt=-1, lt=1)] = Field(
+        0.0, description="its departure from a line: −1/4 of it at half of full scale"
+    )
+    time_offset_sigma: Annotated[Time, Field(ge=0)] = Field(
+        0.0, description="standard deviation, cell to cell"
+    )
+    time_slope_sigma: Share = Field(0.0, description="standard deviation, cell to cell")
+    starved_load: Annotated[Capacitance, Field(gt=0)] = Field(
+        16e-15, description="what the starved current charges"
+    )
+    starved_width: float = Field(
+        1.0, gt=0, le=100, description="of the transistor that reads the voltage, default widths"
+    )
+    starved_length: float = Field(16.0, ge=1, le=100, description="of the same, default lengths")
+    constant_width: float = Field(
+        1.0, gt=0, le=100, description="of the transistor in parallel that always conducts"
+    )
+    constant_length: float = Field(5.0, ge=1, le=100, description="of the same")
+    output_bits: int = Field(8, ge=1, le=16, description="of the time-to-digital conversion")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Circuit:
+        try:
+            _ = self.shape
+        except UsageError as error:
+            raise PydanticCustomError("array", "{why}", {"why": str(error)}) from None
+        if self.time_cell == "starved" and self.switches == "ideal":
+            raise PydanticCustomError(
+                "time_cell",
+                'time_cell = "starved" needs a supply that also drives the switches; allowed: '
+                'switches = "transistor" with it',
+            )
+        return self
+
+    @property
+    def shape(self) -> AidacShape:
+        """How many of what."""
+        return AidacShape(
+            self.arrays, self.rows, self.outputs, self.built_outputs or self.outputs,
+            self.input_bits, self.weight_bits,
+        )  # fmt: skip
+
+    @property
+    def unit_f(self) -> float:
+        """Unit capacitor in F."""
+        if self.unit_capacitor is not None:
+            return self.unit_capacitor
+        return self.capacitor_card.unit_capacitance.value
+
+    @property
+    def gains(self) -> GroupedGains:
+        """Nominal gains of the steps, linear parasitics included."""
+        return GroupedGains(
+            unit_f=self.unit_f,
+            row_line_f=self.row_line_capacitance,
+            bit_line_f=self.bit_line_capacitance,
+            output_f=self.output_line_capacitance + self.dummy_units * self.unit_f,
+            input_bits=self.input_bits,
+            weight_bits=self.weight_bits,
+        )
+
+
+def idle_circuit_keys(circuit: Circuit) -> dict[str, str]:
+    """Keys of other switches and time cells, of drivers that are not there, of no junction."""
+    return {
+        **keys_of_others(_SWITCH_KEYS, "switches", circuit.switches),
+        **keys_of_others(_TIME_KEYS, "time_cell", circuit.time_cell),
+        **keys_idle(circuit.row_drivers == 0, "row_drivers = 0", *_DRIVER_KEYS),
+        **keys_idle(circuit.junction_capacitance == 0, "junction_capacitance = 0",
+                    "circuit.junction_potential"),
+    }  # fmt: skip
+
+
+def idle_circuit_quantities(circuit: Circuit, technology: MosCard) -> dict[str, str]:
+    """Spread of what is not there, and spread of zero."""
+    none = "a spread of zero"
+    starved = circuit.time_cell == "starved"
+    still = (
+        never_mismatched(technology.pmos)
+        if starved
+        else circuit.time_offset_sigma == 0 == circuit.time_slope_sigma
+    )
+    drivers = circuit.driver_gain_sigma == 0 == circuit.driver_offset_sigma
+    return {
+        **keys_idle(circuit.capacitor_card.reference_sigma.value == 0, none, "unit_capacitors"),
+        **keys_idle(drivers, none, "row_drivers"),
+        **keys_idle(circuit.row_drivers == 0, "circuit.row_drivers = 0", "row_drivers"),
+        **keys_idle(still, none, "time_cells"),
+    }
+
+
+def spread_circuit_keys(circuit: Circuit) -> dict[str, str]:
+    """Standard deviations, and a capacitor card that gives no unit."""
+    card = circuit.unit_capacitor is not None
+    return {
+        "circuit.driver_gain_sigma": "row_drivers",
+        "circuit.driver_offset_sigma": "row_drivers",
+        "circuit.time_offset_sigma": "time_cells",
+        "circuit.time_slope_sigma": "time_cells",
+        **keys_idle(card, "unit_capacitors", "circuit.capacitor_card"),
+    }
+
+
+class Stimulus(Section):
+    """Inputs and weights, whole numbers."""
+
+    inputs: Annotated[NDArray[np.float64], SIArray("", 3, least=0.0)] | None = Field(
+        None, description="(vector, array, row); default drawn, all values equally often"
+    )
+    weights: Annotated[NDArray[np.float64], SIArray("", 3, least=0.0)] | None = Field(
+        None, description="(array, row, built output); default drawn likewise"
+    )
+    vectors: int | None = Field(None, ge=1, le=256, description="default 8; follows inputs")
+    calibration: Literal["nominal", "end-points"] | None = Field(
+        None,
+        description="what full scale is: the nominal gains of all steps, or two more conversions "
+        "with all weights largest; default end-points where there are transistors",
+    )
+
+
+class AidacParameters(Parameters):
+    """Tables of a recipe of this bench."""
+
+    circuit: Circuit = Field(default_factory=Circuit)
+    stimulus: Stimulus = Field(default_factory=Stimulus)
+
+    @property
+    def has_transistors(self) -> bool:
+        """Only if the switches are."""
+        return self.circuit.switches == "transistor"
+
+    @property
+    def has_supply(self) -> bool:
+        """Also with ideal switches: input bits are precharged to it, and the counter has it."""
+        given = self.circuit.precharge_voltage is not None
+        return self.has_transistors or not given or self.technology.logic is not None
+
+    def idle_keys(self) -> Mapping[str, str]:
+        """What the chosen switches, time cells and drivers leave nothing to."""
+        idle = keys_idle(not self.has_supply, "ideal switches and no logic counted", "technology")
+        return {**idle_circuit_keys(self.circuit), **idle}
+
+    def idle_quantities(self) -> Mapping[str, str]:
+        """Spread of what is not there, and spread of zero."""
+        return idle_circuit_quantities(self.circuit, self.technology)
+
+    def spread_keys(self) -> Mapping[str, str]:
+        """Standard deviations, and a card that gives no unit."""
+        return spread_circuit_keys(self.circuit)
+
+    @property
+    def precharge_v(self) -> float:
+        """Voltage of an input bit that is 1, in V."""
+        given = self.circuit.precharge_voltage
+        return self.supply_v if given is None else given
+
+    @property
+    def calibration(self) -> str:
+        """What full scale is."""
+        return self.stimulus.calibration or ("end-points" if self.has_transistors else "nominal")
+
+    @property
+    def vectors(self) -> int:
+        """Number of input vectors."""
+        if self.stimulus.inputs is not None:
+            return len(self.stimulus.inputs)
+        return 8 if self.stimulus.vectors is None else self.stimulus.vectors
+
+    @property
+    def full_scale_v(self) -> float:
+        """Voltage of an output line if every input and weight is the largest, in V; nominal."""
+        circuit = self.circuit
+        return float(
+            self.precharge_v * circuit.gains.full_scale * circuit.driver_gain**circuit.row_drivers
+        )
+
+    @property
+    def phases(self) -> AidacPhases:
+        """Times of an operation."""
+        circuit = self.circuit
+        if circuit.conversion_time is not None:
+            return AidacPhases(circuit.phase_time, circuit.conversion_time)
+        if circuit.time_cell == "starved":
+            return AidacPhases(circuit.phase_time, 2e-9 * circuit.arrays)
+        longest = circuit.time_offset + circuit.time_slope * self.full_scale_v
+        return AidacPhases(circuit.phase_time, 1.1 * circuit.arrays * longest + 0.2e-9)
+
+    @model_validator(mode="after")
+    def _fits(self) -> AidacParameters:
+        shape, stimulus = self.circuit.shape, self.stimulus
+        wrong = ""
+        inputs, weights = stimulus.inputs, stimulus.weights
+        if inputs is not None:
+            wrong = _describe_wrong("inputs", inputs, (shape.arrays, shape.rows), shape.input_bits)
+            if stimulus.vectors not in (None, len(inputs)):
+                wrong = f"stimulus.vectors is {stimulus.vectors}, inputs has {len(inputs)}"
+        if weights is not None and not wrong:
+            wrong = _describe_wrong(
+                "weights", weights[None], (shape.arrays, shape.rows, shape.built),
+                shape.weight_bits,
+            )  # fmt: skip
+        if self.calibration == "nominal" and self.circuit.time_cell == "starved":
+            wrong = (
+                'stimulus.calibration = "nominal" needs a slope, a starved cell has none; allowed: '
+                '"end-points"'
+            )
+        if wrong:
+            raise PydanticCustomError("stimulus", "{why}", {"why": wrong})
+        return self
+
+
+def _describe_wrong(
+    name: str, values: NDArray[np.float64], shape: tuple[int, ...], bits: int
+) -> str:
+    """What is wrong about whole numbers of so many bits; empty if nothing is."""
+    if values.shape[1:] != shape:
+        last = " x ".join(map(str, values.shape[1:]))
+        return f"stimulus.{name} is … x {last}; allowed: {' x '.join(map(str, shape))} at the end"
+    outside = values[(values != np.rint(values)) | (values > 2**bits - 1)]
+    if outside.size:
+        return (
+            f"stimulus.{name} has an entry {outside[0]:g}; allowed: whole numbers from 0 to "
+            f"{2**bits - 1}, for {bits} bits"
+        )
+    return ""
+
+
+class AidacGates(Section):
+    """There is no surrogate of this circuit, so nothing that it must reach."""

@@ -1,0 +1,125 @@
+"""Every shipped recipe, made small: the same numbers from other solvers and a renamed technology.
+
+A recipe that is added is tested here without a line of its own, unless it is slow as it is.
+"""
+
+import os
+import re
+import tomllib
+from functools import cache
+
+import numpy as np
+import pytest
+from driving import measure
+
+from imccircuit import library
+from imccircuit.engines.ngspice import NgspiceEngine
+from imccircuit.recipes.load import load_recipe
+from imccircuit.recipes.plan import Plan
+
+pytestmark = pytest.mark.ngspice
+OLD = os.environ.get("IMCCIRCUIT_NGSPICE_OLD")
+
+
+def is_recipe(name):
+    text = library.find("characterize", name, ".toml").read_text()
+    return tomllib.loads(text).get("kind") != "study"
+
+
+NAMES = [name for name in library.names("characterize", ".toml") if is_recipe(name)]
+
+
+SMALL: dict[str, list[str]] = {
+    "adc_sar8": ["circuit.bits=4"],
+    "adc_sar8_mismatch": ["circuit.bits=3"],
+    "adc_sar8_transistor": ["circuit.bits=3", 'circuit.unit_capacitor="16 fF"'],
+    "adc_sar_split10": ["circuit.bits=4", "circuit.split.lower_bits=2"],
+    "crossbar_digits": ["circuit.rows=8"],
+}
+"""Settings under which a recipe takes a second or so."""
+TOLERANCE: dict[str, float] = {}
+"""Share of a variable's largest value by which solvers may differ, where 1e-6 is too little."""
+ZERO = {"V": 1e-12, "A": 1e-16}
+"""What SPICE cannot tell from nothing where a quantity is nothing: a rounding error of a volt."""
+
+
+def plan_of(name, settings=()):
+    return Plan(load_recipe(name, [*SMALL.get(name, []), *settings]))
+
+
+def arrays(plan, engine):
+    variation = plan.recipe.common.variation
+    return measure(
+        plan.recipe.bench, plan.parameters(0), engine,
+        entropy=variation.seed, quantities=variation.quantities,
+    )  # fmt: skip
+
+
+@cache
+def reference(name):
+    """What KLU gives, once for all tests of a recipe."""
+    return arrays(plan_of(name), NgspiceEngine(solver="klu"))
+
+
+def check_same(name, found, share, of_time=None):
+    plan = plan_of(name)
+    units = {v.name: v.units for v in plan.recipe.bench.variables(plan.parameters(0))}
+    for variable, wanted in reference(name).items():
+        got = np.asarray(found[variable])
+        assert np.array_equal(np.isnan(got), np.isnan(wanted)), variable
+        scale = np.max(np.abs(wanted[np.isfinite(wanted)]), initial=0.0)
+        # A residual or a nonlinearity is measured by what it is a share of.
+        scale = max(scale, 1.0) if units[variable] in ("LSB", "1") else scale
+        if units[variable] in ("J", "s") and of_time is not None:
+            share = of_time
+        atol = max(share * scale, ZERO.get(units[variable], 0.0)) if share else 0.0
+        np.testing.assert_allclose(got, wanted, rtol=0, atol=atol, err_msg=variable)
+
+
+def each_recipe(test):
+    """Parametrise over all recipes; the tests of one share a worker, and so the reference."""
+    marked = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in NAMES]
+    return pytest.mark.parametrize("name", marked)(test)
+
+
+@each_recipe
+def test_sparse_gives_what_klu_gives(name):
+    sparse = arrays(plan_of(name), NgspiceEngine(solver="sparse"))
+    check_same(name, sparse, TOLERANCE.get(name, 1e-6))
+
+
+@pytest.mark.long
+@pytest.mark.skipif(OLD is None, reason="IMCCIRCUIT_NGSPICE_OLD names no older ngspice")
+@each_recipe
+def test_an_older_ngspice_gives_the_same(name):
+    old = NgspiceEngine(executable=OLD)
+    if not old.ngspice.has_xspice and name.startswith(("adc_sar", "adc_ramp")):
+        pytest.skip("this older ngspice has no code models")
+    # Each version chooses its own time steps, to reltol: 1e-3.
+    check_same(name, arrays(plan_of(name), old), TOLERANCE.get(name, 1e-6), of_time=1e-3)
+
+
+@pytest.fixture(scope="module")
+def renamed(tmp_path_factory):
+    """The generic technology under other names of models, library and sections."""
+    folder = tmp_path_factory.mktemp("foundry")
+    models = library.path("device_models")
+    text = (models / "mos_generic.lib").read_text()
+    text = text.replace("imc_nmos", "nch_svt").replace("imc_pmos", "pch_svt")
+    text = re.sub(r"'mos_generic\.lib'", "'my_foundry.l'", text)
+    text = re.sub(r"(?m)^\.(lib|endl) (tt|ff|ss)$", r".\1 top_\2", text)
+    (folder / "my_foundry.l").write_text(text)
+    card = (models / "mos_generic.toml").read_text()
+    card = card.replace("mos_generic.lib", "my_foundry.l").replace("imc_nmos", "nch_svt")
+    card = card.replace("imc_pmos", "pch_svt")
+    card = re.sub(r'(tt|ff|ss) = "\1"', r'\1 = "top_\1"', card)
+    (folder / "my_pdk.toml").write_text(card)
+    return folder / "my_pdk.toml"
+
+
+@each_recipe
+def test_another_technology_with_the_same_models_gives_the_same_numbers(name, renamed):
+    if not plan_of(name).parameters(0).has_transistors:
+        pytest.skip("no transistor in it")
+    mine = arrays(plan_of(name, [f"technology={renamed}"]), NgspiceEngine())
+    check_same(name, mine, 0.0)
