@@ -183,3 +183,16 @@ def test_library_neither_prints_nor_asserts() -> None:
             if prints or isinstance(node, ast.Assert):
                 found.append(f"{file.relative_to(ROOT)}:{node.lineno}")
     assert found == []
+
+
+def test_no_comparison_that_cannot_fail():
+    """`pytest.approx` has an absolute tolerance of 1e-12 of its own, far above a femtojoule."""
+    silent = [
+        f"{path.name}:{call.lineno}"
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+        for call in ast.walk(ast.parse(path.read_text()))
+        if isinstance(call, ast.Call)
+        and getattr(call.func, "attr", "") == "approx"
+        and "abs" not in {keyword.arg for keyword in call.keywords}
+    ]
+    assert silent == []

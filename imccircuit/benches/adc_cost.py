@@ -51,12 +51,13 @@ def two_conversions(converter: SarConverter, inputs_v: NDArray[np.float64]) -> P
     )
 
 
-def costs(converter: SarConverter, card: MosCard, answer: Answer) -> Arrays:
+def costs(converter: SarConverter, card: MosCard, supply_v: float, answer: Answer) -> Arrays:
     """``energy``, ``energy_returned`` (block,) in J and ``bit_settling`` in s.
 
     Energy is that of the second conversion, sampling included, averaged over the runs; a
-    behavioural block's is NaN. Settling is the longest time from a clock edge until the top plate
-    is within half an LSB of where it is when the comparator decides.
+    behavioural block's is NaN; the counted logic's goes with the square of its supply. Settling is
+    the longest time from a clock edge until the top plate is within half an LSB of where it is when
+    the comparator decides.
 
     Raises
     ------
@@ -72,7 +73,8 @@ def costs(converter: SarConverter, card: MosCard, answer: Answer) -> Arrays:
     }
     if card.logic is not None:
         toggles = compute_sar_toggles(_codes(converter, answer), adc.bits)
-        logic = float(np.mean(toggles)) * card.logic.toggle_energy.value
+        each = card.logic.toggle_energy.value * (supply_v / card.supply.value) ** 2
+        logic = float(np.mean(toggles)) * each
         energy["energy"][BLOCKS.index("logic")] = logic
         energy["energy_returned"][BLOCKS.index("logic")] = 0.0
     settling = max(_settling_s(adc, converter.lsb_v, run) for run in answer.runs)

@@ -7,7 +7,7 @@ import numpy as np
 from imccircuit.benches.adc_sar import weights_of
 from imccircuit.benches.problem import NOISE_VECTOR, Noise, Probe, Problem
 from imccircuit.circuits.sar_adc import SarAdc
-from imccircuit.circuits.sar_noise import sar_noise
+from imccircuit.circuits.sar_noise import SWITCH_OHM, sar_noise
 
 # Decades below and above the corners of the network: each end leaves out 1e-4 of the power.
 _BEYOND = 1e4
@@ -18,10 +18,12 @@ def sampling_noise(adc: SarAdc, temperature_degc: float) -> Problem:
     """Noise of the sampled charge; its only probe is ``noise``, in V at the input."""
     caps = [*map(float, adc.bit_capacitors_f), adc.dummy_f, adc.parasitic_f]
     smallest, total = min(value for value in caps if value > 0), sum(caps)
-    corner = 1 / (2 * np.pi * adc.r_on_ohm)
+    corner = 1 / (2 * np.pi * SWITCH_OHM)
     # Every bottom plate's current flows through the switch of the top plate as well.
     start = corner / (len(caps) * total) / _BEYOND
     stop = corner * len(caps) / smallest * _BEYOND
+    # Whole decades, as the grid of frequencies wants it.
+    stop = start * 10 ** np.ceil(np.log10(stop / start))
     return Problem(
         circuit=sar_noise(adc),
         analysis=Noise("sampled", "vin", float(start), float(stop)),

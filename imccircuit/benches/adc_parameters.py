@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import numpy as np
@@ -10,6 +11,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from imccircuit.benches.bench import Parameters, Section
+from imccircuit.benches.idle import keys_idle, keys_of_others
 from imccircuit.devices.capacitor import CapacitorCard
 from imccircuit.devices.cards import load_card
 from imccircuit.devices.reference import CardOf
@@ -24,6 +26,12 @@ from imccircuit.units import (
 )
 
 Widths = Annotated[float, Field(ge=1, le=1000)]
+
+_SWITCH_KEYS = {
+    "sw": ("switch_on_resistance", "switch_off_resistance"),
+    "transmission_gate": ("sizes.sample", "sizes.reference", "sizes.top", "sizes.driver"),
+}
+_COMPARATOR_KEYS = {"strongarm": ("sizes.latch",)}
 
 
 class Split(Section):
@@ -227,6 +235,55 @@ class AdcParameters(Parameters):
         """Whether switches or comparator are made of any."""
         circuit = self.circuit
         return circuit.switches != "sw" or circuit.comparator != "behavioural"
+
+    @property
+    def has_supply(self) -> bool:
+        """Also without transistors: the energy of the counted logic goes with its square."""
+        counted = self.technology.logic is not None and self.stimulus.energy_inputs > 0
+        return self.has_transistors or counted
+
+    def idle_keys(self) -> Mapping[str, str]:
+        """Keys of other switches and comparators, and what given capacitors leave nothing to."""
+        circuit, stimulus = self.circuit, self.stimulus
+        given = circuit.bit_capacitors is not None
+        dummy = circuit.dummy_capacitor is not None
+        unit = circuit.unit_capacitor is not None
+        return {
+            **keys_of_others(_SWITCH_KEYS, "switches", circuit.switches),
+            **keys_of_others(_COMPARATOR_KEYS, "comparator", circuit.comparator),
+            **keys_idle(circuit.bits not in (None, circuit.resolution), "bit_capacitors given",
+                        "circuit.bits"),
+            # Beside given bits the unit is that of the dummy, and the card's law draws nothing.
+            **keys_idle(given and dummy, "bit_capacitors and dummy_capacitor given",
+                        "circuit.unit_capacitor"),
+            **keys_idle(given and (dummy or unit), "all capacitors given",
+                        "circuit.capacitor_card"),
+            **keys_idle(stimulus.loop_input is not None, "stimulus.loop_input given",
+                        "stimulus.loop_tolerance"),
+            **keys_idle(not self.has_supply, "no transistor in the circuit and no logic counted",
+                        "technology"),
+        }  # fmt: skip
+
+    def idle_quantities(self) -> Mapping[str, str]:
+        """Given capacitors are not drawn; and a spread of zero."""
+        circuit = self.circuit
+        none = circuit.capacitor_card.reference_sigma.value == 0
+        return {
+            **keys_idle(none, "this capacitor_card", "bit_capacitors"),
+            **keys_idle(circuit.bit_capacitors is not None, "circuit.bit_capacitors given",
+                        "bit_capacitors"),
+            **keys_idle(circuit.comparator_offset_sigma == 0, "a spread of zero",
+                        "comparator_offset"),
+        }  # fmt: skip
+
+    def spread_keys(self) -> Mapping[str, str]:
+        """Standard deviation of the offset, columns of a group, and a card that gives no unit."""
+        card = self.circuit.unit_capacitor is not None
+        return {
+            "circuit.comparator_offset_sigma": "comparator_offset",
+            "circuit.group_size": "bit_capacitors",
+            **keys_idle(card, "bit_capacitors", "circuit.capacitor_card"),
+        }
 
     @model_validator(mode="after")
     def _within_supply(self) -> AdcParameters:

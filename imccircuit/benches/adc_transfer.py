@@ -105,7 +105,7 @@ def _measure(parameters: AdcParameters, variation: Variation) -> Measurement:
     found = not_measured()
     if stimulus.energy_inputs > 0:
         answer = yield two_conversions(converter, energy_inputs(adc, stimulus.energy_inputs))
-        found = costs(converter, parameters.technology, answer)
+        found = costs(converter, parameters.technology, parameters.supply_v, answer)
     arrays = {
         "transition_level": levels,
         "forced_level": forced,

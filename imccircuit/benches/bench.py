@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,9 +33,23 @@ class MeasurementError(ImcError):
 
 
 class Section(BaseModel):
-    """Base of every table of a recipe: nothing unknown, nothing changed later."""
+    """Base of every table of a recipe: nothing unknown or infinite, nothing changed later."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, arbitrary_types_allowed=True, allow_inf_nan=False
+    )
+
+    @model_validator(mode="after")
+    def _open_switches_resist_more(self) -> Self:
+        closed = getattr(self, "switch_on_resistance", 0.0)
+        opened = getattr(self, "switch_off_resistance", float("inf"))
+        if opened <= closed:
+            why = (
+                f"switch_off_resistance = {opened:g} ohm is not above switch_on_resistance = "
+                f"{closed:g} ohm; allowed: far above it"
+            )
+            raise PydanticCustomError("switch", "{why}", {"why": why})
+        return self
 
 
 class Conditions(Section):
@@ -53,10 +67,11 @@ class Conditions(Section):
 class Parameters(Section):
     """Base of the parameters of every bench.
 
-    A bench of which some circuits have neither transistors nor a supply overrides
-    `has_transistors`; a corner or a supply is then refused, for it would change nothing. Whatever
-    else would change nothing in the circuit that is chosen, `idle_keys` and `idle_quantities`
-    name, and it is refused likewise: a sweep over a dead key would be a silent wrong number.
+    A bench of which some circuits have no transistors overrides `has_transistors`; a corner is
+    then refused, for it would change nothing, and so is a supply, unless `has_supply` says that it
+    counts nevertheless. Whatever else would change nothing in the circuit that is chosen,
+    `idle_keys` and `idle_quantities` name, and it is refused likewise: a sweep over a dead key
+    would be a silent wrong number.
     """
 
     technology: Annotated[MosCard, CardOf("mos")] = Field(
@@ -69,6 +84,11 @@ class Parameters(Section):
     def has_transistors(self) -> bool:
         """Whether the technology has a part in the circuit that these parameters describe."""
         return True
+
+    @property
+    def has_supply(self) -> bool:
+        """Whether the supply counts in that circuit."""
+        return self.has_transistors
 
     @property
     def supply_v(self) -> float:
@@ -91,6 +111,13 @@ class Parameters(Section):
 
     def idle_quantities(self) -> Mapping[str, str]:
         """Name the quantities whose variation changes nothing, each with what idles it."""
+        return {}
+
+    def spread_keys(self) -> Mapping[str, str]:
+        """Name the keys, dotted, that count only while a quantity varies, each with that quantity.
+
+        They may be given without it, so that one key turns a variation off, but not be swept.
+        """
         return {}
 
     @model_validator(mode="after")
@@ -118,8 +145,8 @@ class Parameters(Section):
         if corner is not None and corner not in known:
             why = f"conditions.corner = {corner!r}: no such corner; allowed: {', '.join(known)}"
             raise PydanticCustomError("corner", "{why}", {"why": why})
-        for key in ("corner", "supply"):
-            if getattr(self.conditions, key) is not None and not self.has_transistors:
+        for key, counts in (("corner", self.has_transistors), ("supply", self.has_supply)):
+            if getattr(self.conditions, key) is not None and not counts:
                 why = (
                     f"conditions.{key} would change nothing, there is no transistor in this "
                     "circuit; allowed: leave it out, or choose a circuit with transistors"

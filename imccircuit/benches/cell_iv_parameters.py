@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import numpy as np
@@ -10,6 +11,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from imccircuit.benches.bench import Parameters, Section
+from imccircuit.benches.idle import keys_idle, keys_of_others, never_mismatched
 from imccircuit.devices.cards import load_card
 from imccircuit.devices.reference import CardOf
 from imccircuit.devices.rram import RramCard, SinhConduction
@@ -20,6 +22,11 @@ from imccircuit.units import SI, Length, Resistance, SIArray, Time, Voltage
 _BIT_LINE_STEPS = 12
 _WORD_LINE_SHARES = (0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0)
 _MOST_CELLS = 4096
+_CELL_KEYS = {
+    "1r_sinh": ("circuit.sinh_voltage",),
+    "1t1r": ("circuit.sinh_voltage", "circuit.transistor_width", "circuit.cols",
+             "stimulus.word_line_voltages"),
+}  # fmt: skip
 
 
 def refuse(kind: str, why: str) -> PydanticCustomError:
@@ -54,18 +61,15 @@ class Circuit(Section):
     @model_validator(mode="after")
     def _consistent(self) -> Circuit:
         sinh = isinstance(self.device_card.conduction, SinhConduction)
-        if self.cell == "1r" and (sinh or self.sinh_voltage is not None):
-            named = "sinh_voltage is given" if self.sinh_voltage else "device_card has a sinh law"
-            raise refuse("sinh", f'{named}; allowed: cell = "1r_sinh" or "1t1r" with it')
+        if self.cell == "1r" and sinh:
+            raise refuse(
+                "sinh", 'device_card has a sinh law; allowed: cell = "1r_sinh" or "1t1r" with it'
+            )
         if self.cell == "1r_sinh" and self.v0_v is None:
             raise refuse(
                 "sinh",
                 "cell 1r_sinh needs V0; allowed: sinh_voltage, or a device_card whose conduction "
                 "law is sinh, such as rram_sinh",
-            )
-        if self.transistor_width is not None and self.cell != "1t1r":
-            raise refuse(
-                "transistor", 'transistor_width has no transistor; allowed: cell = "1t1r" with it'
             )
         if len(self.level_s) * self.cells > _MOST_CELLS:
             raise refuse(
@@ -137,6 +141,22 @@ class CellParameters(Parameters):
         """Only the cell 1t1r has any."""
         return self.circuit.cell == "1t1r"
 
+    def idle_keys(self) -> Mapping[str, str]:
+        """Keys of other cells, and the supply where the word line's voltages are given."""
+        given = self.stimulus.word_line_voltages is not None
+        return {
+            **keys_of_others(_CELL_KEYS, "cell", self.circuit.cell, prefix=""),
+            **keys_idle(given, "stimulus.word_line_voltages given", "conditions.supply"),
+        }
+
+    def idle_quantities(self) -> Mapping[str, str]:
+        """Mismatch without transistors, or without spread."""
+        why = f'cell = "{self.circuit.cell}"'
+        return {
+            **keys_idle(never_mismatched(self.technology.nmos), "this technology", "transistor"),
+            **keys_idle(not self.has_transistors, why, "transistor"),
+        }
+
     @property
     def bit_line_v(self) -> NDArray[np.float64]:
         """Voltages of the bit line (bit_line,) in V."""
@@ -158,15 +178,6 @@ class CellParameters(Parameters):
 
     @model_validator(mode="after")
     def _consistent(self) -> CellParameters:
-        word = self.stimulus.word_line_voltages
-        if word is not None and not self.has_transistors:
-            raise refuse("word_line", 'word_line_voltages need a gate; allowed: cell = "1t1r"')
-        if word is not None and self.conditions.supply is not None:
-            raise refuse(
-                "supply",
-                "conditions.supply would change nothing, the word line's voltages are given; "
-                "allowed: one of the two",
-            )
         largest = float(np.max(np.abs(self.bit_line_v)))
         limit = self.circuit.device_card.max_voltage.value
         # In 1t1r the transistor takes its share, but at the highest gate voltage hardly any.

@@ -20,7 +20,8 @@ def measure_cost(
     """Energy by block and latency of the second of two identical operations.
 
     Energy is the mean over the vectors ``which`` of the batch. Latency is that of the slowest
-    output, from the beginning of the reset: it contains the phases before sharing.
+    output, from the beginning of the reset: it contains the phases before sharing. It is NaN where
+    no operation moves an output by half an LSB.
 
     Raises
     ------
@@ -40,7 +41,7 @@ def measure_cost(
     ]
     if np.any(np.isnan(times)):
         raise MeasurementError("an output settles only with the last time point of an operation")
-    return {**found, "latency": np.asarray(max(times))}
+    return {**found, "latency": np.asarray(max(times) or np.nan)}
 
 
 def _logic_energy_j(parameters: ChargeParameters, chip: Chip, which: Sequence[int]) -> float:

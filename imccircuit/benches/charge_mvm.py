@@ -33,6 +33,9 @@ from imccircuit.benches.problem import Answer
 # The share phase's last part, over which an output may hardly move.
 _LAST_PART = 0.1
 _MOST_UNSETTLED_LSB = 0.5
+# Further than this part of the range from charge conservation, switches do not conduct: such an
+# output stands still as well.
+_FARTHEST = 0.25
 _FEWEST_FOR_A_LINE = 3
 
 
@@ -137,7 +140,7 @@ def _outputs(chip: Chip, answer: Answer) -> tuple[NDArray[np.float64], float]:
 
     Raises
     ------
-    MeasurementError : an output still moves by half an LSB.
+    MeasurementError : an output still moves by half an LSB, or is far from where its charge says.
     """
     array, moves = chip.array, []
     for run in answer.runs:
@@ -149,7 +152,14 @@ def _outputs(chip: Chip, answer: Answer) -> tuple[NDArray[np.float64], float]:
             f"an output still moves by {unsettled:.2g} LSB in the last tenth of sharing; a longer "
             "circuit.share_time, or less resistance, lets it settle"
         )
-    return answer.final("output"), unsettled
+    output = answer.final("output")
+    error = float(np.max(np.abs(output - chip.expected_v))) / chip.step_v
+    if error > max(1.0, _FARTHEST * array.rows):
+        raise MeasurementError(
+            f"an output is {error:.3g} LSB of {array.rows} from what its charge gives: the "
+            "switches hardly conduct; more supply, longer phases or less resistance let them"
+        )
+    return output, unsettled
 
 
 def _linearity(chip: Chip, output: NDArray[np.float64]) -> Arrays:

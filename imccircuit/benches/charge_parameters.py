@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import numpy as np
@@ -10,6 +11,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from imccircuit.benches.bench import Parameters, Section
+from imccircuit.benches.idle import keys_idle, keys_of_others
 from imccircuit.devices.capacitor import CapacitorCard
 from imccircuit.devices.cards import load_card
 from imccircuit.devices.reference import CardOf
@@ -18,6 +20,9 @@ from imccircuit.units import SI, Capacitance, Resistance, SIArray, Time
 
 _DEFAULT_ROWS = 64
 _DEFAULT_BATCH = 16
+
+# switch_on_resistance counts with both: it is that of closed switches in noise circuits.
+_SWITCH_KEYS = {"sw": ("switch_off_resistance",), "transmission_gate": ("driver_width",)}
 
 
 def _refuse(why: str) -> PydanticCustomError:
@@ -166,17 +171,39 @@ class ChargeParameters(Parameters):
     stimulus: Stimulus = Field(default_factory=Stimulus)
 
     @property
-    def transistors(self) -> bool:
-        """Whether the switches are transistors; the supply counts in either case."""
+    def has_transistors(self) -> bool:
+        """Whether the switches are transistors."""
         return self.circuit.switches == "transmission_gate"
+
+    @property
+    def has_supply(self) -> bool:
+        """It drives the rows in either case."""
+        return True
+
+    def idle_keys(self) -> Mapping[str, str]:
+        """Keys of the other switches, and what given arrays and wires leave nothing to."""
+        circuit, stimulus = self.circuit, self.stimulus
+        wires = (circuit.row_segment_resistance, circuit.row_segment_capacitance,
+                 circuit.column_segment_resistance)  # fmt: skip
+        return {
+            **keys_of_others(_SWITCH_KEYS, "switches", circuit.switches),
+            **keys_idle(None not in wires, "all three segment values given", "circuit.wire_card"),
+            **keys_idle(circuit.weights is not None, "weights given", "circuit.weight_pattern"),
+            **keys_idle(stimulus.inputs is not None, "stimulus.inputs given", "stimulus.pattern"),
+        }  # fmt: skip
+
+    def idle_quantities(self) -> Mapping[str, str]:
+        """Capacitors of a card without mismatch."""
+        card = self.circuit.capacitor_card
+        return keys_idle(card.reference_sigma.value == 0, "this capacitor_card", "unit_capacitor")
+
+    def spread_keys(self) -> Mapping[str, str]:
+        """Beside a unit capacitor of one's own the card says but its spread."""
+        given = self.circuit.unit_capacitor is not None
+        return keys_idle(given, "unit_capacitor", "circuit.capacitor_card")
 
     @model_validator(mode="after")
     def _consistent(self) -> ChargeParameters:
-        if self.conditions.corner is not None and not self.transistors:
-            raise _refuse(
-                'conditions.corner would change nothing with switches = "sw"; allowed: leave it '
-                'out, or switches = "transmission_gate"'
-            )
         inputs, circuit = self.stimulus.inputs, self.circuit
         if inputs is None:
             return self

@@ -26,7 +26,7 @@ COST_VARIABLES = (
     Variable("energy_returned", ("block",), "J", "energy that came back and is not netted",
              missing=NOT_MODELLED),
     Variable("latency", (), "s", "time until the output is within half an LSB of its end",
-             missing="not modelled: no part of the circuit limits it"),
+             missing="not modelled: no part of the circuit limits it, or no operation moved it"),
     Variable("area", (), "m**2", "counted unit areas of the technology",
              missing="not modelled: the technology card has no layout, or a block is behavioural"),
 )  # fmt: skip

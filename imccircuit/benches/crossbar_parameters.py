@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import numpy as np
@@ -10,6 +11,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from imccircuit.benches.bench import Parameters, Section
+from imccircuit.benches.idle import keys_idle, keys_of_others, never_mismatched
 from imccircuit.devices.cards import load_card
 from imccircuit.devices.reference import CardOf
 from imccircuit.devices.rram import RramCard, SinhConduction
@@ -20,6 +22,20 @@ _CELL_VOLTAGES_UP_TO = 65_536
 _DEFAULT_SIZE = 32
 # Plots of transients are kept until a deck ends; its time grows with the square of their number.
 _TRANSIENTS_UP_TO = 256
+
+_OFFSET = ("tia_offset", "tia_offset_sigma")
+_READOUT_KEYS = {
+    "tia": ("tia_gain", "tia_feedback_resistance", "tia_input_resistance", *_OFFSET),
+    "clamp_mirror": (
+        "clamp_voltage", "clamp_resistance", "clamp_keep_current", "mirror_ratio",
+        "mirror_load_resistance", "mirror_load_voltage", "mirror_swing_low", *_OFFSET,
+    ),
+    "integrator": (
+        "integrator_gain", "integrator_gain_bandwidth", "integrator_capacitance",
+        "integrator_reset_resistance", "reset_time", "integration_time", *_OFFSET,
+    ),
+}  # fmt: skip
+_CELL_KEYS = {"1r_sinh": ("sinh_voltage",), "1t1r": ("word_line_voltage",)}
 
 
 class Circuit(Section):
@@ -177,6 +193,39 @@ class CrossbarParameters(Parameters):
     def has_transistors(self) -> bool:
         """Only the cell 1t1r has any."""
         return self.circuit.cell == "1t1r"
+
+    def idle_keys(self) -> Mapping[str, str]:
+        """Keys of other cells and read-outs, and what arrays of one's own leave nothing to."""
+        circuit, stimulus = self.circuit, self.stimulus
+        wires = circuit.row_segment_resistance, circuit.column_segment_resistance
+        return {
+            **keys_of_others(_READOUT_KEYS, "readout", circuit.readout),
+            **keys_of_others(_CELL_KEYS, "cell", circuit.cell),
+            **keys_idle(circuit.word_line_voltage is not None, "a word_line_voltage beside it",
+                        "conditions.supply"),
+            # Capacitances count only in a transient.
+            **keys_idle(None not in wires and circuit.readout != "integrator",
+                        "both segment resistances given and no transient", "circuit.wire_card"),
+            **keys_idle(stimulus.voltages is not None, "stimulus.voltages given",
+                        "stimulus.read_voltage"),
+        }  # fmt: skip
+
+    def idle_quantities(self) -> Mapping[str, str]:
+        """Mismatch without transistors, offsets without front ends or without spread."""
+        circuit = self.circuit
+        return {
+            **keys_idle(circuit.cell != "1t1r", f'cell = "{circuit.cell}"', "transistor"),
+            **keys_idle(never_mismatched(self.technology.nmos), "this technology", "transistor"),
+            **keys_idle(circuit.tia_offset_sigma == 0, "tia_offset_sigma = 0 V", "tia_offset"),
+            **keys_idle(circuit.readout == "ideal", 'readout = "ideal"', "tia_offset"),
+        }
+
+    def spread_keys(self) -> Mapping[str, str]:
+        """Keys of the spread of cells and offsets."""
+        found = {"circuit.read_time": "conductance", "circuit.tia_offset_sigma": "tia_offset"}
+        if self.circuit.conductances is not None and self.circuit.cell != "1r_sinh":
+            found["circuit.device_card"] = "conductance"
+        return found
 
     @model_validator(mode="after")
     def _consistent(self) -> CrossbarParameters:

@@ -35,10 +35,10 @@ def cost(
 ) -> Generator[Problem, Answer, Arrays]:
     """``energy``, ``energy_returned``, ``latency`` and ``area`` of one column.
 
-    Every second cell is low-resistive. A read is one period: word lines low, then high. Energy is
-    the mean over 1/8, 3/8, 5/8 and 7/8 of the rows active: the midpoint rule for numbers of active
-    rows that are all equally likely. Latency counts from the word lines' edge, to half the current
-    of one low-resistive cell, for the slowest of the four.
+    Every second active row is low-resistive, and every second other one. A read is one period:
+    word lines low, then high. Energy is the mean over 1/8, 3/8, 5/8 and 7/8 of the rows active: the
+    midpoint rule for numbers of active rows that are all equally likely. Latency counts from the
+    word lines' edge, to half the current of one low-resistive cell, for the slowest of the four.
 
     Raises
     ------
@@ -46,16 +46,20 @@ def cost(
     """
     rows, width = parameters.circuit.rows, parameters.stimulus.pulse_width
     meter = cost_meter(parameters)
-    low = (np.arange(rows) % 2 == 1)[None]
-    column = column_of(parameters, cells, low)
-    bound_a = 2 * column.read_v * float(column.conductance_s.sum()) + 1e-6
     # Charging gates and wires within an edge draws far more than the read current.
     spike_a = 1.0
     step = min(width / _STEPS, _LARGEST_STEP_S)
     energies, latency = [], 0.0
     for share in _SHARES:
         active = np.zeros(rows, dtype=bool)
-        active[np.floor((np.arange(round(share * rows)) + 0.5) / share).astype(int)] = True
+        count = round(share * rows)
+        active[((np.arange(count) + 0.5) * rows / max(count, 1)).astype(int)] = True
+        # Not every second row: evenly placed active rows would all fall on the same kind.
+        low = np.zeros(rows, dtype=bool)
+        for part in (active, ~active):
+            low[np.flatnonzero(part)[1::2]] = True
+        column = column_of(parameters, cells, low[None])
+        bound_a = 2 * column.read_v * float(column.conductance_s.sum()) + 1e-6
         answer = yield Problem(
             circuit=irc_column(column, Pulse(active, parameters.gate_v, width)),
             analysis=Transient(4 * width, step, step),
@@ -82,7 +86,7 @@ def cost(
         latency = max(latency, settled)
     return {
         **mean_energy(energies),
-        "latency": np.asarray(latency),
+        "latency": np.asarray(latency or np.nan),
         "area": np.asarray(_area_m2(parameters)),
     }
 

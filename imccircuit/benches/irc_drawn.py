@@ -45,12 +45,13 @@ def draw_cells(parameters: IrcParameters, variation: Variation) -> Cells:
     circuit, device = parameters.circuit, parameters.technology.nmos
     shape = (2, 2, circuit.rows)
     card = circuit.device_card
-    low = np.full(shape, card.on_conductance.value)
-    high = np.full(shape, card.off_conductance.value)
+    spread, draws = card.spread_at(circuit.read_time), variation.draws
+    # Relaxation moves the mean away from the programmed state, whether cells differ or not.
+    low = np.array(spread.mean_of(np.full(shape, card.on_conductance.value)))
+    high = np.array(spread.mean_of(np.full(shape, card.off_conductance.value)))
     if "conductance" in variation.quantities:
         # The same uniform number for both states: a cell keeps its place in the distribution.
         # Drawn as (word line, column), which is what a spread's correlated groups refer to.
-        spread, draws = card.spread_at(circuit.read_time), variation.draws
         low, high = (
             spread.draw(draws.generator("conductance"), np.full((2 * circuit.rows, 2), state))
             .reshape(2, circuit.rows, 2)

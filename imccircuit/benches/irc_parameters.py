@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import numpy as np
@@ -10,10 +11,12 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from imccircuit.benches.bench import Parameters, Section
+from imccircuit.benches.idle import keys_idle
 from imccircuit.devices.cards import load_card
 from imccircuit.devices.reference import CardOf
 from imccircuit.devices.rram import RramCard, SinhConduction
 from imccircuit.devices.wire import WireCard
+from imccircuit.errors import UsageError
 from imccircuit.units import Length, Resistance, SIArray, Time, Voltage
 
 _WIDTHS = 3.0
@@ -62,10 +65,12 @@ class Circuit(Section):
             _refuse(f"bias_rows = {self.bias_rows} is more than rows; allowed: 0 to {self.rows}")
         if isinstance(self.device_card.conduction, SinhConduction):
             _refuse('device_card has a sinh law; allowed: a card with law = "linear"')
+        try:
+            self.device_card.spread_at(self.read_time)
+        except UsageError as error:
+            _refuse(f"read_time: {error}")
         if self.weights is None:
             return self
-        if not self.ternary:
-            _refuse("weights would not be used; allowed: ternary = true beside them")
         if self.weights.shape != (self.rows,):
             _refuse(f"weights has {len(self.weights)} entries; allowed: {self.rows}, one a row")
         if not np.all(np.isin(self.weights, (-1.0, 0.0, 1.0))):
@@ -109,14 +114,28 @@ class IrcParameters(Parameters):
     circuit: Circuit = Field(default_factory=Circuit)
     stimulus: Stimulus = Field(default_factory=Stimulus)
 
+    def idle_keys(self) -> Mapping[str, str]:
+        """Keys of the ternary pair without one, and what others stand in place of."""
+        stimulus = self.stimulus
+        return {
+            **keys_idle(not self.circuit.ternary, "ternary = false", "circuit.weights",
+                        "stimulus.inputs", "stimulus.batch"),
+            **keys_idle(stimulus.inputs is not None, "stimulus.inputs given", "stimulus.batch"),
+            **keys_idle(self.circuit.word_line_voltage is not None,
+                        "circuit.word_line_voltage given", "conditions.supply"),
+        }  # fmt: skip
+
+    def idle_quantities(self) -> Mapping[str, str]:
+        """Mismatch of a technology without any."""
+        device = self.technology.nmos
+        return {
+            **keys_idle(device.a_vt.value == 0, "this technology", "threshold"),
+            **keys_idle(device.a_beta.value == 0, "this technology", "current_factor"),
+        }
+
     @model_validator(mode="after")
     def _consistent(self) -> IrcParameters:
         circuit, stimulus, rows = self.circuit, self.stimulus, self.circuit.rows
-        if circuit.word_line_voltage is not None and self.conditions.supply is not None:
-            _refuse(
-                "conditions.supply would change nothing beside circuit.word_line_voltage; "
-                "allowed: one of the two"
-            )
         if stimulus.active_rows is not None and stimulus.active_rows > rows:
             _refuse(
                 f"stimulus.active_rows = {stimulus.active_rows} is more than circuit.rows; "
@@ -127,19 +146,12 @@ class IrcParameters(Parameters):
                 f"stimulus.read_voltage = {stimulus.read_voltage:g} V is beyond the law of "
                 f"device_card; allowed: up to {circuit.device_card.max_voltage.value:g} V"
             )
-        if not circuit.ternary and (stimulus.inputs is not None or stimulus.batch is not None):
-            _refuse(
-                "stimulus.inputs and stimulus.batch belong to the ternary pair; "
-                "allowed: circuit.ternary = true beside them"
-            )
         inputs = stimulus.inputs
         if inputs is not None:
             if inputs.shape[1] != rows:
                 _refuse(f"stimulus.inputs is {inputs.shape}; allowed: shape (batch, {rows})")
             if not np.all(np.isin(inputs, (0.0, 1.0))):
                 _refuse("stimulus.inputs holds a value between; allowed: 0 and 1")
-            if stimulus.batch is not None:
-                _refuse("stimulus.batch follows stimulus.inputs; allowed: one of the two")
         return self
 
     @property

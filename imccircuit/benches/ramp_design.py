@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from imccircuit.benches.bench import Variation
 from imccircuit.benches.ramp_parameters import STAIRCASES, Circuit, RampParameters
 from imccircuit.circuits.ramp_adc import (
-    GATE_SIZES_M,
     OTA_SIZES_M,
     TAIL_L_M,
     TAIL_W_M,
     Amplifier,
     Pole,
     RampAdc,
+    gate_sizes_m,
+    ota_inverter_m,
 )
 from imccircuit.circuits.ramp_parts import Cdac, CurrentSource, Ladder, Mirror, Source
 from imccircuit.circuits.technology import Technology, check_mismatch
@@ -176,8 +177,8 @@ def area_m2(adc: RampAdc) -> float:
         return float("nan")
     source, layout = adc.source, card.layout
     sizes: list[tuple[float, float]] = [*source.sizes_m] if isinstance(source, Mirror) else []
-    sizes += [*GATE_SIZES_M, (TAIL_W_M, TAIL_L_M)]
-    sizes += list(OTA_SIZES_M.values()) * adc.columns
+    sizes += [*gate_sizes_m(adc.technology), (TAIL_W_M, TAIL_L_M)]
+    sizes += [*OTA_SIZES_M.values(), *ota_inverter_m(adc.technology)] * adc.columns
     gates = adc.bits * (_COUNTER_GATES + _LATCH_GATES * adc.columns)
     capacitor = source.capacitor_f if isinstance(source, Mirror) else 0.0
     return float(

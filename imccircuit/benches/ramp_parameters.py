@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import numpy as np
@@ -10,6 +11,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from imccircuit.benches.bench import Parameters, Section
+from imccircuit.benches.idle import keys_idle, keys_of_others, never_mismatched
 from imccircuit.devices.capacitor import CapacitorCard
 from imccircuit.devices.cards import load_card
 from imccircuit.devices.reference import CardOf
@@ -21,6 +23,21 @@ LEAST_REACH = 0.8
 STAIRCASES = ("ladder", "cdac")
 
 Length = Annotated[float, SI("m"), Field(gt=0)]
+
+_MIRROR = ("capacitor", "current", "mirror_width", "mirror_length")
+_RAMP_KEYS = {
+    "ideal": ("capacitor", "current", "output_resistance"),
+    "mirror": _MIRROR,
+    "cascode": (*_MIRROR, "cascode_length"),
+    "ladder": ("ladder_resistance", "ladder_mismatch"),
+    "cdac": ("unit_capacitor", "capacitor_card"),
+}
+_COMPARATOR_KEYS = {
+    "behavioural": ("comparator_offset", "comparator_offset_sigma", "comparator_delay"),
+    "transistor": ("comparator_current",),
+}
+# switch_on_resistance counts with both: noise is that of a resistor at reset.
+_RESET_KEYS = {"sw": ("switch_off_resistance",)}
 
 
 class Circuit(Section):
@@ -128,13 +145,6 @@ class Circuit(Section):
                 "how far a step overshoots, which is not characterised; allowed: behavioural, or "
                 "a ramp of ideal, mirror, cascode"
             )
-        if self.comparator == "transistor" and (
-            self.comparator_offset != 0 or self.comparator_offset_sigma != 0
-        ):
-            _refuse(
-                "comparator_offset and comparator_offset_sigma belong to behavioural comparators; "
-                "allowed: leave them out and vary comparator_transistors"
-            )
         if self.reach_v < LEAST_REACH * self.reference_voltage:
             _refuse(
                 f"the ramp reaches {self.reach_v:.3g} V of the full scale of "
@@ -177,6 +187,50 @@ class RampParameters(Parameters):
             or circuit.reset_switch == "transmission_gate"
             or circuit.comparator == "transistor"
         )
+
+    @property
+    def has_supply(self) -> bool:
+        """Also without transistors: the energy of the counted logic goes with its square."""
+        return self.has_transistors or self.technology.logic is not None
+
+    def idle_keys(self) -> Mapping[str, str]:
+        """Keys of other ramps, comparators and reset switches."""
+        circuit = self.circuit
+        return {
+            **keys_of_others(_RAMP_KEYS, "ramp", circuit.ramp),
+            **keys_of_others(_COMPARATOR_KEYS, "comparator", circuit.comparator),
+            **keys_of_others(_RESET_KEYS, "reset_switch", circuit.reset_switch),
+            **keys_idle(self.stimulus.loop_input is not None, "stimulus.loop_input given",
+                        "stimulus.loop_tolerance"),
+        }  # fmt: skip
+
+    def idle_quantities(self) -> Mapping[str, str]:
+        """Spread of what is not there, and spread of zero."""
+        circuit, card = self.circuit, self.technology
+        ramp, comparator = f'ramp = "{circuit.ramp}"', f'comparator = "{circuit.comparator}"'
+        none = "a spread of zero"
+        unit_sigma = circuit.capacitor_card.reference_sigma.value
+        return {
+            **keys_idle(never_mismatched(card.pmos), none, "ramp_transistors"),
+            **keys_idle(circuit.ramp not in ("mirror", "cascode"), ramp, "ramp_transistors"),
+            **keys_idle(circuit.ladder_mismatch == 0, none, "ladder_resistors"),
+            **keys_idle(circuit.ramp != "ladder", ramp, "ladder_resistors"),
+            **keys_idle(unit_sigma == 0, none, "staircase_capacitors"),
+            **keys_idle(circuit.ramp != "cdac", ramp, "staircase_capacitors"),
+            **keys_idle(circuit.comparator_offset_sigma == 0, none, "comparator_offset"),
+            **keys_idle(circuit.comparator != "behavioural", comparator, "comparator_offset"),
+            **keys_idle(never_mismatched(card.nmos, card.pmos), none, "comparator_transistors"),
+            **keys_idle(circuit.comparator != "transistor", comparator, "comparator_transistors"),
+        }
+
+    def spread_keys(self) -> Mapping[str, str]:
+        """Keys of the spread of resistors, capacitors, offsets."""
+        given = self.circuit.unit_capacitor is not None
+        return {
+            "circuit.ladder_mismatch": "ladder_resistors",
+            "circuit.comparator_offset_sigma": "comparator_offset",
+            **keys_idle(given, "staircase_capacitors", "circuit.capacitor_card"),
+        }
 
     @model_validator(mode="after")
     def _headroom(self) -> RampParameters:

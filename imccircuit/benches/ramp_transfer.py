@@ -102,6 +102,7 @@ def _measure(parameters: RampParameters, variation: Variation) -> Measurement:
     converter = RampConverter(adc, parameters.conditions.temperature)
     levels, ramp, delay_s = yield from converter.levels()
     _check_reach(ramp, adc)
+    _check_levels(levels, adc)
     if stimulus.loop_input is not None:
         inputs = stimulus.loop_input * adc.full_scale_v
         codes = yield from loop_codes(converter, inputs)
@@ -144,6 +145,16 @@ def _check_reach(ramp_v: Floats, adc: RampAdc) -> None:
             f"the ramp reaches {ramp_v[-1]:.4g} V at the last edge, less than {LEAST_REACH:.0%} "
             f"of {full:.4g} V: no headroom at this supply, or too little current"
         )
+
+
+def _check_levels(levels_v: Floats, adc: RampAdc) -> None:
+    """Refuse a column all of whose levels lie beyond full scale: every input gives it one code."""
+    for column, (first, last) in enumerate(levels_v[:, [0, -1]].tolist()):
+        if first >= adc.full_scale_v or last <= 0:
+            raise MeasurementError(
+                f"the levels of column {column}, {first:.4g} to {last:.4g} V, lie outside the full "
+                f"scale of {adc.full_scale_v:.4g} V: count_start, delay or offset is too large"
+            )
 
 
 def _cost(adc: RampAdc, metered: Arrays, levels: Floats, delay_s: float) -> Arrays:

@@ -2,17 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from imccircuit.benches.bench import Parameters, Section
+from imccircuit.benches.idle import keys_idle, keys_of_others, never_mismatched
 from imccircuit.units import SI, Capacitance, Current, Resistance, Time, Voltage
 
 Kind = Literal["tia", "integrator", "clamp_mirror"]
 Siemens = Annotated[float, SI("S"), Field(gt=0)]
 Hertz = Annotated[float, SI("Hz"), Field(gt=0)]
+
+_KIND_KEYS = {
+    "tia": ("circuit.feedback_resistance", "circuit.feedback_capacitance", "stimulus.step_time"),
+    "integrator": ("circuit.feedback_capacitance", "circuit.reset_time",
+                   "circuit.integration_time"),
+    "clamp_mirror": ("circuit.mirror_ratio", "circuit.load_resistance", "circuit.load_voltage",
+                     "circuit.keep_current", "stimulus.step_time"),
+}  # fmt: skip
+_LINEAR = (
+    "amplifier.gain", "amplifier.gain_bandwidth", "amplifier.input_resistance", "amplifier.offset",
+    "amplifier.offset_sigma", "amplifier.swing_low", "amplifier.noise_resistance",
+)  # fmt: skip
+_OTA = tuple(
+    f"transistors.{key}"
+    for key in ("bias_current", "pair_widths", "load_widths", "bias_widths", "lengths",
+                "load_lengths", "tail_ratio", "compensation_capacitance")
+)  # fmt: skip
+_OPAMP = (*_OTA, "transistors.output_ratio", "transistors.compensation_resistance")
+# What an amplifier is made of, by implementation and kind.
+_AMPLIFIER_KEYS = {
+    "behavioural tia": (*_LINEAR, "amplifier.swing_high"),
+    "behavioural integrator": (*_LINEAR, "amplifier.swing_high", "amplifier.reset_resistance"),
+    "behavioural clamp_mirror": (*_LINEAR, "amplifier.transconductance"),
+    "transistor tia": _OPAMP,
+    "transistor integrator": (*_OPAMP, "transistors.switch_widths"),
+    "transistor clamp_mirror": (
+        *_OTA, "transistors.clamp_widths", "transistors.mirror_widths",
+        "transistors.mirror_lengths",
+    ),
+}  # fmt: skip
 
 
 class Amplifier(Section):
@@ -176,6 +208,39 @@ class ReadoutParameters(Parameters):
     def has_transistors(self) -> bool:
         """Only one of the two implementations has."""
         return self.circuit.implementation == "transistor"
+
+    @property
+    def has_supply(self) -> bool:
+        """Also a behavioural clamp_mirror whose load ends at it."""
+        return self.has_transistors or self._load_at_supply
+
+    @property
+    def _load_at_supply(self) -> bool:
+        return self.circuit.kind == "clamp_mirror" and self.circuit.load_voltage is None
+
+    def idle_keys(self) -> Mapping[str, str]:
+        """Keys of other kinds, and of the other implementation."""
+        circuit = self.circuit
+        made = f"{circuit.implementation} {circuit.kind}"
+        return {
+            **keys_of_others(_KIND_KEYS, "kind", circuit.kind, prefix=""),
+            **keys_of_others(_AMPLIFIER_KEYS, "implementation and kind", made),
+        }
+
+    def idle_quantities(self) -> Mapping[str, str]:
+        """Spread of the other implementation, and spread of zero."""
+        card, circuit = self.technology, self.circuit
+        why = f'implementation = "{circuit.implementation}"'
+        return {
+            **keys_idle(never_mismatched(card.nmos, card.pmos), "this technology", "transistor"),
+            **keys_idle(not self.has_transistors, why, "transistor"),
+            **keys_idle(circuit.amplifier.offset_sigma == 0, "offset_sigma = 0 V", "offset"),
+            **keys_idle(self.has_transistors, why, "offset"),
+        }
+
+    def spread_keys(self) -> Mapping[str, str]:
+        """Key of the spread of the offset."""
+        return {"circuit.amplifier.offset_sigma": "offset"}
 
     @property
     def top_v(self) -> float:

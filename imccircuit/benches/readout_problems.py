@@ -39,6 +39,8 @@ LEVEL_SHARES = (0.25, 0.5, 0.75, 1.0)
 STEP_POINTS = 401
 # An output that is outside its band later than this share of a step may not have settled at all.
 _SETTLED_BY = 0.8
+# The curve is not quite straight, so its line does not say exactly where a step ends.
+_MISSED = 0.1
 _STEPS = 1000
 _EDGE = 0.005
 _LARGEST_V = 1e3
@@ -120,13 +122,18 @@ class Fixture:
         window = (self.slot_s, 2 * self.slot_s)
         return mean_energy([self.meter.energy(run, window) for run in answer.runs])
 
-    def read_step(self, answer: Answer, lsb_v: float) -> Arrays:
+    def read_step(self, answer: Answer, lsb_v: float, swing_v: float) -> Arrays:
         """``step_response`` (time,) V and ``settling_time`` (edge,) s of the largest step.
+
+        Parameters
+        ----------
+        lsb_v : of the output.
+        swing_v : change of the output by a step, from the transfer curve; not of an integrator.
 
         Raises
         ------
-        MeasurementError : the output is not at rest at the end of a step, or the second operation
-            ends elsewhere than the first.
+        MeasurementError : the output is not at rest at the end of a step or does not go where the
+            transfer curve says, or the second operation ends elsewhere than the first.
         """
         run, slot = answer.runs[-1], self.slot_s
         grid = slot + np.linspace(0.0, slot, STEP_POINTS)
@@ -138,6 +145,14 @@ class Fixture:
                 f"the second of two identical operations ends {abs(first - second) / lsb_v:.3g} "
                 "LSB from the first: the front end does not recover in between"
             )
+        if not isinstance(self.front, Integrator):
+            # An output so slow that it hardly moves at all is within its band from the beginning.
+            moved = second - float(voltage[-1])
+            if abs(moved - swing_v) > max(lsb_v, _MISSED * abs(swing_v)):
+                raise MeasurementError(
+                    f"a step moves the output by {moved:.4g} V where the transfer curve says "
+                    f"{swing_v:.4g} V: it has not settled; a longer stimulus.step_time may let it"
+                )
         return {
             "step_response": np.interp(grid, run.axis, voltage),
             "settling_time": np.array(
@@ -158,11 +173,12 @@ class Fixture:
             this times the current, so only 1/(1 + G·this) of a cell's noise current is integrated.
         """
         stimulus = self.parameters.stimulus
-        share, hold_s = 0.5, 0.0
+        low_a, hold_s = stimulus.current_low, 0.0
+        current_a = low_a + stimulus.range_a / 2
         if isinstance(self.front, Integrator):
             # Held by a conductance C/(2t) the output is where it is at the middle after t, at half
-            # the current.
-            share = 0.25
+            # the current: of all of it, not only of what is beyond the low end of the range.
+            current_a /= 2
             hold_s = self.front.integration_s / (1 + self.line.conductance_s * input_ohm)
         circuit = readout(
             self.front,
@@ -172,7 +188,7 @@ class Fixture:
             hold_s=hold_s,
         )
         node = "held" if phase == "reset" else "out"
-        (level,) = self._row_steps_v(np.array([share]))
+        (level,) = self._row_steps_v(np.array([(current_a - low_a) / stimulus.range_a]))
         return self._problem(
             circuit,
             Noise(node, "iin", stimulus.noise_start, stimulus.noise_stop, points_per_decade=50),
@@ -244,6 +260,8 @@ def _meter(front: FrontEnd) -> Meter:
         missing = ["amplifier"]
         if isinstance(front, Integrator):
             missing.append("reset switch")
+        if isinstance(front, ClampMirror):
+            missing.append("keep current")
         return Meter(sources | _top(front), tuple(missing))
     sources["supply"] = ("vdd", "vdd")
     if isinstance(front, Integrator):
@@ -260,6 +278,8 @@ def _settling(time: Floats, value: Floats, start: float, end: float, band: float
     grid = np.concatenate([[start], time[inside], [end]])
     part = np.interp(grid, time, value)
     found = compute_settling_time(grid, part, band, start_s=start)
+    if np.ptp(part) <= band:
+        return float("nan")  # nothing moved it, so nothing settles
     if not found <= _SETTLED_BY * (end - start):
         raise MeasurementError(
             f"the output has not settled to half an LSB {end - start:.3g} s after a step; "

@@ -42,6 +42,8 @@ Floats = NDArray[np.float64]
 
 _BEYOND = "not reached: linear as far as was looked"
 _BEHAVIOURAL = "no transistors"
+# Of the gain that is meant: an amplifier whose own gain is one half still has a third of it.
+_LEAST_GAIN = 0.25
 
 
 def _nominal(parameters: ReadoutParameters) -> Fixture:
@@ -81,7 +83,8 @@ def _variables(parameters: ReadoutParameters) -> tuple[Variable, ...]:
         Variable("swing_low", (), "V", "output at linear_low", missing=_BEYOND),
         Variable("swing_high", (), "V", "output at linear_high", missing=_BEYOND),
         Variable("step_response", ("time",), "V", "output voltage"),
-        Variable("settling_time", ("edge",), "s", "until within half an LSB"),
+        Variable("settling_time", ("edge",), "s", "until within half an LSB",
+                 missing="not defined: the output did not move by half an LSB"),
         Variable("noise_part", ("phase",), "V", "rms noise of the output from one phase"),
         Variable("noise_sigma", (), "V", "rms noise of the output"),
         Variable("noise_current", (), "A", "rms noise referred to the input"),
@@ -113,7 +116,7 @@ def _measure(parameters: ReadoutParameters, variation: Variation) -> Measurement
     rest = _rest_v(parameters, arrays)
     answer = yield fixture.operations(rest)
     arrays |= fixture.read_cost(answer)
-    arrays |= fixture.read_step(answer, float(arrays["lsb"]))
+    arrays |= fixture.read_step(answer, float(arrays["lsb"]), _swing_v(parameters, arrays))
     parts = []
     for phase in phase_names(parameters):
         answer = yield fixture.noise(rest, float(arrays["input_resistance"]), phase)
@@ -155,7 +158,7 @@ def transfer_figures(
     fit, ends = compute_best_fit(current, output), compute_end_point(current, output)
     nominal = nominal_gain_ohm(front)
     slope = np.diff(output) / np.diff(current) / nominal
-    if np.min(slope) < 0.5 * fit.slope / nominal or fit.slope / nominal <= 0:
+    if np.min(slope) < max(0.5 * fit.slope / nominal, _LEAST_GAIN):
         at = current[int(np.argmin(slope))]
         raise MeasurementError(
             f"the output is saturated within the range: near {at:.4g} A it moves by "
@@ -182,6 +185,13 @@ def transfer_figures(
         "swing_low": np.asarray(low[1]),
         "swing_high": np.asarray(high[1]),
     }
+
+
+def _swing_v(parameters: ReadoutParameters, arrays: Arrays) -> float:
+    """Change of the output when the rows step by the whole range through their cells."""
+    stimulus = parameters.stimulus
+    given_way = 1 + stimulus.cell_conductance * float(arrays["input_resistance"])
+    return float(arrays["gain"]) * stimulus.range_a / given_way
 
 
 def _rest_v(parameters: ReadoutParameters, arrays: Arrays) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import numpy as np
@@ -10,6 +11,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from imccircuit.benches.bench import Parameters, Section
+from imccircuit.benches.idle import keys_idle, keys_of_others, never_mismatched
 from imccircuit.circuits.sense_amp import LatchSizes
 from imccircuit.circuits.technology import Technology
 from imccircuit.units import SI, Capacitance, Current, SIArray, Time, Voltage
@@ -18,6 +20,11 @@ Multiple = Annotated[float, Field(ge=1, le=1000)]
 _COMMON_MODES = 24
 # Even: at a difference of exactly 0 there is no right answer.
 _DIFFERENCES = 20
+_LEVEL_KEYS = {
+    "transistor": ("mirror_widths", "mirror_lengths", "latch_widths", "latch_lengths",
+                   "reset_widths"),
+    "behavioural": ("offset", "offset_sigma", "range_low", "range_high"),
+}  # fmt: skip
 
 
 class Circuit(Section):
@@ -99,6 +106,39 @@ class SenseParameters(Parameters):
         """Only at transistor level."""
         return self.circuit.level == "transistor"
 
+    @property
+    def has_supply(self) -> bool:
+        """Also behavioural: inputs are held at half of it, and outputs are at it."""
+        return True
+
+    def idle_keys(self) -> Mapping[str, str]:
+        """Keys of the other level, and what given pairs leave nothing to."""
+        circuit, stimulus = self.circuit, self.stimulus
+        currents = stimulus.currents is not None
+        return {
+            **keys_of_others(_LEVEL_KEYS, "level", circuit.level),
+            **keys_idle(currents, "stimulus.currents, which include it", "circuit.bias_rows"),
+            **keys_idle(currents, "stimulus.currents given", "circuit.rows"),
+            **keys_idle(currents and stimulus.resolution is not None,
+                        "stimulus.currents and stimulus.resolution given", "circuit.unit_current"),
+            **keys_idle(currents or stimulus.counts is not None, "pairs given",
+                        "stimulus.active_rows"),
+        }  # fmt: skip
+
+    def idle_quantities(self) -> Mapping[str, str]:
+        """Spread of the other level, and spread of zero."""
+        card, why = self.technology, f'level = "{self.circuit.level}"'
+        return {
+            **keys_idle(never_mismatched(card.nmos, card.pmos), "this technology", "transistor"),
+            **keys_idle(not self.has_transistors, why, "transistor"),
+            **keys_idle(self.circuit.offset_sigma == 0, "offset_sigma = 0 A", "offset"),
+            **keys_idle(self.has_transistors, why, "offset"),
+        }
+
+    def spread_keys(self) -> Mapping[str, str]:
+        """Key of the spread of the offset."""
+        return {"circuit.offset_sigma": "offset"}
+
     @model_validator(mode="after")
     def _consistent(self) -> SenseParameters:
         circuit, stimulus = self.circuit, self.stimulus
@@ -116,12 +156,6 @@ class SenseParameters(Parameters):
             )
         if stimulus.counts is not None and stimulus.currents is not None:
             _refuse("stimulus has counts and currents; allowed: one of the two")
-        if stimulus.currents is not None and circuit.bias_rows:
-            _refuse("stimulus.currents include the extra bias; allowed: bias_rows = 0 with them")
-        if stimulus.active_rows is not None and (
-            stimulus.counts is not None or stimulus.currents is not None
-        ):
-            _refuse("stimulus.active_rows is for default pairs; allowed: no counts or currents")
         for name in ("counts", "currents"):
             pairs = getattr(stimulus, name)
             if pairs is not None:
@@ -173,8 +207,8 @@ class SenseParameters(Parameters):
         wm, lm = at.size("pmos", circuit.mirror_widths, circuit.mirror_lengths)
         wl, ll = at.size("nmos", circuit.latch_widths, circuit.latch_lengths)
         wr, length = at.size("nmos", circuit.reset_widths)
-        wn, wp = at.size("nmos")[0], at.size("pmos", 2.0)[0]
-        return LatchSizes(wm, lm, wl, ll, wr, wn, wp, length)
+        wn, (wp, lp) = at.size("nmos")[0], at.size("pmos", 2.0)
+        return LatchSizes(wm, lm, wl, ll, wr, wn, wp, length, lp)
 
 
 def _check_pairs(name: str, pairs: NDArray[np.float64]) -> None:

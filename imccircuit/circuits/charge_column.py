@@ -108,6 +108,7 @@ def energy_sources(switches: Switches) -> dict[str, tuple[str, str]]:
         found["supply"] = ("vsupply", "vdd")
         for name in ("reset", "sample", "sampleb", "share", "shareb"):
             found[f"{name}_clock"] = (f"v{name}", name)
+        found["row_gates"] = ("vlogic", "logic")
     return found
 
 
@@ -177,6 +178,7 @@ def _ideal_head(circuit: Circuit, array: ChargeArray) -> list[str]:
 def _transistor_head(circuit: Circuit, array: ChargeArray) -> list[str]:
     when, vdd, technology = _windows(array), array.supply_v, array.technology
     circuit.V("supply", "vdd", circuit.gnd, vdd)
+    circuit.V("logic", "logic", circuit.gnd, vdd)
     for name, rest in (("share", vdd), ("reset", 0.0), ("sample", 0.0)):
         _control(circuit, array, name, (rest, vdd - rest), when[name])
         if name != "reset":
@@ -217,8 +219,8 @@ def _rows(array: ChargeArray, transistors: bool) -> list[str]:
     if transistors:
         wn, length = array.technology.size("nmos", array.driver_width)
         # The p transistor carries about half the current of the n.
-        wp, _ = array.technology.size("pmos", 2 * array.driver_width)
-        tail = f" vdd row_driver_tg wn={wn!r} wp={wp!r} l={length!r}"
+        wp, lp = array.technology.size("pmos", 2 * array.driver_width)
+        tail = f" logic row_driver_tg wn={wn!r} wp={wp!r} l={length!r} lp={lp!r}"
         controls = {"in": "x_{} active", "inb": "nx_{} active"}
     else:
         tail = " row_driver_sw"
@@ -276,12 +278,14 @@ def _cells(array: ChargeArray, transistors: bool) -> list[str]:
     capacitors = numbers(array.capacitors_f)
     suffix = "tg" if transistors else "sw"
     tail = "sample nsample share"
-    size = ""
+    size = stored_size = ""
     if transistors:
         wn, length = array.technology.size("nmos")
-        wp, _ = array.technology.size("pmos")
+        wp, lp = array.technology.size("pmos")
         tail = "sample sampleb share shareb vdd"
-        size = f" wn={wn!r} wp={wp!r} l={length!r}"
+        size = f" wn={wn!r} wp={wp!r} l={length!r} lp={lp!r}"
+        # Pull-down transistors of one and a half widths, the others by the cell's own ratios.
+        stored_size = f"wn={1.5 * wn!r} l={length!r} lp={lp!r}"
     cell = f"sram_bit_{array.product}_{suffix}"
     lines, nodesets = [], []
     for row in range(array.rows):
@@ -293,7 +297,7 @@ def _cells(array: ChargeArray, transistors: bool) -> list[str]:
             stored = ("one" if bit else "0") if not transistors else ("vdd 0" if bit else "0 vdd")
             if array.storage == "6t":
                 stored = f"q_{place} qb_{place}"
-                lines.append(f"Xbit_{place} {stored} vdd sram_6t")
+                lines.append(f"Xbit_{place} {stored} vdd sram_6t {stored_size}")
                 high, low = ("q", "qb") if bit else ("qb", "q")
                 nodesets.append(f".nodeset v({high}_{place})={array.supply_v!r} v({low}_{place})=0")
             lines.append(

@@ -11,7 +11,7 @@ is left to whoever reads the waveforms.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 # Edges of control voltages, in clocks: a ramp moves 0.001 LSB in one. Those of a staircase, whose
 # levels do not depend on them, are longer, and easier on the solver.
 EDGE_CLOCKS, STAIRCASE_EDGE_CLOCKS = 1e-3, 0.02
+_TRIPS_LOW = 8.0
 
 
 @dataclass(frozen=True)
@@ -251,8 +252,13 @@ def _reset(adc: RampAdc) -> list[str]:
         f"Vbulk bulk 0 {high!r}",
         f"Vreset reset 0 pulse({high!r} 0 {timing})",
         f"Vresetb resetb 0 pulse(0 {high!r} {timing})",
-        "Xreset ramp 0 reset resetb bulk 0 transmission_gate",
+        "Xreset ramp 0 reset resetb bulk 0 transmission_gate "
+        + _words(zip(("wn", "l", "wp", "lp"), sum(gate_sizes_m(adc.technology), ()), strict=True)),
     ]
+
+
+def _words(values: Iterable[tuple[str, float]]) -> str:
+    return " ".join(f"{name}={value!r}" for name, value in values)
 
 
 def _columns(adc: RampAdc) -> list[str]:
@@ -274,6 +280,8 @@ def _columns(adc: RampAdc) -> list[str]:
         f"Btail tail_bias 0 I={comparator.tail_a!r}*tanh(v(tail_bias)/0.05)",
         device.line("tail", "pmos", ("tail_bias", "tail_bias", "vcmp", "vcmp"), TAIL_W_M, TAIL_L_M),
     ]
+    inverter = sum(ota_inverter_m(device), ())
+    sizes = _words(zip(("wn", "ln", "wp", "lp"), inverter, strict=True))
     for column, node in enumerate(adc.decision_nodes):
         shifts = " ".join(
             f"dvt_{name}={shift!r} mu_{name}={mobility!r}"
@@ -282,7 +290,8 @@ def _columns(adc: RampAdc) -> list[str]:
             )
         )
         lines.append(
-            f"Xcompare_{column} input ramp {node} tail_bias vcmp ramp_comparator_ota {shifts}"
+            f"Xcompare_{column} input ramp {node} tail_bias vcmp ramp_comparator_ota {sizes} "
+            f"{shifts}"
         )
     return lines
 
@@ -296,10 +305,15 @@ OTA_SIZES_M = {
     "ramp": (4e-6, 0.2e-6),
     "load": (4e-6, 0.2e-6),
     "out": (4e-6, 0.2e-6),
-    "inverter_n": (1e-6, 60e-9),
-    "inverter_p": (120e-9, 60e-9),
 }
-"""Gates of ``ramp_comparator_ota``: width and length in m, for mismatch and area."""
+"""Analogue gates of ``ramp_comparator_ota``: width and length in m, for mismatch and area."""
 
-GATE_SIZES_M = ((240e-9, 60e-9), (480e-9, 60e-9))
-"""Gates of ``transmission_gate`` at its own sizes."""
+
+def ota_inverter_m(technology: Technology) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Gates of its inverter, n and p, in m: eight widths to one, so that it trips low."""
+    return technology.size("nmos", _TRIPS_LOW), technology.size("pmos")
+
+
+def gate_sizes_m(technology: Technology) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Gates of the reset's ``transmission_gate``, n and p, in m: two and four widths."""
+    return technology.size("nmos", 2.0), technology.size("pmos", 4.0)

@@ -237,7 +237,8 @@ def _feedback(front: Tia | Integrator, phase: Phase, hold_s: float) -> list[str]
     else:
         lines += [_reset_wave(front, *wave) for wave in waves]
     sizes = front.amplifier.reset_switch()
-    values = {"wn": sizes["switch_n"][1], "wp": sizes["switch_p"][1], "l": sizes["switch_n"][2]}
+    (_, wn, ln), (_, wp, lp) = sizes["switch_n"], sizes["switch_p"]
+    values = {"wn": wn, "wp": wp, "l": ln, "lp": lp}
     return [*lines, f"xreset in out reset resetb vdd 0 transmission_gate {_words(values)}"]
 
 

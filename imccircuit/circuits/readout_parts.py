@@ -122,8 +122,9 @@ class TransistorAmplifier:
 
     def reset_switch(self) -> dict[str, Size]:
         """The same of the reset switch."""
-        n, p = self.technology.size("nmos", self.switch), self.technology.size("pmos")
-        return {"switch_n": ("nmos", *n), "switch_p": ("pmos", 2 * n[0], p[1])}
+        n = self.technology.size("nmos", self.switch)
+        p = self.technology.size("pmos", 2 * self.switch)
+        return {"switch_n": ("nmos", *n), "switch_p": ("pmos", *p)}
 
     def _size(self, kind: str, widths: float, lengths: float | None = None) -> Size:
         return (kind, *self.technology.size(kind, widths, lengths or self.lengths))

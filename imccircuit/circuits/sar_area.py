@@ -21,7 +21,7 @@ def transistor_sizes(adc: SarAdc) -> list[tuple[float, float]]:
 def _pair(part: SarSwitches | SarLatch, width: float) -> list[tuple[float, float]]:
     """An NMOS and the PMOS beside it: an inverter or a transmission gate."""
     size = part.technology.size
-    return [size("nmos", width), (size("pmos", PMOS * width)[0], size("nmos")[1])]
+    return [size("nmos", width), size("pmos", PMOS * width)]
 
 
 def _phase(part: SarSwitches | SarLatch, width: float) -> list[tuple[float, float]]:
@@ -44,7 +44,8 @@ def _switch_sizes(adc: SarAdc, switches: SarSwitches) -> list[tuple[float, float
 def _latch_sizes(adc: SarAdc, latch: SarLatch) -> list[tuple[float, float]]:
     sizes = _phase(latch, PHASE)
     for key, count in _LATCH_COUNT.items():
-        sizes += count * [latch.technology.size("nmos", latch.scale * LATCH[key])]
+        kind = "pmos" if key in ("wp_latch", "w_reset") else "nmos"
+        sizes += count * [latch.technology.size(kind, latch.scale * LATCH[key])]
     if adc.switches is not None:
         sizes += _pair(adc.switches, adc.switches.top)
         widths = top_load(adc).widths * adc.switches.reference

@@ -10,13 +10,17 @@ if TYPE_CHECKING:
     from PySpice.Spice.Netlist import Circuit
 
 
+SWITCH_OHM = 100.0
+"""Of each closed switch: kT/C has none of it, so it is the same for all kinds of switches."""
+
+
 def sar_noise(adc: SarAdc) -> Circuit:
     """Sampling phase; node ``sampled`` is the noise that is left behind, referred to the input.
 
     The top switch opens first and freezes the charge of its plate. That charge, over the
     capacitance by which the input moves the plate, is what the node shows; of a split array both
-    plates' charges count, the lower one through the bridge. How large the switches' resistance is
-    does not matter: kT/C has none in it.
+    plates' charges count, the lower one through the bridge. What the switches' resistance is
+    does not matter.
     """
     from PySpice.Spice.Netlist import Circuit
 
@@ -33,17 +37,17 @@ def sar_noise(adc: SarAdc) -> Circuit:
         if value == 0:
             continue
         node = adc.top_of(bit)
-        circuit.R(name, "input", f"bottom_{name}", adc.r_on_ohm)
+        circuit.R(name, "input", f"bottom_{name}", SWITCH_OHM)
         circuit.C(name, node, f"bottom_{name}", value)
         charges[node].append(f"{value!r}*(v({node})-v(bottom_{name}))")
         input_f[node] += value
-    circuit.R("top", "top", ground, adc.r_on_ohm)
+    circuit.R("top", "top", ground, SWITCH_OHM)
     if adc.parasitic_f > 0:
         circuit.C("parasitic", "top", ground, adc.parasitic_f)
         charges["top"].append(f"{adc.parasitic_f!r}*v(top)")
     ratio = 0.0
     if adc.split is not None:
-        circuit.R("lower", "lower", ground, adc.r_on_ohm)
+        circuit.R("lower", "lower", ground, SWITCH_OHM)
         circuit.C("bridge", "top", "lower", adc.split.bridge_f)
         charges["top"].append(f"{adc.split.bridge_f!r}*(v(top)-v(lower))")
         charges["lower"].append(f"{adc.split.bridge_f!r}*(v(lower)-v(top))")

@@ -118,8 +118,8 @@ def transistor_top(circuit: Circuit, switches: SarSwitches, name: str, node: str
     """Transmission gate from a node to the common mode, closed while tracking."""
     ports = (node, "cm", "track_on", "track_off", "vdd", circuit.gnd)
     wn, l_m = switches.technology.size("nmos", switches.top)
-    wp, _ = switches.technology.size("pmos", PMOS * switches.top)
-    circuit.X(name, "transmission_gate", *ports, wn=wn, wp=wp, l=l_m)
+    wp, lp_m = switches.technology.size("pmos", PMOS * switches.top)
+    circuit.X(name, "transmission_gate", *ports, wn=wn, wp=wp, l=l_m, lp=lp_m)
 
 
 def transistor_bit(
@@ -140,6 +140,7 @@ def transistor_bit(
         wn_drv=size("nmos", driver)[0],
         wp_drv=size("pmos", PMOS * driver)[0],
         l=size("nmos")[1],
+        lp=size("pmos")[1],
     )  # fmt: skip
 
 
@@ -171,7 +172,8 @@ def latch(circuit: Circuit, latch: SarLatch, switches: SarSwitches | None, load:
         for key, wide in LATCH.items()
     }  # fmt: skip
     ports = ("latch_plus", "top", "latch_clock_on", "outp", "outn", "vdd_latch", ground)
-    circuit.X("latch", "strongarm", *ports, **widths, l=technology.size("nmos")[1])
+    lengths = {"l": technology.size("nmos")[1], "lp": technology.size("pmos")[1]}
+    circuit.X("latch", "strongarm", *ports, **widths, **lengths)
     return "replica"
 
 
@@ -179,6 +181,6 @@ def _phase(
     circuit: Circuit, technology: Technology, name: str, phase: str, vdd: str, width: float
 ) -> None:
     wn, l_m = technology.size("nmos", width)
-    wp, _ = technology.size("pmos", PMOS * width)
+    wp, lp_m = technology.size("pmos", PMOS * width)
     ports = (phase, f"{name}_on", f"{name}_off", vdd, circuit.gnd)
-    circuit.X(f"phase_{name}", "sar_phase", *ports, wn=wn, wp=wp, l=l_m)
+    circuit.X(f"phase_{name}", "sar_phase", *ports, wn=wn, wp=wp, l=l_m, lp=lp_m)

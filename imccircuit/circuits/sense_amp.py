@@ -34,7 +34,7 @@ class LatchSizes:
     Attributes
     ----------
     wm, lm : mirrors. wl, ll : latch. wr : reset switches. wn, wp : inverters.
-    l : length of reset switches and inverters.
+    l, lp : length of reset switches and inverters, lp of p-channel transistors.
     """
 
     wm: float
@@ -45,6 +45,7 @@ class LatchSizes:
     wn: float
     wp: float
     l: float  # noqa: E741 the cell's own name
+    lp: float
 
     def transistors(self) -> tuple[tuple[float, float], ...]:
         """Width and length of every transistor of the cell."""
@@ -52,7 +53,7 @@ class LatchSizes:
             *[(self.wm, self.lm)] * 4,
             *[(self.wl, self.ll)] * 2,
             *[(self.wr, self.l)] * 2,
-            *[(self.wn, self.l), (self.wp, self.l)] * 2,
+            *[(self.wn, self.l), (self.wp, self.lp)] * 2,
         )
 
 

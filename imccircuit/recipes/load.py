@@ -294,5 +294,14 @@ def _check_axes(recipe: Recipe) -> None:
     if tasks > MOST_TASKS:
         problem = f"{points} points with {recipe.common.variation.samples} samples each"
         raise InputError(recipe.file, "sweep", tasks, problem, f"at most {MOST_TASKS} measurements")
+    varied = recipe.common.variation.quantities
+    swept = [key for axis in recipe.axes for key in axis.values]
+    alive: set[str] = set()
     for values in recipe.steps():
-        recipe.parameters(values)
+        spread = recipe.parameters(values).spread_keys()
+        alive |= {key for key in swept if spread.get(key) in (None, *varied)}
+    for key in swept:
+        if key not in alive:
+            problem = "changes nothing while its quantity does not vary"
+            allowed = f"variation.quantities with {spread[key]!r}, or no such axis"
+            raise InputError(recipe.file, f"sweep.{key}", first[key], problem, allowed)

@@ -168,8 +168,9 @@ class Plan:
         keys = card_keys(self.recipe.bench.parameters)
         for values in self.recipe.steps(keys):
             parameters = self.recipe.parameters(values)
-            # A technology of which the circuit has no transistor decides no number.
-            used = [key for key in keys if key != "technology" or parameters.has_transistors]
+            # A technology of which the circuit has neither transistor nor supply decides no number.
+            at_all = parameters.has_transistors or parameters.has_supply
+            used = [key for key in keys if key != "technology" or at_all]
             for path in (p for key in used for p in value_of(parameters, key).source_files()):
                 if path not in paths:
                     same = sum(other.name == path.name for other in paths)

@@ -77,7 +77,7 @@ def test_supply_corner_and_temperature_move_it_as_they_must():
         converter = SarConverter(adc, parameters.conditions.temperature)
         problem = two_conversions(converter, np.array([0.3]))
         (outcome,) = NgspiceEngine(timeout_s=120).solve([problem])
-        return costs(converter, parameters.technology, outcome.answer)
+        return costs(converter, parameters.technology, parameters.supply_v, outcome.answer)
 
     nominal, high = cost(), cost(supply="1.3 V")
     reference, drivers = BLOCKS.index("reference"), BLOCKS.index("switch_drivers")
@@ -238,5 +238,42 @@ def test_voltages_outside_the_transistors_supply_are_refused():
     with pytest.raises(ValidationError, match=r"reference_voltage.*supply; allowed: 0 to 1.2 V"):
         AdcParameters(circuit=circuit)
     AdcParameters(circuit=circuit, conditions={"supply": "1.4 V"})
+    # Without transistors the supply is that of the counted logic, if there is any.
     with pytest.raises(ValidationError, match="no transistor"):
-        AdcParameters(conditions={"supply": "1.4 V"})
+        AdcParameters(conditions={"supply": "1.4 V"}, stimulus={"energy_inputs": 0})
+
+
+def test_quantities_that_vary_nothing():
+    assert set(AdcParameters().idle_quantities()) == {"comparator_offset"}
+    given = Circuit(bit_capacitors=[2e-15, 4e-15], comparator_offset_sigma="1 mV")
+    assert set(AdcParameters(circuit=given).idle_quantities()) == {"bit_capacitors"}
+
+
+@pytest.mark.parametrize(
+    ("circuit", "stimulus", "key"),
+    [
+        ({"sizes": {"top": 8}}, {}, "circuit.sizes.top"),
+        ({"sizes": {"latch": 2}, **TRANSISTORS, "comparator": "behavioural"}, {}, "sizes.latch"),
+        ({**TRANSISTORS, "switch_on_resistance": "1 kohm"}, {}, "switch_on_resistance"),
+        ({"bit_capacitors": [2e-15, 4e-15], "bits": 3}, {}, "circuit.bits"),
+        ({}, {"loop_input": [0.5], "loop_tolerance": "0.1 LSB"}, "stimulus.loop_tolerance"),
+    ],
+)
+def test_keys_that_change_nothing_are_refused(circuit, stimulus, key):
+    with pytest.raises(ValidationError, match=rf"{key} would change nothing with .*; allowed"):
+        AdcParameters(circuit=circuit, stimulus=stimulus)
+
+
+@pytest.mark.ngspice
+@needs_ngspice
+def test_energy_of_the_logic_goes_with_the_square_of_its_supply():
+    def energy(**conditions):
+        stimulus = Stimulus(energy_inputs=1, loop_input=np.array([0.3]))
+        parameters = AdcParameters(
+            circuit=Circuit(bits=3), stimulus=stimulus, conditions=conditions
+        )
+        return measure(BENCH, parameters, NgspiceEngine(timeout_s=60))["energy"]
+
+    ratio = energy(supply="0.9 V") / energy()
+    assert ratio[BLOCKS.index("logic")] == pytest.approx(0.75**2, rel=1e-9, abs=0)
+    assert ratio[BLOCKS.index("reference")] == pytest.approx(1, rel=1e-9, abs=0)

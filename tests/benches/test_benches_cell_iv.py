@@ -173,7 +173,7 @@ def test_another_technology_of_subcircuits(tmp_path):
         ("rram_iv", 'circuit.transistor_width="1 um"', ["transistor_width", "1t1r"]),
         ("rram_iv", "conditions.corner=ss", ["no transistor"]),
         ("rram_iv", 'conditions.supply="1 V"', ["no transistor"]),
-        ("rram_iv", 'stimulus.word_line_voltages=["1 V"]', ["gate", "1t1r"]),
+        ("rram_iv", 'stimulus.word_line_voltages=["1 V"]', ["word_line_voltages would"]),
         ("rram_iv", 'circuit.levels=["50 uS"]', ["50 µS", "39.31"]),
         ("rram_iv", 'circuit.read_time="1e7 s"', ["read time", "allowed: 0 s to"]),
         ("rram_iv", "circuit.cells=5000", ["4096"]),
@@ -194,5 +194,5 @@ def test_bad_input_is_one_line(name, setting, words):
 
 
 def test_a_supply_beside_given_word_lines():
-    with pytest.raises(InputError, match="one of the two"):
+    with pytest.raises(InputError, match="supply would change nothing"):
         parameters("onet1r_iv", 'stimulus.word_line_voltages=["1 V"]', 'conditions.supply="1 V"')

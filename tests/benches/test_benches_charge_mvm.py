@@ -55,6 +55,26 @@ def test_output_that_does_not_settle():
         measure(BENCH, given, NgspiceEngine())
 
 
+@pytest.mark.ngspice
+@pytest.mark.parametrize(
+    ("circuit", "supply"),
+    [
+        # 1 Gohm and 1 fF are a microsecond: lines stay where they were, at rest all the time.
+        ({"switch_on_resistance": "1 Gohm"}, "0.9 V"),
+        # Below the thresholds together the middle of the range does not pass.
+        ({"switches": "transmission_gate"}, "0.4 V"),
+    ],
+)
+def test_switches_that_do_not_conduct(circuit, supply):
+    given = parameters(
+        circuit={"rows": 8, "weight_pattern": "ones", **circuit},
+        stimulus={"batch": 3, "pattern": "staircase"},
+        conditions={"supply": supply},
+    )
+    with pytest.raises(MeasurementError, match="hardly conduct"):
+        measure(BENCH, given, NgspiceEngine())
+
+
 def test_staircase():
     given = parameters(circuit={"rows": 10, "weight_pattern": "ones"},
                        stimulus={"pattern": "staircase", "batch": 6})  # fmt: skip
@@ -80,8 +100,10 @@ def test_draws():
 
 def test_published_defaults():
     given = parameters(circuit={"rows": 128, "unit_capacitor": "1 fF"})
-    assert given.line_f == pytest.approx(0.3 * 128e-15 + 2e-15)
-    assert chip(given).step_v == pytest.approx(1.2 * 1e-15 / (128e-15 + given.line_f))
+    assert given.line_f == pytest.approx(0.3 * 128e-15 + 2e-15, rel=1e-6, abs=0)
+    assert chip(given).step_v == pytest.approx(
+        1.2 * 1e-15 / (128e-15 + given.line_f), rel=1e-6, abs=0
+    )
 
 
 @pytest.mark.parametrize(
@@ -102,7 +124,7 @@ def test_published_defaults():
         ({"stimulus": {"inputs": [[1, 0]]}, "circuit": {"rows": 3}}, ["2 bits", "3 rows"]),
         ({"stimulus": {"batch": 257}}, ["stimulus.batch = 257", "256"]),
         ({"stimulus": {"cost_vectors": 0}}, ["cost_vectors = 0"]),
-        ({"conditions": {"corner": "ss"}}, ["corner", "sw", "allowed"]),
+        ({"conditions": {"corner": "ss"}}, ["corner", "no transistor", "allowed"]),
         ({"conditions": {"corner": "sf"}, "circuit": {"switches": "transmission_gate"}},
          ["corner", "sf", "allowed: tt"]),
     ],

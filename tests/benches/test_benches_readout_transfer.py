@@ -173,6 +173,8 @@ def test_offset_is_drawn_per_chip_and_moves_nothing_else():
     [
         ({"kind": "tia", "reference_voltage": 0.3}, {}, "saturated within the range"),
         ({"kind": "tia"}, {"step_time": 8e-9}, "has not settled|does not recover"),
+        # So slow that no step moves it: within its band all the time.
+        ({"kind": "tia", "feedback_capacitance": 1e-6}, {}, "where the transfer curve says"),
         ({"kind": "integrator", "reset_time": 1.5e-9}, {}, "has not settled|does not recover"),
         ({"kind": "integrator", "integration_time": 40e-9}, {}, "saturated within the range"),
     ],
@@ -180,6 +182,16 @@ def test_offset_is_drawn_per_chip_and_moves_nothing_else():
 def test_what_is_no_measurement(circuit, stimulus, message):
     with pytest.raises(MeasurementError, match=message):
         run(circuit, stimulus)
+
+
+@ngspice
+def test_transistors_without_supply_enough_are_no_measurement():
+    # An operating point there is, but no current in the input pair for a step.
+    with pytest.raises(MeasurementError, match="where the transfer curve says"):
+        transistor("tia", FEW, supply=0.7)
+    # All of the range beyond the mirror's saturation: no part of it is steeper than the rest.
+    with pytest.raises(MeasurementError, match="saturated within the range"):
+        transistor("clamp_mirror", FEW | {"current_low": 150e-6, "current_high": 190e-6})
 
 
 @pytest.mark.parametrize(

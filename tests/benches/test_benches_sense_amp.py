@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 from driving import measure
 
+from imccircuit.benches.bench import Variation
 from imccircuit.benches.sense_amp import BENCH, OUTSIDE, RIGHT, UNDECIDED
+from imccircuit.benches.sense_amplifier import draw_amplifier
+from imccircuit.devices.draws import Draws
 from imccircuit.engines.ngspice import NgspiceEngine
 from imccircuit.errors import InputError
 from imccircuit.recipes.load import load_recipe
@@ -87,9 +90,10 @@ def test_refused_in_one_line(tmp_path, setting, message):
     assert message in str(caught.value)
 
 
-def test_supply_of_a_behavioural_amplifier_is_refused():
+def test_supply_of_a_behavioural_amplifier_holds_its_inputs():
+    tables = {"circuit": {"level": "behavioural"}, "conditions": {"supply": 1.0}}
+    given = BENCH.parameters.model_validate(tables, context={"trusted": True})
+    assert draw_amplifier(given, Variation(Draws(0, 0))).circuit.core.input_v == 0.5
+    tables["conditions"] = {"corner": "ss"}
     with pytest.raises(ValueError, match="would change nothing"):
-        BENCH.parameters.model_validate(
-            {"circuit": {"level": "behavioural"}, "conditions": {"supply": 1.0}},
-            context={"trusted": True},
-        )
+        BENCH.parameters.model_validate(tables, context={"trusted": True})

@@ -78,7 +78,7 @@ def test_what_does_not_fit():
 
 
 def test_sense_amplifier_takes_the_technology_and_its_mismatch():
-    sizes = LatchSizes(4e-6, 240e-9, 480e-9, 120e-9, 480e-9, 120e-9, 240e-9, 60e-9)
+    sizes = LatchSizes(4e-6, 240e-9, 480e-9, 120e-9, 480e-9, 120e-9, 240e-9, 60e-9, 60e-9)
     core = Latch(sizes, {"mp": 0.003}, {"mp": 1.01})
     text = str(sense_amp(SenseAmp(AT, core, 30e-15, 1e-9)))
     assert "dmp=0.003" in text

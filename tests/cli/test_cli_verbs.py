@@ -160,7 +160,7 @@ def test_fit_check_and_export(cli: Cli, crossbar_results: Path, tmp_path: Path) 
     report = json.loads(fitted.out)
     assert report["verdict"]["state"] == "pass"
     # The data came from 1 ohm wires in a solver that the fit only sees through its numbers.
-    assert report["parameters"]["r_row_ohm"]["value"] == pytest.approx(1.0, rel=1e-3)
+    assert report["parameters"]["r_row_ohm"]["value"] == pytest.approx(1.0, rel=1e-3, abs=0)
     assert cli("check", model, "--against", crossbar_results).code == 0
     assert "verdict: pass" in cli("show", model).out
     exported = cli("export", model, "--to", "numpy,bundle", "-o", tmp_path / "out")

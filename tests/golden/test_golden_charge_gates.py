@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
-from charge_truth import run, shared_voltage, step_v
+from charge_truth import parameters, run, shared_voltage, step_v
 from driving import measure
 
+from imccircuit.benches.bench import Variation
+from imccircuit.benches.charge_chip import make_chip
+from imccircuit.circuits.charge_column import energy_sources
+from imccircuit.devices.cards import load_card
+from imccircuit.devices.draws import Draws
 from imccircuit.engines.ngspice import NgspiceEngine
 
 pytestmark = pytest.mark.ngspice
@@ -84,6 +91,62 @@ def test_stored_bits_in_cells(column):
     )
     # Cells that hold cost only leakage: 14 pA each for 10 ns, nothing beside the gates.
     np.testing.assert_allclose(cells.energy[1], fixed.energy[1], rtol=0.05)
+
+
+def test_stored_bits_in_cells_have_the_technology_s_sizes():
+    card = load_card("mos_generic", "mos")
+    wide = {"width": card.nmos.width.model_copy(update={"value": 300e-9}),
+            "length": card.nmos.length.model_copy(update={"value": 130e-9})}  # fmt: skip
+    long = {"length": card.pmos.length.model_copy(update={"value": 180e-9})}
+    card = card.model_copy(update={"nmos": card.nmos.model_copy(update=wide),
+                                   "pmos": card.pmos.model_copy(update=long)})  # fmt: skip
+    given = parameters(
+        circuit={"rows": 1, "switches": "transmission_gate", "storage": "6t"}
+    ).model_copy(update={"technology": card})
+    drawn = make_chip(given, Variation(Draws(0, 0)))
+    found = re.search(r"sram_6t wn=(\S+) l=(\S+) lp=(\S+)", str(drawn.operation([0], 1).circuit))
+    sizes = [float(found[k]) for k in (1, 2, 3)]
+    np.testing.assert_allclose(sizes, [450e-9, 130e-9, 180e-9])
+
+
+def gate_energy_bounds_j(vdd, widths=4):
+    """What the logic's supply gives a row driver whose gates swing once, least and most: V·ΔQ.
+
+    By hand from the models' oxide (2.2 and 2.3 nm) and overlap (0.2 fF/um): overlap of the sources
+    once and of the drains, which swing the other way, twice; the channel at most over the whole
+    swing and at least over what is above a threshold of 0.44 V.
+    """
+    wn, wp, length = widths * 120e-9, 2 * widths * 120e-9, 60e-9
+    permittivity = 3.9 * 8.854e-12
+    channel = permittivity * length * (wn / 2.2e-9 + wp / 2.3e-9)
+    overlap = 3 * 0.2e-9 * (wn + wp)
+    return vdd * (channel * (vdd - 0.44) + overlap * vdd), vdd * (channel + overlap) * vdd
+
+
+@pytest.mark.parametrize(("supply", "widths"), [(0.9, 4), (1.2, 4), (0.9, 12)])
+def test_energy_of_the_row_drivers_gates(supply, widths):
+    """Gates of driven rows swing once and back, and those of the others stand still."""
+    found = run(
+        NgspiceEngine(), measure,
+        circuit={"rows": ROWS, "switches": "transmission_gate", "driver_width": widths},
+        stimulus={"inputs": [[1] * 8, [1, 1, 1, 1, 0, 0, 0, 0]], "cost_vectors": 2},
+        conditions={"supply": f"{supply} V"},
+    )  # fmt: skip
+    least, most = gate_energy_bounds_j(supply, widths)
+    gates = list(energy_sources("transmission_gate")).index("row_gates")
+    assert least < found.energy[gates] / ((8 + 4) / 2) < most
+    assert found.energy_returned[gates] < 0.05 * found.energy[gates]
+    # The gates before them, counted: two toggles of 1 fJ at 1.2 V a driven row.
+    np.testing.assert_allclose(found.energy[-1], (8 + 4) * 1e-15 * (supply / 1.2) ** 2)
+
+
+def test_nothing_moves_nothing_settles():
+    found = run(
+        NgspiceEngine(), measure,
+        circuit={"rows": ROWS, "switches": "sw"},
+        stimulus={"inputs": [[0] * 8], "cost_vectors": 1},
+    )  # fmt: skip
+    assert np.isnan(found.latency)
 
 
 def test_xnor_pairs_rows(column):

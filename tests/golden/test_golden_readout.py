@@ -279,6 +279,15 @@ def test_noise_of_an_integrator(c_f, time):
     np.testing.assert_allclose(arrays["noise_sigma"], integrator_noise(c_f, 200.0, time), rtol=0.03)
 
 
+def test_noise_of_an_integrator_does_not_depend_on_the_low_end_of_its_range():
+    """The circuit is linear; only its output must not stop where the noise is looked at."""
+    noise = [
+        run({"kind": "integrator"}, FEW | {"current_low": low, "current_high": 44e-6})
+        for low in (0.0, 24e-6)
+    ]
+    np.testing.assert_allclose(noise[1]["noise_part"], noise[0]["noise_part"], rtol=1e-6)
+
+
 def test_reset_noise_is_kt_over_c():
     arrays = run(
         {"kind": "integrator", "amplifier": {"gain_bandwidth": 1e13, "noise_resistance": 1e-3}},

@@ -94,7 +94,7 @@ def test_blocks_that_are_ideal_have_no_energy():
     assert np.isnan(drivers)
     assert np.isnan(comparator)
     assert logic > 0
-    assert arrays["latency"] == pytest.approx(7 * 10e-9)
+    assert arrays["latency"] == pytest.approx(7 * 10e-9, rel=1e-6, abs=0)
     assert np.isnan(arrays["area"])
 
 

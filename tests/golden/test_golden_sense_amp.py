@@ -52,7 +52,7 @@ def test_behavioural_by_hand():
     inside = (inside > low) & (inside < high)
     np.testing.assert_array_equal(found["outcome"], np.where(inside, RIGHT, OUTSIDE))
     assert np.all(found["decision"][~inside] == 2)
-    assert found["right_share"] == pytest.approx(6 / 9)
+    assert found["right_share"] == pytest.approx(6 / 9, rel=1e-6, abs=0)
     assert np.isnan(found["energy"]).all()
 
 
@@ -140,7 +140,7 @@ def test_end_of_range_energy_and_latency_by_hand(tmp_path):
     # The larger of the two currents reaches the least input voltage first. The inputs are read at
     # the end of an evaluation, a millivolt from where they come to rest: 0.5 % of a current.
     step = 100 ** (1 / 23 / 64)
-    assert found["range_high"] == pytest.approx(diode - UNIT / 2, rel=step - 1 + 0.005)
+    assert found["range_high"] == pytest.approx(diode - UNIT / 2, rel=step - 1 + 0.005, abs=0)
     # Supply: input currents for two phases, mirrored ones through the reset switches for one, and
     # the loser's for the other: (4 + 2 + 1)*30 uA*1 ns*1.2 V; gates and inverters come on top.
     energy = dict(zip(BENCH_BLOCKS, found["energy"], strict=True))
@@ -149,7 +149,7 @@ def test_end_of_range_energy_and_latency_by_hand(tmp_path):
     returned = dict(zip(BENCH_BLOCKS, found["energy_returned"], strict=True))
     voltage = np.interp(30e-6, BENCH.parameters().common_modes_a, found["input_voltage"])
     for side in ("column_plus", "column_minus"):
-        assert returned[side] == pytest.approx(30e-6 * voltage * 2e-9, rel=0.05)
+        assert returned[side] == pytest.approx(30e-6 * voltage * 2e-9, rel=0.05, abs=0)
     # The outputs' nodes (drains, a latch gate, an inverter: 3 to 6 fF) charge to about 0.5 V.
     assert 3e-15 * 0.5 / 30e-6 * 0.5 < found["latency"] < 6e-15 * 0.5 / 30e-6 * 3
     layout = card.layout
@@ -157,7 +157,7 @@ def test_end_of_range_energy_and_latency_by_hand(tmp_path):
     sizes += [(120e-9, 60e-9), (240e-9, 60e-9)] * 2
     area = sum((w + 150e-9) * (length + 180e-9) for w, length in sizes)
     assert layout is not None
-    assert found["area"] == pytest.approx(area, rel=1e-12)
+    assert found["area"] == pytest.approx(area, rel=1e-12, abs=0)
 
 
 BENCH_BLOCKS = ("supply", "reset", "column_plus", "column_minus")

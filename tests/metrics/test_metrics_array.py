@@ -61,10 +61,10 @@ def test_nrmse_by_hand():
     # Truth 1 … 4: σ² = 5/4. Errors 1, -1, 1, -1: mean square 1. So sqrt(4/5).
     truth = np.array([1.0, 2.0, 3.0, 4.0])
     predicted = truth + np.array([1, -1, 1, -1])
-    assert compute_nrmse(predicted, truth) == pytest.approx(np.sqrt(0.8), rel=1e-15)
+    assert compute_nrmse(predicted, truth) == pytest.approx(np.sqrt(0.8), rel=1e-15, abs=0)
     assert compute_nrmse(truth, truth) == 0
     # Always saying the mean scores 1 by definition, up to rounding of two square roots.
-    assert compute_nrmse(np.full(4, 2.5), truth) == pytest.approx(1.0, rel=1e-15)
+    assert compute_nrmse(np.full(4, 2.5), truth) == pytest.approx(1.0, rel=1e-15, abs=0)
     both = compute_nrmse(np.stack([predicted, truth]), np.stack([truth, truth]), axis=1)
     np.testing.assert_allclose(both, [np.sqrt(0.8), 0], rtol=1e-15)
 
@@ -74,7 +74,7 @@ def test_nrmse_has_the_unit_divided_out_and_keeps_nan():
     truth, predicted = rng.normal(size=(2, 100))
     small = compute_nrmse(predicted * 1e-9, truth * 1e-9)
     # Scaling by 1e-9 rounds each number once: relative 1e-16, averaged over 100.
-    assert small == pytest.approx(float(compute_nrmse(predicted, truth)), rel=1e-14)
+    assert small == pytest.approx(float(compute_nrmse(predicted, truth)), rel=1e-14, abs=0)
     truth[3] = np.nan
     assert np.isnan(compute_nrmse(predicted, truth))
 

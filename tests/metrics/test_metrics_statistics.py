@@ -57,12 +57,12 @@ def test_summary_by_hand():
     summary = compute_summary([2.0, 4.0, 4.0, 4.0, 6.0])
     assert summary.count == 5
     assert summary.mean == 4
-    assert summary.std == pytest.approx(math.sqrt(2), rel=1e-15)
+    assert summary.std == pytest.approx(math.sqrt(2), rel=1e-15, abs=0)
     half = 2.776 * math.sqrt(2 / 5)
-    assert summary.mean_low == pytest.approx(4 - half, rel=2e-4)
-    assert summary.mean_high == pytest.approx(4 + half, rel=2e-4)
-    assert summary.std_low == pytest.approx(math.sqrt(8 / 11.143), rel=2e-4)
-    assert summary.std_high == pytest.approx(math.sqrt(8 / 0.4844), rel=2e-4)
+    assert summary.mean_low == pytest.approx(4 - half, rel=2e-4, abs=0)
+    assert summary.mean_high == pytest.approx(4 + half, rel=2e-4, abs=0)
+    assert summary.std_low == pytest.approx(math.sqrt(8 / 11.143), rel=2e-4, abs=0)
+    assert summary.std_high == pytest.approx(math.sqrt(8 / 0.4844), rel=2e-4, abs=0)
 
 
 def test_intervals_cover_as_often_as_they_say():

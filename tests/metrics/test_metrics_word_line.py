@@ -21,7 +21,7 @@ def curve(centre, chips=1):
 def test_exact_on_a_parabola_of_the_logarithm():
     found = compute_word_line_optimum(VOLTAGE, curve(0.873, 5))
     assert found.voltage_v == pytest.approx(0.873, abs=1e-9)
-    assert found.figure == pytest.approx(0.03, rel=1e-9)
+    assert found.figure == pytest.approx(0.03, rel=1e-9, abs=0)
     # All chips are alike: no uncertainty.
     assert (found.low_v, found.high_v) == pytest.approx((0.873, 0.873), abs=1e-9)
     assert found.edge_share == 0
@@ -68,7 +68,7 @@ def test_spreads():
     current = np.array([[1.0, 2.0, 3.0]])
     # Relative to each cell's own place in the column.
     assert compute_cell_spread(current, [1.0, 2.0, 3.0])[0] == 0
-    assert compute_cell_spread(current, 2.0)[0] == pytest.approx(0.5)
-    assert compute_step_spread([9.0, 11.0], [1.0, 1.0]) == pytest.approx(1 / 9)
+    assert compute_cell_spread(current, 2.0)[0] == pytest.approx(0.5, rel=1e-6, abs=0)
+    assert compute_step_spread([9.0, 11.0], [1.0, 1.0]) == pytest.approx(1 / 9, rel=1e-6, abs=0)
     with pytest.raises(UsageError, match="larger"):
         compute_step_spread([1.0, 1.0], [2.0, 2.0])

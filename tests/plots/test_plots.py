@@ -163,7 +163,7 @@ def test_histogram_counts_and_law_share_an_axis():
     # the samples, where less than 1 % of it is left.
     x, y = ax.lines[0].get_data()
     width = ax.patches[0].get_width()
-    assert np.trapezoid(y, x) / width == pytest.approx(397, rel=0.01)
+    assert np.trapezoid(y, x) / width == pytest.approx(397, rel=0.01, abs=0)
 
 
 def test_parity_with_an_inset_and_with_axes_for_the_error():

@@ -24,7 +24,7 @@ def test_mean_and_range_of_chips():
     np.testing.assert_allclose(line.get_ydata(), [0, 2, 3])
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("Input (mV)", "Current (µA)")
     band = ax.collections[0].get_paths()[0].vertices
-    assert (band[:, 1].min(), band[:, 1].max()) == pytest.approx((0, 4))
+    assert (band[:, 1].min(), band[:, 1].max()) == pytest.approx((0, 4), abs=1e-9)
     assert "2 chips" in ax.texts[0].get_text()
 
 

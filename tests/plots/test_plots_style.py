@@ -106,4 +106,4 @@ def test_figures_are_one_column_wide():
 def test_scale_unit(values, unit, answer):
     factor, scaled = scale_unit(values, unit)
     assert scaled == answer[1]
-    assert factor == pytest.approx(answer[0], rel=1e-15)
+    assert factor == pytest.approx(answer[0], rel=1e-15, abs=0)

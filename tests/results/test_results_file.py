@@ -138,6 +138,10 @@ def test_pandas_reads_it(path):
     assert frame["level"].isna().sum() == 6
 
 
+def test_read_results_by_text(path):
+    assert read_results(str(path)).path == path
+
+
 def test_read_results(path):
     results = read_results(path)
     assert not results.complete

@@ -49,7 +49,7 @@ def test_one_chip_converts_as_the_search_does(tmp_path: Path) -> None:
     assert model.verdict.state == "pass"
     # Brackets of 0.01 LSB on both sides: the level in the middle is off by 0.01 LSB at most.
     (gate,) = model.verdict.gates
-    assert gate.value == pytest.approx(0.01, rel=1e-6)
+    assert gate.value == pytest.approx(0.01, rel=1e-6, abs=0)
 
 
 def test_fitted_weights_are_the_capacitor_ratios(tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_a_chip_whose_conversions_disagree_with_its_levels_fails(tmp_path: Path)
     chip["transition_level"] = chip["transition_level"] + 0.1 / 64
     model = fit(tmp_path, [chip])
     assert model.verdict.state == "fail"
-    assert model.verdict.gates[0].value == pytest.approx(0.11, rel=1e-6)
+    assert model.verdict.gates[0].value == pytest.approx(0.11, rel=1e-6, abs=0)
     assert "max_error" in model.verdict.reason
 
 
@@ -112,7 +112,7 @@ def test_a_held_out_chip_that_breaks_the_law_fails(tmp_path: Path) -> None:
     chips[hidden[3]] = bad
     verdict = fit(tmp_path, chips).verdict
     assert verdict.state == "fail"
-    assert verdict.gates[0].value == pytest.approx(0.2, rel=1e-6)
+    assert verdict.gates[0].value == pytest.approx(0.2, rel=1e-6, abs=0)
 
 
 def scaled(model: AdcSurrogate, factor: float, part: slice) -> AdcSurrogate:

@@ -129,7 +129,7 @@ def test_the_voltage_of_a_sinh_law_is_found(tmp_path: Path) -> None:
     g = conductances(20, 1, seed=1)
     model = fit(tmp_path, [resistive_chip(chip, v0=0.25) for chip in g])
     assert model.verdict.gates[0].value < 1e-4
-    assert model.value("sinh_voltage") == pytest.approx(0.25, rel=1e-3)
+    assert model.value("sinh_voltage") == pytest.approx(0.25, rel=1e-3, abs=0)
     found = model.predict(bit_line_v=np.array(BIT), chip=2, level=1)["current"]
     np.testing.assert_allclose(found, g[2, 1, 0] * 0.25 * np.sinh(np.array(BIT) / 0.25), rtol=1e-5)
 

@@ -42,7 +42,7 @@ def test_wires_are_recovered(tmp_path: Path) -> None:
     for name, value in wires.items():
         fitted = model.model.parameters[f"{name}_ohm"]
         # The recipe says 1 ohm everywhere, so what comes out comes from the currents.
-        assert fitted.value == pytest.approx(value, rel=1e-7)
+        assert fitted.value == pytest.approx(value, rel=1e-7, abs=0)
         assert fitted.sigma < 0.01 * value
     assert model.verdict.state == "pass"
     assert model.verdict.errors[0].skill == pytest.approx(1, abs=1e-7)
@@ -68,8 +68,8 @@ def test_amplifiers_are_recovered(tmp_path: Path) -> None:
     assert judged == {"output_current", "pair_current", "output_voltage"}
     # From outside the amplifier is 1/admittance behind offset·A/R_f/admittance.
     input_ohm = 1 / (1 / r_in + (1 + gain) / feedback)
-    assert model.value("r_sense_ohm") == pytest.approx(input_ohm, rel=1e-6)
-    assert model.value("transresistance") == pytest.approx(gain * input_ohm, rel=1e-9)
+    assert model.value("r_sense_ohm") == pytest.approx(input_ohm, rel=1e-6, abs=0)
+    assert model.value("transresistance") == pytest.approx(gain * input_ohm, rel=1e-9, abs=0)
     stand = gain * offset / feedback * input_ohm
     np.testing.assert_allclose(model.array("input_offset")[0], stand, atol=1e-9)
     # Another chip with other amplifiers, its offsets given.
@@ -93,9 +93,9 @@ def test_sinh_cells_are_recovered(tmp_path: Path) -> None:
     chip = crossbar_chip(g, drive, r_row=20.0, r_col=30.0, v0=0.25)
     model = fit(tmp_path, [chip], *SINH)
     # The truth comes from a root finder that stops at about 1e-10.
-    assert model.value("v0_v") == pytest.approx(0.25, rel=1e-5)
-    assert model.value("r_row_ohm") == pytest.approx(20.0, rel=1e-4)
-    assert model.value("r_col_ohm") == pytest.approx(30.0, rel=1e-4)
+    assert model.value("v0_v") == pytest.approx(0.25, rel=1e-5, abs=0)
+    assert model.value("r_row_ohm") == pytest.approx(20.0, rel=1e-4, abs=0)
+    assert model.value("r_col_ohm") == pytest.approx(30.0, rel=1e-4, abs=0)
     assert model.verdict.state == "pass"
     with pytest.raises(UsageError, match="not linear"):
         model.effective_conductance(g)
@@ -121,8 +121,8 @@ def test_what_the_data_cannot_tell_is_said(tmp_path: Path) -> None:
     assert np.isnan(row.sigma)
     assert np.isnan(driver.sigma)
     assert "apart from r_driver_ohm" in row.note
-    assert row.value + driver.value == pytest.approx(6.0, rel=1e-6)
-    assert model.model.parameters["r_col_ohm"].value == pytest.approx(3.0, rel=1e-6)
+    assert row.value + driver.value == pytest.approx(6.0, rel=1e-6, abs=0)
+    assert model.model.parameters["r_col_ohm"].value == pytest.approx(3.0, rel=1e-6, abs=0)
     assert model.verdict.state == "pass"
     assert any("r_row_ohm" in note for note in model.verdict.notes)
 
@@ -220,7 +220,7 @@ def test_spread_of_amplifier_offsets_is_judged(tmp_path: Path) -> None:
     assert "offset_spread_factor" in verdict.reason
     drawn = model.sample_chips(500, seed=1)
     # 40 fitted amplifiers: σ of σ is 11 %, three of them 33 %.
-    assert drawn["output_offset"].std() == pytest.approx(1e-3, rel=0.33)
+    assert drawn["output_offset"].std() == pytest.approx(1e-3, rel=0.33, abs=0)
 
 
 def test_a_point_must_be_chosen_where_there_are_many(tmp_path: Path) -> None:
@@ -239,7 +239,7 @@ def test_a_point_must_be_chosen_where_there_are_many(tmp_path: Path) -> None:
     for point, value in ((0, 1.0), (1, 5.0)):
         model = fit_results(path, point=point)
         assert isinstance(model, CrossbarSurrogate)
-        assert model.value("r_row_ohm") == pytest.approx(value, rel=1e-9)
+        assert model.value("r_row_ohm") == pytest.approx(value, rel=1e-9, abs=0)
         assert model.model.provenance.point == point
 
 

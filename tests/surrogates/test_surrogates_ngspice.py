@@ -47,9 +47,9 @@ def test_eight_by_six_crossbar_with_amplifiers(tmp_path: Path) -> None:
     model = fit_results(path)
     assert isinstance(model, CrossbarSurrogate)
     assert model.verdict.state == "pass", str(model.verdict)
-    assert model.value("r_row_ohm") == pytest.approx(2.0, rel=1e-6)
-    assert model.value("r_col_ohm") == pytest.approx(3.0, rel=1e-6)
+    assert model.value("r_row_ohm") == pytest.approx(2.0, rel=1e-6, abs=0)
+    assert model.value("r_col_ohm") == pytest.approx(3.0, rel=1e-6, abs=0)
     # Amplifier of gain 1000 with 5 kohm: 5 kohm/1001 at its input, 1 mV·1000/1001 there.
-    assert model.value("r_sense_ohm") == pytest.approx(5e3 / 1001, rel=1e-4)
+    assert model.value("r_sense_ohm") == pytest.approx(5e3 / 1001, rel=1e-4, abs=0)
     np.testing.assert_allclose(model.array("input_offset"), 1e-3 / 1.001, rtol=1e-4)
     assert all(figure.max < 1e-9 for figure in model.verdict.errors)

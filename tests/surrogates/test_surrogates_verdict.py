@@ -13,8 +13,8 @@ from imccircuit.surrogates.verdict import ErrorFigure, Gate, Verdict, judge
 def test_figures_by_hand() -> None:
     figure = ErrorFigure.of("level", "V", [3e-3, -4e-3, 0, 0], linear_error=[5e-3] * 4, lsb=1e-3)
     assert figure.max == 4e-3
-    assert figure.rms == pytest.approx(2.5e-3)  # √(25e-6 / 4)
-    assert figure.skill == pytest.approx(0.5)
+    assert figure.rms == pytest.approx(2.5e-3, rel=1e-6, abs=0)  # √(25e-6 / 4)
+    assert figure.skill == pytest.approx(0.5, rel=1e-6, abs=0)
     assert figure.count == 4
     assert "max 4 mV (4 LSB)" in str(figure)
 
