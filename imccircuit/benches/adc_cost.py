@@ -14,7 +14,7 @@ from imccircuit.benches.problem import Answer, Probe, Problem, Run
 from imccircuit.circuits.sar_adc import HOLD_DELAY, SarAdc, sar_adc
 from imccircuit.circuits.sar_area import transistor_sizes
 from imccircuit.devices.mos import MosCard
-from imccircuit.metrics.energy import compute_settling_time
+from imccircuit.metrics.energy import compute_remainder, compute_settling_time
 from imccircuit.metrics.sar_logic import GATES_PER_BIT, compute_sar_toggles
 
 BLOCKS = ("reference", "common_mode", "input", "switch_drivers", "comparator", "logic")
@@ -147,12 +147,11 @@ def _settling_s(adc: SarAdc, lsb_v: float, run: Run) -> float:
         edge = first + bit * cycle + (HOLD_DELAY * cycle if bit == 0 else 0.0)
         # The latch decides in the second half of a cycle; its kick is not the array's settling.
         inside = (run.axis >= edge) & (run.axis <= first + (bit + 0.5) * cycle)
-        found = compute_settling_time(
-            run.axis[inside], run.values["top"][inside], half, start_s=edge
-        )
-        worst = max(worst, found) if np.isfinite(found) else float("nan")
-        if not np.isfinite(worst):
-            return worst
+        time_s, top = run.axis[inside], run.values["top"][inside]
+        found = compute_settling_time(time_s, top, half, start_s=edge)
+        if not np.isfinite(found) or compute_remainder(time_s, top, half) > half:
+            return float("nan")
+        worst = max(worst, found)
     return worst
 
 

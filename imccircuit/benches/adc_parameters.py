@@ -251,8 +251,6 @@ class AdcParameters(Parameters):
         return {
             **keys_of_others(_SWITCH_KEYS, "switches", circuit.switches),
             **keys_of_others(_COMPARATOR_KEYS, "comparator", circuit.comparator),
-            **keys_idle(circuit.bits not in (None, circuit.resolution), "bit_capacitors given",
-                        "circuit.bits"),
             # Beside given bits the unit is that of the dummy, and the card's law draws nothing.
             **keys_idle(given and dummy, "bit_capacitors and dummy_capacitor given",
                         "circuit.unit_capacitor"),

@@ -58,6 +58,7 @@ def _variables(parameters: BudgetParameters) -> tuple[Variable, ...]:
         Variable("part_max", ("operands", "part"), "FS", "largest error by one part alone"),
         Variable("signal_sigma", ("operands",), "FS", "standard deviation of the ideal product"),
         Variable("snr", ("operands",), "1", "variance of the ideal product over error squared"),
+        Variable("snr_centred", ("operands",), "1", "the same but for the mean of the error"),
         Variable("snr_fitted", ("operands",), "1", "the same behind the best line"),
         Variable("snr_converter", ("operands",), "1", "the same of an ideal 8-bit converter"),
         Variable("path_voltage", ("step",), "V", "output line, all weights largest"),
@@ -156,7 +157,7 @@ def budget_parts(
 def _budget(parameters: BudgetParameters, variation: Variation, parts: BudgetParts) -> Arrays:
     found = [_one_kind(parameters, variation, parts, *kind[1:]) for kind in parameters.kinds]
     names = ("error_rms", "error_max", "part_rms", "part_max", "signal_sigma", "snr",
-             "snr_fitted", "snr_converter")  # fmt: skip
+             "snr_centred", "snr_fitted", "snr_converter")  # fmt: skip
     return {name: np.array([one[k] for one in found]) for k, name in enumerate(names)}
 
 
@@ -182,8 +183,8 @@ def _one_kind(
     return (
         np.sqrt(np.mean(error**2)), np.max(np.abs(error)),
         np.sqrt(np.mean(part**2, axis=1)), np.max(np.abs(part), axis=1),
-        np.sqrt(variance), variance / np.mean(error**2), variance / np.mean(fitted**2),
-        variance * 12 * 255**2,
+        np.sqrt(variance), variance / np.mean(error**2), variance / np.var(error),
+        variance / np.mean(fitted**2), variance * 12 * 255**2,
     )  # fmt: skip
 
 

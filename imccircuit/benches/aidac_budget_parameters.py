@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -71,6 +71,10 @@ class BudgetParameters(Parameters):
     def idle_quantities(self) -> Mapping[str, str]:
         """Spread of what is not there, and spread of zero."""
         return idle_circuit_quantities(self.circuit, self.technology)
+
+    def transistor_quantities(self) -> Collection[str]:
+        """Mismatch of starved voltage-to-time cells; that of the others is behavioural."""
+        return ("time_cells",) if self.circuit.time_cell == "starved" else ()
 
     def spread_keys(self) -> Mapping[str, str]:
         """Standard deviations, a card that gives no unit, and how many time cells are drawn."""

@@ -30,7 +30,7 @@ from imccircuit.benches.bench import (
 from imccircuit.benches.cost import COST_VARIABLES, blocks_along, mean_energy
 from imccircuit.benches.problem import Answer, Probe, Problem, Run, Transient
 from imccircuit.circuits.aidac import Aidac, aidac
-from imccircuit.metrics.energy import compute_settling_time
+from imccircuit.metrics.energy import compute_remainder, compute_settling_time
 from imccircuit.metrics.grouped import compute_crossing, compute_ideal_product
 
 Floats = NDArray[np.float64]
@@ -68,7 +68,8 @@ def _variables(parameters: AidacParameters) -> tuple[Variable, ...]:
         Variable("output_voltage", ("vector", "output", "array"), "V", "output line, at launch"),
         Variable("zero_delay", ("output",), "s", "delay that is product 0"),
         Variable("full_delay", ("output",), "s", "delay that is product 1"),
-        Variable("phase_settling", ("phase",), "s", "slowest settling within a phase, half an LSB"),
+        Variable("phase_settling", ("phase",), "s", "slowest settling within a phase, half an LSB",
+                 missing="not settled when the phase ends"),
         Variable("operation_time", (), "s", "one operation with its clocked phases"),
         Variable("input", ("vector", "array", "row"), "1", "inputs", "int"),
         Variable("weight", ("array", "row", "output"), "1", "weights", "int"),
@@ -200,14 +201,18 @@ class Conversions:
         return found.reshape(self.shape.built + 1, self.shape.arrays) - launch
 
     def settling(self, run: Run, tolerance_v: float) -> Floats:
-        """(phase,) time in s until the watched node of each phase is within the tolerance."""
+        """(phase,) time in s until the watched node of each phase is within the tolerance.
+
+        NaN if it is still farther than that from where it is going when the phase ends.
+        """
         t, found = self.phases.phase_s, []
         for phase, column in enumerate(run.values["watched"].T):
             begin = self.phases.start_s + phase * t + self.phases.gap_s
             inside = (run.axis >= begin) & (run.axis <= begin - self.phases.gap_s + t)
-            found.append(
-                compute_settling_time(run.axis[inside], column[inside], tolerance_v, start_s=begin)
-            )
+            time_s, volt = run.axis[inside], column[inside]
+            at_rest = compute_remainder(time_s, volt, tolerance_v) <= tolerance_v
+            settled = compute_settling_time(time_s, volt, tolerance_v, start_s=begin)
+            found.append(settled if at_rest else np.nan)
         return np.array(found)
 
 

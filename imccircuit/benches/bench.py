@@ -6,13 +6,13 @@ again as often as it needs, and returns the named arrays. It sees no engine, no 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
 from imccircuit.benches.problem import Answer, Problem
@@ -69,9 +69,10 @@ class Parameters(Section):
 
     A bench of which some circuits have no transistors overrides `has_transistors`; a corner is
     then refused, for it would change nothing, and so is a supply, unless `has_supply` says that it
-    counts nevertheless. Whatever else would change nothing in the circuit that is chosen,
-    `idle_keys` and `idle_quantities` name, and it is refused likewise: a sweep over a dead key
-    would be a silent wrong number.
+    counts nevertheless. A temperature is refused where `has_temperature` says that it does not
+    count. Whatever else would change nothing in the circuit that is chosen, `idle_keys` and
+    `idle_quantities` name, and it is refused likewise: a sweep over a dead key would be a silent
+    wrong number.
     """
 
     technology: Annotated[MosCard, CardOf("mos")] = Field(
@@ -89,6 +90,11 @@ class Parameters(Section):
     def has_supply(self) -> bool:
         """Whether the supply counts in that circuit."""
         return self.has_transistors
+
+    @property
+    def has_temperature(self) -> bool:
+        """Whether the temperature changes anything in that circuit."""
+        return True
 
     @property
     def supply_v(self) -> float:
@@ -113,6 +119,10 @@ class Parameters(Section):
         """Name the quantities whose variation changes nothing, each with what idles it."""
         return {}
 
+    def transistor_quantities(self) -> Collection[str]:
+        """Name the quantities that here draw mismatch of transistors."""
+        return ()
+
     def spread_keys(self) -> Mapping[str, str]:
         """Name the keys, dotted, that count only while a quantity varies, each with that quantity.
 
@@ -120,21 +130,16 @@ class Parameters(Section):
         """
         return {}
 
+    @property
+    def idle_given(self) -> dict[str, str]:
+        """Those of `idle_keys` that do not stand at their default."""
+        return {key: why for key, why in self.idle_keys().items() if not _at_default(self, key)}
+
     @model_validator(mode="after")
-    def _nothing_idles(self) -> Parameters:
-        for key, why in self.idle_keys().items():
-            holder: Any = self
-            *path, name = key.split(".")
-            for part in path:
-                holder = getattr(holder, part)
-            value = getattr(holder, name)
-            field = type(holder).model_fields[name]
-            default = field.get_default(call_default_factory=True, validated_data={})
-            same = value is default or (
-                value.file == default.file if isinstance(default, Card) else
-                not isinstance(value, np.ndarray) and value == default
-            )  # fmt: skip
-            if not same:
+    def _nothing_idles(self, info: ValidationInfo) -> Self:
+        # What idles at one point of a sweep may count at another: that is for the recipe to judge.
+        if not (info.context or {}).get("of_sweep"):
+            for key, why in self.idle_given.items():
                 text = f"{key} would change nothing with {why}; allowed: leave it out"
                 raise PydanticCustomError("idle", "{why}", {"why": text})
         return self
@@ -152,7 +157,28 @@ class Parameters(Section):
                     "circuit; allowed: leave it out, or choose a circuit with transistors"
                 )
                 raise PydanticCustomError("technology", "{why}", {"why": why})
+        usual = type(self.conditions).model_fields["temperature"].default
+        if self.conditions.temperature != usual and not self.has_temperature:
+            why = (
+                "conditions.temperature would change nothing, no part of this circuit depends on "
+                "it; allowed: leave it out, or choose a circuit with transistors"
+            )
+            raise PydanticCustomError("technology", "{why}", {"why": why})
         return self
+
+
+def _at_default(parameters: Parameters, key: str) -> bool:
+    """Whether a dotted key holds what it holds if it is left out."""
+    holder: Any = parameters
+    *path, name = key.split(".")
+    for part in path:
+        holder = getattr(holder, part)
+    value = getattr(holder, name)
+    field = type(holder).model_fields[name]
+    default = field.get_default(call_default_factory=True, validated_data={})
+    if isinstance(value, Card) and isinstance(default, Card):
+        return value.file == default.file
+    return value is default or (not isinstance(value, np.ndarray) and bool(value == default))
 
 
 @dataclass(frozen=True)

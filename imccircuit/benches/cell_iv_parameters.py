@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Literal
 
 import numpy as np
@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from imccircuit.benches.bench import Parameters, Section
-from imccircuit.benches.idle import keys_idle, keys_of_others, never_mismatched
+from imccircuit.benches.idle import keys_idle, keys_of_others, never_mismatched, never_spread
 from imccircuit.devices.cards import load_card
 from imccircuit.devices.reference import CardOf
 from imccircuit.devices.rram import RramCard, SinhConduction
@@ -141,6 +141,11 @@ class CellParameters(Parameters):
         """Only the cell 1t1r has any."""
         return self.circuit.cell == "1t1r"
 
+    @property
+    def has_temperature(self) -> bool:
+        """Resistors keep their value, and no noise is measured."""
+        return self.has_transistors
+
     def idle_keys(self) -> Mapping[str, str]:
         """Keys of other cells, and the supply where the word line's voltages are given."""
         given = self.stimulus.word_line_voltages is not None
@@ -153,9 +158,14 @@ class CellParameters(Parameters):
         """Mismatch without transistors, or without spread."""
         why = f'cell = "{self.circuit.cell}"'
         return {
+            **keys_idle(never_spread(self.circuit.device_card), "this device_card", "conductance"),
             **keys_idle(never_mismatched(self.technology.nmos), "this technology", "transistor"),
             **keys_idle(not self.has_transistors, why, "transistor"),
         }
+
+    def transistor_quantities(self) -> Collection[str]:
+        """Mismatch of the cells' transistors."""
+        return ("transistor",)
 
     @property
     def bit_line_v(self) -> NDArray[np.float64]:
@@ -208,4 +218,15 @@ class CellGates(Section):
         gt=1,
         description="the spread of cells over chips is right within this factor: the 90 % "
         "interval of held-out over fitted spread lies between its inverse and itself",
+    )
+    mean_shift: float = Field(
+        0.75,
+        gt=0,
+        description="mean of the cells of every level, right within this many of its standard "
+        "deviations: the 90 % interval of held-out less fitted mean lies within",
+    )
+    chip_spread_factor: float = Field(
+        3.5,
+        gt=1,
+        description="the same as spread_factor for what cells of a chip have in common",
     )

@@ -129,7 +129,7 @@ def _measure_strongarm(parameters: ComparatorParameters, variation: Variation) -
     layout = technology.card.layout
     area = np.nan
     if layout is not None:
-        area = sum(layout.transistor_area_m2(w, dut.length_m) for _, w in dut.transistors)
+        area = sum(layout.transistor_area_m2(w, dut.length_of(k)) for k, w in dut.transistors)
     arrays |= {
         "offset": np.asarray(-(after_yes + after_no) / 2),
         "hysteresis": np.asarray(after_no - after_yes),

@@ -36,7 +36,10 @@ def draw_offset(parameters: ComparatorParameters, variation: Variation) -> float
 def draw_strongarm(parameters: ComparatorParameters, variation: Variation) -> StrongArm:
     """StrongARM comparator of one chip: thresholds of both pairs, current factors of the first."""
     circuit, card = parameters.circuit, parameters.technology
-    length = card.nmos.length.value if circuit.gate_length is None else circuit.gate_length
+    lengths = {
+        "nmos": circuit.gate_length or card.nmos.length.value,
+        "pmos": circuit.gate_length or card.pmos.length.value,
+    }
     widths = {
         "inp": circuit.input_width, "nlp": circuit.latch_nmos_width,
         "plp": circuit.latch_pmos_width,
@@ -49,7 +52,7 @@ def draw_strongarm(parameters: ComparatorParameters, variation: Variation) -> St
         check_mismatch(card)
         for p, n, kind, with_beta in pairs:
             device = card.nmos if kind == "nmos" else card.pmos
-            shift, factor = device.draw_mismatch(rng, widths[p], length, (2,))
+            shift, factor = device.draw_mismatch(rng, widths[p], lengths[kind], (2,))
             mismatch |= {f"dvt_{p}": float(shift[0]), f"dvt_{n}": float(shift[1])}
             if with_beta:
                 mismatch |= {f"beta_{p}": float(factor[0]), f"beta_{n}": float(factor[1])}
@@ -59,7 +62,8 @@ def draw_strongarm(parameters: ComparatorParameters, variation: Variation) -> St
         latch_pmos_m=circuit.latch_pmos_width,
         tail_m=circuit.tail_width,
         reset_m=circuit.reset_width,
-        length_m=length,
+        length_m=lengths["nmos"],
+        pmos_length_m=lengths["pmos"],
         mismatch=mismatch,
     )
 

@@ -245,7 +245,7 @@ class _NoiseBench:
             for d, g, s in zip(drain, gate, source, strict=True)
         )
         return Problem(
-            circuit=transistor_noise(self.technology, kind, width_m, self.dut.length_m),
+            circuit=transistor_noise(self.technology, kind, width_m, self.dut.length_of(kind)),
             analysis=Noise("out", "vgate", *_BAND_HZ, points_per_decade=10),
             probes=(Probe("noise", (NOISE_VECTOR,), (1,), 1e9),),
             alterations=runs,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Literal
 
 import numpy as np
@@ -33,7 +33,7 @@ class Circuit(Section):
     latch_pmos_width: Width = Field(500e-9, description="PMOS of the cross-coupled pair")
     tail_width: Width = Field(2e-6, description="clocked tail")
     reset_width: Width = Field(500e-9, description="each of four precharge transistors")
-    gate_length: Width | None = Field(None, description="of all; default the technology's NMOS")
+    gate_length: Width | None = Field(None, description="of all; default the technology's")
     source_resistance: Annotated[Resistance, Field(gt=0)] = Field(
         1e3, description="between each input source and the comparator"
     )
@@ -126,6 +126,10 @@ class ComparatorParameters(Parameters):
         why = f'implementation = "{self.circuit.implementation}"'
         own = ("comparator_offset",) if self.has_transistors else ("input_pair", "latch_pairs")
         return dict.fromkeys(own, why)
+
+    def transistor_quantities(self) -> Collection[str]:
+        """Mismatch of input pair and latch."""
+        return ("input_pair", "latch_pairs")
 
     @model_validator(mode="after")
     def _measurable(self) -> ComparatorParameters:

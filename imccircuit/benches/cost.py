@@ -21,13 +21,13 @@ from imccircuit.metrics.energy import compute_source_energy
 NOT_MODELLED = "not modelled: the block is behavioural"
 
 COST_VARIABLES = (
-    Variable("energy", ("block",), "J", "energy delivered by or to a block, one operation",
+    Variable("energy", ("block",), "J", "energy of one operation",
              missing=NOT_MODELLED),
-    Variable("energy_returned", ("block",), "J", "energy that came back and is not netted",
+    Variable("energy_returned", ("block",), "J", "energy that came back",
              missing=NOT_MODELLED),
-    Variable("latency", (), "s", "time until the output is within half an LSB of its end",
+    Variable("latency", (), "s", "latency, to half an LSB",
              missing="not modelled: no part of the circuit limits it, or no operation moved it"),
-    Variable("area", (), "m**2", "counted unit areas of the technology",
+    Variable("area", (), "m**2", "area, counted",
              missing="not modelled: the technology card has no layout, or a block is behavioural"),
 )  # fmt: skip
 

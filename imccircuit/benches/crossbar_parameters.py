@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Literal
 
 import numpy as np
@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from imccircuit.benches.bench import Parameters, Section
-from imccircuit.benches.idle import keys_idle, keys_of_others, never_mismatched
+from imccircuit.benches.idle import keys_idle, keys_of_others, never_mismatched, never_spread
 from imccircuit.devices.cards import load_card
 from imccircuit.devices.reference import CardOf
 from imccircuit.devices.rram import RramCard, SinhConduction
@@ -194,6 +194,11 @@ class CrossbarParameters(Parameters):
         """Only the cell 1t1r has any."""
         return self.circuit.cell == "1t1r"
 
+    @property
+    def has_temperature(self) -> bool:
+        """Resistors and ideal amplifiers keep their value, and no noise is measured."""
+        return self.has_transistors
+
     def idle_keys(self) -> Mapping[str, str]:
         """Keys of other cells and read-outs, and what arrays of one's own leave nothing to."""
         circuit, stimulus = self.circuit, self.stimulus
@@ -214,11 +219,16 @@ class CrossbarParameters(Parameters):
         """Mismatch without transistors, offsets without front ends or without spread."""
         circuit = self.circuit
         return {
+            **keys_idle(never_spread(circuit.device_card), "this device_card", "conductance"),
             **keys_idle(circuit.cell != "1t1r", f'cell = "{circuit.cell}"', "transistor"),
             **keys_idle(never_mismatched(self.technology.nmos), "this technology", "transistor"),
             **keys_idle(circuit.tia_offset_sigma == 0, "tia_offset_sigma = 0 V", "tia_offset"),
             **keys_idle(circuit.readout == "ideal", 'readout = "ideal"', "tia_offset"),
         }
+
+    def transistor_quantities(self) -> Collection[str]:
+        """Mismatch of the cells' transistors."""
+        return ("transistor",)
 
     def spread_keys(self) -> Mapping[str, str]:
         """Keys of the spread of cells and offsets."""

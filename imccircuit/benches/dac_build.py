@@ -75,11 +75,17 @@ def _thresholds(parameters: DacParameters, rng: np.random.Generator | None) -> F
         return np.zeros(4)
     card, width = parameters.technology, parameters.circuit.driver_width
     check_mismatch(card)
-    sizes = ((card.nmos, 0.25), (card.pmos, 0.5), (card.nmos, 1.0), (card.pmos, 2.0))
+    ln, lp = parameters.lengths_m
+    sizes = (
+        (card.nmos, 0.25, ln),
+        (card.pmos, 0.5, lp),
+        (card.nmos, 1.0, ln),
+        (card.pmos, 2.0, lp),
+    )
     return np.array(
         [
-            float(device.draw_mismatch(rng, scale * width, parameters.length_m, ())[0])
-            for device, scale in sizes
+            float(device.draw_mismatch(rng, scale * width, length, ())[0])
+            for device, scale, length in sizes
         ]
     )
 
@@ -118,10 +124,10 @@ class Built:
         """Circuit whose code is switched: static (None), or applied in every cycle."""
         c = self.parameters.circuit
         drive = Drive(c.reference_voltage, cycle_s)
-        width, length = c.switch_width, self.parameters.length_m
+        width, lengths = c.switch_width, self.parameters.lengths_m
         switches = Switches(
             self.technology, c.switch_on_resistance, c.switch_off_resistance, width, 2 * width,
-            length,
+            *lengths,
         )  # fmt: skip
         parts = [float(value) for value in self.parts]
         if c.kind == "string":
@@ -148,7 +154,7 @@ class Built:
             pulses, self.row, self.parameters.full_scale_v,
             "ideal" if self.technology is None else "transistor", self.technology,
             resistance_ohm=c.driver_resistance, widths_m=(c.driver_width, 2 * c.driver_width),
-            length_m=self.parameters.length_m, delta_vth_v=[float(v) for v in self.parts],
+            lengths_m=self.parameters.lengths_m, delta_vth_v=[float(v) for v in self.parts],
         )  # fmt: skip
 
     @property
@@ -174,16 +180,16 @@ class Built:
         layout = p.technology.layout
         if layout is None or not p.has_transistors:
             return float("nan")
-        gate, length = layout.transistor_area_m2, p.length_m
+        gate, (ln, lp) = layout.transistor_area_m2, p.lengths_m
         if c.kind == "pulse_width":
             w = c.driver_width
             logic = p.technology.logic
             if logic is None:
                 return float("nan")
-            drive = sum(gate(scale * w, length) for scale in (0.25, 0.5, 1.0, 2.0))
+            drive = sum(gate(s * w, ln) + gate(2 * s * w, lp) for s in (0.25, 1.0))
             # Of a counter that all rows share only the comparison is a row's own.
             return drive + c.bits * logic.gate_area.value
-        pair = gate(c.switch_width, length) + gate(2 * c.switch_width, length)
+        pair = gate(c.switch_width, ln) + gate(2 * c.switch_width, lp)
         pairs = {"string": 2 * ((1 << c.bits) - 1), "r2r": 2 * c.bits, "capacitor": 2 * c.bits + 1}
         area = pairs[c.kind] * pair
         if c.kind == "capacitor":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -72,7 +72,7 @@ class Circuit(Section):
         480e-9, description="NMOS of a transmission gate; its PMOS is twice as wide"
     )
     gate_length: Annotated[Length, Field(gt=0, le=1e-3)] | None = Field(
-        None, description="of all transistors; default the technology's NMOS"
+        None, description="of all transistors; default the technology's"
     )
     cycle_time: Annotated[Time, Field(gt=0)] = Field(
         60e-9, description="of one operation, half of it code 0 or reset"
@@ -160,6 +160,10 @@ class DacParameters(Parameters):
             found["driver"] = 'switches = "ideal"'
         return found
 
+    def transistor_quantities(self) -> Collection[str]:
+        """Mismatch of the inverters that drive pulses."""
+        return ("driver",)
+
     @property
     def full_scale_v(self) -> float:
         """Reference, or the amplitude of the pulses, which is the supply."""
@@ -168,10 +172,10 @@ class DacParameters(Parameters):
         return self.circuit.reference_voltage
 
     @property
-    def length_m(self) -> float:
-        """Gate length in m."""
-        given = self.circuit.gate_length
-        return self.technology.nmos.length.value if given is None else given
+    def lengths_m(self) -> tuple[float, float]:
+        """Gate lengths of NMOS and PMOS in m."""
+        given, card = self.circuit.gate_length, self.technology
+        return given or card.nmos.length.value, given or card.pmos.length.value
 
     @model_validator(mode="after")
     def _inside(self) -> DacParameters:

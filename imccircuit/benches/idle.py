@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+import numpy as np
+
 from imccircuit.devices.mos import Transistor
+from imccircuit.devices.rram import RramCard
 
 
 def keys_of_others(
@@ -32,3 +35,9 @@ def keys_idle(idle: bool, why: str, *keys: str) -> dict[str, str]:
 def never_mismatched(*devices: Transistor) -> bool:
     """Whether the card gives all these transistors no mismatch."""
     return all(device.a_vt.value == 0 == device.a_beta.value for device in devices)
+
+
+def never_spread(card: RramCard) -> bool:
+    """Whether the card gives neither of its states any spread."""
+    states = np.array([card.on_conductance.value, card.off_conductance.value])
+    return not np.any(card.spread_at().sd_of(states))

@@ -40,6 +40,7 @@ from imccircuit.benches.irc_drawn import (
 from imccircuit.benches.irc_parameters import IrcParameters, NoGates
 from imccircuit.benches.problem import Answer, OperatingPoint, Probe, Problem
 from imccircuit.circuits.irc_column import IrcColumn, column_current_vectors, irc_column
+from imccircuit.metrics.word_line import compute_cell_spread
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -161,7 +162,7 @@ def _measure(parameters: IrcParameters, variation: Variation) -> Measurement:
     arrays = {
         "lrs_current": lrs,
         "hrs_current": hrs,
-        "relative_spread": np.std(lrs / lrs[0], axis=1, ddof=1),
+        "relative_spread": compute_cell_spread(lrs, lrs[0]),
         "on_off_ratio": lrs[-1] / hrs,
         "sum_current": sums[1:],
         "sum_linearity": sums[1:] / (counts * sums[1]),

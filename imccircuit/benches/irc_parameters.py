@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Literal
 
 import numpy as np
@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from imccircuit.benches.bench import Parameters, Section
-from imccircuit.benches.idle import keys_idle
+from imccircuit.benches.idle import keys_idle, never_spread
 from imccircuit.devices.cards import load_card
 from imccircuit.devices.reference import CardOf
 from imccircuit.devices.rram import RramCard, SinhConduction
@@ -126,12 +126,17 @@ class IrcParameters(Parameters):
         }  # fmt: skip
 
     def idle_quantities(self) -> Mapping[str, str]:
-        """Mismatch of a technology without any."""
+        """Spread of cards without any."""
         device = self.technology.nmos
         return {
+            **keys_idle(never_spread(self.circuit.device_card), "this device_card", "conductance"),
             **keys_idle(device.a_vt.value == 0, "this technology", "threshold"),
             **keys_idle(device.a_beta.value == 0, "this technology", "current_factor"),
         }
+
+    def transistor_quantities(self) -> Collection[str]:
+        """Mismatch of the cells' transistors."""
+        return ("threshold", "current_factor")
 
     @model_validator(mode="after")
     def _consistent(self) -> IrcParameters:

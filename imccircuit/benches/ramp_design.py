@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -10,19 +11,16 @@ from numpy.typing import NDArray
 from imccircuit.benches.bench import Variation
 from imccircuit.benches.ramp_parameters import STAIRCASES, Circuit, RampParameters
 from imccircuit.circuits.ramp_adc import (
-    OTA_SIZES_M,
-    TAIL_L_M,
-    TAIL_W_M,
     Amplifier,
     Pole,
     RampAdc,
     gate_sizes_m,
     ota_inverter_m,
+    ota_sizes_m,
 )
 from imccircuit.circuits.ramp_parts import Cdac, CurrentSource, Ladder, Mirror, Source
 from imccircuit.circuits.technology import Technology, check_mismatch
 from imccircuit.devices.draws import Draws
-from imccircuit.devices.mos import MosCard
 
 QUANTITIES = (
     "ramp_transistors",
@@ -34,6 +32,7 @@ QUANTITIES = (
 
 # Gates a bit: a flip-flop counts six, an exclusive-or three, a latch four.
 _COUNTER_GATES, _LATCH_GATES = 9, 4
+_MISMATCHED = ("in", "ramp", "load", "out")
 
 
 def nominal_adc(parameters: RampParameters) -> RampAdc:
@@ -51,24 +50,25 @@ def draw_adc(parameters: RampParameters, variation: Variation) -> RampAdc:
         count_start_s=circuit.count_start,
         reset_s=circuit.reset_time,
         full_scale_v=circuit.reference_voltage,
-        source=_source(circuit, technology.card, variation),
+        source=_source(parameters, variation),
         line_f=circuit.line_capacitor,
         reset=circuit.reset_switch,
         r_on_ohm=circuit.switch_on_resistance,
         r_off_ohm=circuit.switch_off_resistance,
-        comparator=_comparator(circuit, technology.card, variation),
+        comparator=_comparator(circuit, technology, variation),
         technology=technology,
     )
 
 
-def _source(circuit: Circuit, card: MosCard, variation: Variation) -> Source:
+def _source(parameters: RampParameters, variation: Variation) -> Source:
+    circuit, card = parameters.circuit, parameters.technology
     if circuit.ramp == "ideal":
         return CurrentSource(circuit.current_a, circuit.output_resistance, circuit.capacitor)
     if circuit.ramp in STAIRCASES:
         return _staircase(circuit, variation)
     mismatch = _no_mismatch((2,))
     generator = variation.generator("ramp_transistors")
-    width, length = circuit.mirror_width, circuit.mirror_length
+    width, length, cascode_length = parameters.mirror_m
     if generator is not None:
         check_mismatch(card)
         mismatch = np.stack(card.pmos.draw_mismatch(generator, width, length, (2,)), axis=-1)
@@ -78,7 +78,7 @@ def _source(circuit: Circuit, card: MosCard, variation: Variation) -> Source:
         capacitor_f=circuit.capacitor,
         width_m=width,
         length_m=length,
-        cascode_length_m=circuit.cascode_length,
+        cascode_length_m=cascode_length,
         mismatch=mismatch,
     )
 
@@ -106,7 +106,7 @@ def _staircase(circuit: Circuit, variation: Variation) -> Ladder | Cdac:
     return Ladder(drawn[:bits], drawn[bits + 1 :], drawn[bits], switch_ohm)
 
 
-def _comparator(circuit: Circuit, card: MosCard, variation: Variation) -> Pole | Amplifier:
+def _comparator(circuit: Circuit, technology: Technology, variation: Variation) -> Pole | Amplifier:
     columns = circuit.columns
     if circuit.comparator == "behavioural":
         offset = np.full(columns, circuit.comparator_offset)
@@ -117,11 +117,12 @@ def _comparator(circuit: Circuit, card: MosCard, variation: Variation) -> Pole |
     mismatch = _no_mismatch((columns, 4))
     generator = variation.generator("comparator_transistors")
     if generator is not None:
-        check_mismatch(card)
-        for place, name in enumerate(("in", "ramp", "load", "out")):
-            device = card.pmos if name in ("in", "ramp") else card.nmos
-            drawn = device.draw_mismatch(generator, *OTA_SIZES_M[name], (columns,))
-            mismatch[:, place] = np.stack(drawn, axis=-1)
+        check_mismatch(technology.card)
+        sizes = ota_sizes_m(technology)
+        # Column by column, so that a column is the same device whatever their number.
+        for column, (place, name) in product(range(columns), enumerate(_MISMATCHED)):
+            device = technology.device("pmos" if name in ("in", "ramp") else "nmos")
+            mismatch[column, place] = device.draw_mismatch(generator, *sizes[name], ())
     return Amplifier(circuit.comparator_current, mismatch)
 
 
@@ -177,8 +178,9 @@ def area_m2(adc: RampAdc) -> float:
         return float("nan")
     source, layout = adc.source, card.layout
     sizes: list[tuple[float, float]] = [*source.sizes_m] if isinstance(source, Mirror) else []
-    sizes += [*gate_sizes_m(adc.technology), (TAIL_W_M, TAIL_L_M)]
-    sizes += [*OTA_SIZES_M.values(), *ota_inverter_m(adc.technology)] * adc.columns
+    ota = ota_sizes_m(adc.technology)
+    sizes += [*gate_sizes_m(adc.technology), ota["tail"]]
+    sizes += [*ota.values(), *ota_inverter_m(adc.technology)] * adc.columns
     gates = adc.bits * (_COUNTER_GATES + _LATCH_GATES * adc.columns)
     capacitor = source.capacitor_f if isinstance(source, Mirror) else 0.0
     return float(

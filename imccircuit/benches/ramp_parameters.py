@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Literal
 
 import numpy as np
@@ -24,6 +24,7 @@ STAIRCASES = ("ladder", "cdac")
 
 Length = Annotated[float, SI("m"), Field(gt=0)]
 
+_MIRROR_MULTIPLES = 8.0, 16.0, 8.0
 _MIRROR = ("capacitor", "current", "mirror_width", "mirror_length")
 _RAMP_KEYS = {
     "ideal": ("capacitor", "current", "output_resistance"),
@@ -66,9 +67,15 @@ class Circuit(Section):
     output_resistance: Annotated[Resistance, Field(gt=0)] = Field(
         50e6, description="of the ideal source, to ground: curvature"
     )
-    mirror_width: Length = Field(1e-6, description="gate of both transistors of the mirror")
-    mirror_length: Length = Field(1e-6, description="of them")
-    cascode_length: Length = Field(0.5e-6, description="of the cascodes")
+    mirror_width: Length | None = Field(
+        None, description="gates of mirror and cascodes; default 8 of the technology's"
+    )
+    mirror_length: Length | None = Field(
+        None, description="of the mirror; default 16 of the technology's"
+    )
+    cascode_length: Length | None = Field(
+        None, description="of the cascodes; default 8 of the technology's"
+    )
     ladder_resistance: Annotated[Resistance, Field(gt=0)] = Field(
         1e3, description="R of the R-2R ladder, and its output resistance"
     )
@@ -95,8 +102,9 @@ class Circuit(Section):
     comparator_delay: Annotated[Time, Field(gt=0)] = Field(
         1e-9, description="time constant of the behavioural comparator"
     )
-    comparator_noise: Annotated[Voltage, Field(ge=0)] = Field(
-        0.0, description="input-referred, rms, of one decision"
+    comparator_noise: Annotated[Voltage, Field(ge=0)] | None = Field(
+        None,
+        description="input-referred, rms, of one decision; default 0 V, of transistors: unknown",
     )
     comparator_current: Annotated[Current, Field(gt=0)] = Field(
         4e-6, description="tail current of a comparator of transistors"
@@ -193,6 +201,24 @@ class RampParameters(Parameters):
         """Also without transistors: the energy of the counted logic goes with its square."""
         return self.has_transistors or self.technology.logic is not None
 
+    @property
+    def mirror_m(self) -> tuple[float, float, float]:
+        """Gates of the mirror in m: width, length, and length of the cascodes."""
+        circuit, device = self.circuit, self.technology.pmos
+        given = circuit.mirror_width, circuit.mirror_length, circuit.cascode_length
+        usual = zip(_MIRROR_MULTIPLES, (device.width, device.length, device.length), strict=True)
+        width, length, cascode = (
+            times * own.value if one is None else one
+            for one, (times, own) in zip(given, usual, strict=True)
+        )
+        return width, length, cascode
+
+    @property
+    def comparator_noise_v(self) -> float:
+        """Noise of one decision in V rms; NaN for transistors of which none is given."""
+        given, kind = self.circuit.comparator_noise, self.circuit.comparator
+        return (0.0 if kind == "behavioural" else float("nan")) if given is None else given
+
     def idle_keys(self) -> Mapping[str, str]:
         """Keys of other ramps, comparators and reset switches."""
         circuit = self.circuit
@@ -222,6 +248,10 @@ class RampParameters(Parameters):
             **keys_idle(never_mismatched(card.nmos, card.pmos), none, "comparator_transistors"),
             **keys_idle(circuit.comparator != "transistor", comparator, "comparator_transistors"),
         }
+
+    def transistor_quantities(self) -> Collection[str]:
+        """Mismatch of the ramp's mirror and the comparators."""
+        return ("ramp_transistors", "comparator_transistors")
 
     def spread_keys(self) -> Mapping[str, str]:
         """Keys of the spread of resistors, capacitors, offsets."""

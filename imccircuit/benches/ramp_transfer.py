@@ -48,6 +48,9 @@ from imccircuit.metrics.adc_enob import compute_static_enob
 
 Floats = NDArray[np.float64]
 
+_NO_NOISE = "noise of comparators of transistors: not modelled unless comparator_noise is given"
+_MOST_OUTSIDE_LSB = 1.0
+
 
 def _blocks(adc: RampAdc) -> tuple[str, ...]:
     return (*adc.meters, *not_modelled(adc), *logic_blocks(adc))
@@ -81,8 +84,10 @@ def _variables(parameters: RampParameters) -> tuple[Variable, ...]:
                  missing="of transistors: their offset is not drawn but simulated"),
         Variable("comparator_delay", (), "s", "of the comparators, mean"),
         Variable("ramp_noise", ("code",), "V", "noise of the ramp"),
-        Variable("noise_sigma", (), "V", "noise of a conversion, rms over the levels"),
-        Variable("static_enob", (), "1", "effective bits, from levels and noise"),
+        Variable("noise_sigma", (), "V", "noise of a conversion, rms over the levels",
+                 missing=_NO_NOISE),
+        Variable("static_enob", (), "1", "effective bits, from levels and noise",
+                 missing=_NO_NOISE),
         *COST_VARIABLES,
     )  # fmt: skip
 
@@ -97,7 +102,7 @@ def _coordinates(parameters: RampParameters) -> Mapping[str, NDArray[Any] | Alon
 
 
 def _measure(parameters: RampParameters, variation: Variation) -> Measurement:
-    circuit, stimulus = parameters.circuit, parameters.stimulus
+    stimulus = parameters.stimulus
     adc = draw_adc(parameters, variation)
     converter = RampConverter(adc, parameters.conditions.temperature)
     levels, ramp, delay_s = yield from converter.levels()
@@ -111,8 +116,10 @@ def _measure(parameters: RampParameters, variation: Variation) -> Measurement:
     column_codes = converter.column_codes(inputs).T
     outside = [outside_levels(*each) for each in zip(levels, [inputs] * len(levels), column_codes,
                                                      strict=True)]  # fmt: skip
+    outside_lsb = np.stack(outside) / adc.lsb_v
+    _check_loop(outside_lsb)
     ramp_noise = yield from converter.ramp_noise()
-    noise = float(np.sqrt(np.mean(ramp_noise**2) + circuit.comparator_noise**2))
+    noise = float(np.sqrt(np.mean(ramp_noise**2) + parameters.comparator_noise_v**2))
     metered = yield from converter.energy()
     pole = adc.comparator if isinstance(adc.comparator, Pole) else None
     return {
@@ -123,9 +130,9 @@ def _measure(parameters: RampParameters, variation: Variation) -> Measurement:
         "ramp_slope": np.asarray((ramp[-1] - ramp[0]) / ((len(ramp) - 1) * adc.clock_s)),
         "loop_input": inputs / adc.full_scale_v,
         "loop_code": codes,
-        "loop_difference": outside_levels(levels[0], inputs, codes) / adc.lsb_v,
+        "loop_difference": outside_lsb[0],
         "column_code": column_codes,
-        "column_difference": np.stack(outside) / adc.lsb_v,
+        "column_difference": outside_lsb,
         "reference_voltage": np.asarray(adc.full_scale_v),
         "comparator_offset": np.full(adc.columns, np.nan) if pole is None
         else np.asarray(pole.offset_v),
@@ -155,6 +162,18 @@ def _check_levels(levels_v: Floats, adc: RampAdc) -> None:
                 f"the levels of column {column}, {first:.4g} to {last:.4g} V, lie outside the full "
                 f"scale of {adc.full_scale_v:.4g} V: count_start, delay or offset is too large"
             )
+
+
+def _check_loop(outside_lsb: Floats) -> None:
+    """Refuse levels that whole conversions contradict: (column, loop) outside in LSB."""
+    column, place = np.unravel_index(np.argmax(outside_lsb), outside_lsb.shape)
+    worst = float(outside_lsb[column, place])
+    if worst > _MOST_OUTSIDE_LSB:
+        raise MeasurementError(
+            f"a conversion by column {column} is {worst:.3g} LSB outside the levels of its code, "
+            f"more than {_MOST_OUTSIDE_LSB:g} LSB: one conversion acts on the next; a longer "
+            "reset_time or a faster comparator may help"
+        )
 
 
 def _cost(adc: RampAdc, metered: Arrays, levels: Floats, delay_s: float) -> Arrays:

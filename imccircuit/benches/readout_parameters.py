@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -237,6 +237,10 @@ class ReadoutParameters(Parameters):
             **keys_idle(circuit.amplifier.offset_sigma == 0, "offset_sigma = 0 V", "offset"),
             **keys_idle(self.has_transistors, why, "offset"),
         }
+
+    def transistor_quantities(self) -> Collection[str]:
+        """Mismatch of amplifier and mirror."""
+        return ("transistor",)
 
     def spread_keys(self) -> Mapping[str, str]:
         """Key of the spread of the offset."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Literal
 
 import numpy as np
@@ -134,6 +134,10 @@ class SenseParameters(Parameters):
             **keys_idle(self.circuit.offset_sigma == 0, "offset_sigma = 0 A", "offset"),
             **keys_idle(self.has_transistors, why, "offset"),
         }
+
+    def transistor_quantities(self) -> Collection[str]:
+        """Mismatch of mirrors and latch."""
+        return ("transistor",)
 
     def spread_keys(self) -> Mapping[str, str]:
         """Key of the spread of the offset."""

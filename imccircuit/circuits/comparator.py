@@ -27,7 +27,7 @@ class StrongArm:
     Attributes
     ----------
     input_m, latch_nmos_m, latch_pmos_m, tail_m, reset_m : gate widths in m.
-    length_m : gate length of all.
+    length_m, pmos_length_m : gate lengths in m.
     mismatch : parameters ``dvt_…`` (V) and ``beta_…`` (1) of ``netlists/strongarm.subckt``.
     """
 
@@ -37,24 +37,31 @@ class StrongArm:
     tail_m: float
     reset_m: float
     length_m: float
+    pmos_length_m: float
     mismatch: Mapping[str, float] = field(default_factory=dict)
+
+    def length_of(self, kind: str) -> float:
+        """Gate length of ``nmos`` or ``pmos`` in m."""
+        return self.length_m if kind == "nmos" else self.pmos_length_m
 
     @property
     def comparator_parameters(self) -> dict[str, float]:
         """Parameters of an instance of ``strongarm``."""
         return {
             "wn_in": self.input_m, "wn_latch": self.latch_nmos_m, "wp_latch": self.latch_pmos_m,
-            "w_tail": self.tail_m, "w_reset": self.reset_m, "l": self.length_m, **self.mismatch,
+            "w_tail": self.tail_m, "w_reset": self.reset_m, "l": self.length_m,
+            "lp": self.pmos_length_m, **self.mismatch,
         }  # fmt: skip
 
     @property
     def latch_parameters(self) -> dict[str, float]:
         """Parameters of an instance of ``strongarm_latch``."""
-        return {"wn": LATCH_NMOS_M, "wp": LATCH_PMOS_M, "l": self.length_m}
+        return {"wn": LATCH_NMOS_M, "wp": LATCH_PMOS_M, "l": self.length_m,
+                "lp": self.pmos_length_m}  # fmt: skip
 
     @property
     def transistors(self) -> tuple[tuple[str, float], ...]:
-        """(kind, width in m) of every transistor, those of the latch behind."""
+        """(kind, width in m) of every transistor, also those of the latch behind."""
         comparator = [("nmos", self.tail_m)]
         comparator += 2 * [("nmos", self.input_m), ("nmos", self.latch_nmos_m)]
         comparator += 2 * [("pmos", self.latch_pmos_m)] + 4 * [("pmos", self.reset_m)]
@@ -150,7 +157,7 @@ def strongarm_copies(
     pulse = f"{rise_s!r} {edge!r} {edge!r} {_NEVER_S} {2 * _NEVER_S}"
     circuit.V("clk", "clk", circuit.gnd, f"pulse(0 {supply!r} {pulse})")
     sizes = " ".join(f"{key}={value!r}" for key, value in dut.comparator_parameters.items())
-    load = f"wn={LATCH_NMOS_M!r} wp={LATCH_PMOS_M!r} l={dut.length_m!r}"
+    load = f"wn={LATCH_NMOS_M!r} wp={LATCH_PMOS_M!r} l={dut.length_m!r} lp={dut.pmos_length_m!r}"
     # A subcircuit whose inner nodes are ports: the noise currents need them.
     cell = technology.cell("strongarm").replace("vdd vss", "vdd vss tail dp dn", 1)
     lines = [technology.include_line, cell, technology.cell("inverter")]

@@ -35,7 +35,7 @@ class Switches:
     ----------
     technology : None for ideal ones.
     r_on_ohm, r_off_ohm : of the ideal ones.
-    width_n_m, width_p_m, length_m : gate sizes of the transmission gates.
+    width_n_m, width_p_m, length_m, length_p_m : gate sizes of the transmission gates.
     """
 
     technology: Technology | None
@@ -44,6 +44,7 @@ class Switches:
     width_n_m: float
     width_p_m: float
     length_m: float
+    length_p_m: float
 
     @property
     def high_v(self) -> float:
@@ -62,6 +63,7 @@ class Switches:
             values = f"ron={self.r_on_ohm!r} roff={self.r_off_ohm!r}"
             return f"X{name} {a} {b} {control} switch_sw {values}"
         sizes = f"wn={self.width_n_m!r} wp={self.width_p_m!r} l={self.length_m!r}"
+        sizes += f" lp={self.length_p_m!r}"
         return f"X{name} {a} {b} {control} {inverse} vdd 0 transmission_gate {sizes}"
 
 
@@ -264,7 +266,7 @@ class Pulses:
 def pulse_width_dac(
     pulses: Pulses, row: Row, v_ref: float, driver: Literal["ideal", "transistor"],
     technology: Technology | None, *, resistance_ohm: float = 0.0,
-    widths_m: tuple[float, float] = (0.0, 0.0), length_m: float = 0.0,
+    widths_m: tuple[float, float] = (0.0, 0.0), lengths_m: tuple[float, float] = (0.0, 0.0),
     delta_vth_v: Sequence[float] = (0.0, 0.0, 0.0, 0.0),
 ) -> Circuit:  # fmt: skip
     """Driver of a row that is high for code·t_clk.
@@ -273,7 +275,7 @@ def pulse_width_dac(
     ----------
     v_ref : amplitude; with transistors the supply of the driver.
     resistance_ohm : of the ideal driver.
-    widths_m, length_m : gates of the second inverter (N, P); the first has a quarter of them.
+    widths_m, lengths_m : gates of the second inverter (N, P); the first has a quarter of them.
     delta_vth_v : threshold shifts, NMOS and PMOS of the first inverter, then of the second.
     """
     from PySpice.Spice.Netlist import Circuit
@@ -289,12 +291,12 @@ def pulse_width_dac(
         for stage, (gate, drain, scale) in enumerate(
             (("pulse", "middle", 0.25), ("middle", "out", 1.0))
         ):
-            for kind, rail, width, shift in (
-                ("nmos", "0", widths_m[0], delta_vth_v[2 * stage]),
-                ("pmos", "vdd", widths_m[1], delta_vth_v[2 * stage + 1]),
+            for kind, rail, width, length, shift in (
+                ("nmos", "0", widths_m[0], lengths_m[0], delta_vth_v[2 * stage]),
+                ("pmos", "vdd", widths_m[1], lengths_m[1], delta_vth_v[2 * stage + 1]),
             ):
                 nodes = (drain, gate, rail, rail)
-                size = (scale * width, length_m)
+                size = (scale * width, length)
                 lines.append(
                     technology.line(f"{kind}{stage}", kind, nodes, *size, delta_vth_v=shift)
                 )

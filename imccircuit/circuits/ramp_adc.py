@@ -36,6 +36,14 @@ if TYPE_CHECKING:
 # levels do not depend on them, are longer, and easier on the solver.
 EDGE_CLOCKS, STAIRCASE_EDGE_CLOCKS = 1e-3, 0.02
 _TRIPS_LOW = 8.0
+# Gates of the comparator's amplifier, in multiples of the technology's own width and length.
+_OTA_MULTIPLES = {
+    "tail": ("pmos", 64.0, 8.0),
+    "in": ("pmos", 32.0, 3.0),
+    "ramp": ("pmos", 32.0, 3.0),
+    "load": ("nmos", 32.0, 3.0),
+    "out": ("nmos", 32.0, 3.0),
+}
 
 
 @dataclass(frozen=True)
@@ -278,10 +286,10 @@ def _columns(adc: RampAdc) -> list[str]:
     lines = [
         f"Vcmp vcmp 0 {supply!r}",
         f"Btail tail_bias 0 I={comparator.tail_a!r}*tanh(v(tail_bias)/0.05)",
-        device.line("tail", "pmos", ("tail_bias", "tail_bias", "vcmp", "vcmp"), TAIL_W_M, TAIL_L_M),
-    ]
-    inverter = sum(ota_inverter_m(device), ())
-    sizes = _words(zip(("wn", "ln", "wp", "lp"), inverter, strict=True))
+        device.line("tail", "pmos", ("tail_bias", "tail_bias", "vcmp", "vcmp"),
+                    *ota_sizes_m(device)["tail"]),
+    ]  # fmt: skip
+    sizes = _ota_words(device)
     for column, node in enumerate(adc.decision_nodes):
         shifts = " ".join(
             f"dvt_{name}={shift!r} mu_{name}={mobility!r}"
@@ -296,17 +304,20 @@ def _columns(adc: RampAdc) -> list[str]:
     return lines
 
 
-TAIL_W_M, TAIL_L_M = 8e-6, 0.5e-6
-"""Gate of the diode that sets the tail currents: that of the tails in ``ramp_comparator_ota``."""
+def _ota_words(technology: Technology) -> str:
+    """Sizes of all gates of ``ramp_comparator_ota``."""
+    ota = ota_sizes_m(technology)
+    sizes = (*ota["in"], *ota["tail"], *ota["load"], *sum(ota_inverter_m(technology), ()))
+    names = ("w", "l", "wt", "lt", "wload", "lload", "w_n", "l_n", "w_p", "l_p")
+    return _words(zip(names, sizes, strict=True))
 
-OTA_SIZES_M = {
-    "tail": (8e-6, 0.5e-6),
-    "in": (4e-6, 0.2e-6),
-    "ramp": (4e-6, 0.2e-6),
-    "load": (4e-6, 0.2e-6),
-    "out": (4e-6, 0.2e-6),
-}
-"""Analogue gates of ``ramp_comparator_ota``: width and length in m, for mismatch and area."""
+
+def ota_sizes_m(technology: Technology) -> dict[str, tuple[float, float]]:
+    """Analogue gates of ``ramp_comparator_ota``: width and length in m.
+
+    The diode that sets the tail currents of all columns has the gate of a tail.
+    """
+    return {name: technology.size(*multiples) for name, multiples in _OTA_MULTIPLES.items()}
 
 
 def ota_inverter_m(technology: Technology) -> tuple[tuple[float, float], tuple[float, float]]:

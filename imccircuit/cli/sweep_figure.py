@@ -23,7 +23,8 @@ def draw_over(results: Results, variable: str, over: str) -> Figure:
 
     Parameters
     ----------
-    over : the swept key; may be empty where only one is swept with numbers.
+    over : the swept key, of numbers or of texts (which stand side by side); may be empty where
+        there is but one.
 
     Raises
     ------
@@ -42,6 +43,7 @@ def draw_over(results: Results, variable: str, over: str) -> Figure:
     key = _choose(groups[0], keys, over)
     others = [name for name in keys if name != key and not _tied(groups, name, key)]
     attrs = groups[0][key].attrs
+    names = _names(groups, key)
     with house_style():
         figure, (ax,) = make_figure()
         lines = list(_lines(groups, variable, key, others))
@@ -55,6 +57,8 @@ def draw_over(results: Results, variable: str, over: str) -> Figure:
                 y_label=groups[0][variable].attrs["long_name"],
                 y_unit=groups[0][variable].attrs["units"], name=label,
             )  # fmt: skip
+        if names:
+            ax.set_xticks(range(len(names)), names)
         if not ax.lines:
             raise UsageError(f"{variable}: no point has a good sample to draw")
     return figure
@@ -69,15 +73,16 @@ def _swept(data: Any) -> list[str]:
 
 
 def _choose(data: Any, keys: list[str], over: str) -> str:
-    numbers = [key for key in keys if data[key].dtype.kind in "fi"]
     if over:
-        if over not in numbers:
-            allowed = ", ".join(numbers) or "none, nothing was swept with numbers"
-            raise UsageError(f"{over!r} was not swept with numbers; allowed: {allowed}")
+        if over not in keys:
+            allowed = ", ".join(keys) or "none, nothing was swept"
+            raise UsageError(f"{over!r} was not swept; allowed: {allowed}")
         return over
-    if len(numbers) != 1:
-        raise UsageError(f"name one of the swept keys with --over: {', '.join(numbers) or 'none'}")
-    return numbers[0]
+    numbers = [key for key in keys if data[key].dtype.kind in "fi"]
+    for candidates in (numbers, keys):
+        if len(candidates) == 1:
+            return candidates[0]
+    raise UsageError(f"name one of the swept keys with --over: {', '.join(keys) or 'none'}")
 
 
 def _tied(groups: list[Any], name: str, key: str) -> bool:
@@ -94,6 +99,13 @@ def _short(key: str) -> str:
     return key.rpartition(".")[2].replace("_", " ")
 
 
+def _names(groups: list[Any], key: str) -> list[str]:
+    """Values of a key of texts, in the order of the sweep; nothing for a key of numbers."""
+    if groups[0][key].dtype.kind in "fi":
+        return []
+    return list(dict.fromkeys(str(name) for data in groups for name in data[key].values))
+
+
 def _entry(data: Any, dim: str, place: int) -> str:
     """What an entry of a dimension is called: its name where it has one, else its number."""
     if dim in data.coords and data[dim].dtype.kind in "OUS":
@@ -104,6 +116,7 @@ def _entry(data: Any, dim: str, place: int) -> str:
 def _lines(groups: list[Any], variable: str, key: str, others: list[str]) -> Any:
     """Label, x (point,) and y (chip, point) of each line."""
     rows: dict[str, list[tuple[float, Any]]] = {}
+    names = _names(groups, key)
     for data in groups:
         good = data["status"] == 0
         values = data[variable].astype(np.float64).where(good).transpose(*data[variable].dims)
@@ -116,7 +129,9 @@ def _lines(groups: list[Any], variable: str, key: str, others: list[str]) -> Any
                 name = ", ".join(part for part in (label, entry) if part)
                 y = values[(row, slice(None), *index)]
                 if np.any(np.isfinite(y)):
-                    rows.setdefault(name, []).append((float(data[key].values[row]), y))
+                    x = data[key].values[row]
+                    place = names.index(str(x)) if names else float(x)
+                    rows.setdefault(name, []).append((place, y))
     for name, found in rows.items():
         found.sort(key=lambda pair: pair[0])
         yield name, [x for x, _ in found], np.stack([y for _, y in found], axis=1)

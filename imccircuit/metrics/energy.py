@@ -109,3 +109,28 @@ def compute_settling_time(
         return float("nan")
     share = (error[last] - tolerance) / (error[last] - error[last + 1])
     return float(time_s[last] + share * (time_s[last + 1] - time_s[last]) - start_s)
+
+
+def compute_remainder(time_s: Floats, value: Floats, tolerance: float) -> float:
+    """How far a waveform is, at its end, from where it is going, if its tail is an exponential.
+
+    `compute_settling_time` knows only the last value: what has not settled yet looks settled. Three
+    values an eighth of the record apart give the limit (Aitken's Δ² process).
+
+    Parameters
+    ----------
+    time_s, value : (step,) ascending times.
+    tolerance : what moves by less than a quarter of it in the last quarter is at rest.
+
+    Returns
+    -------
+    Distance, 0 at rest; infinite if the waveform does not slow down.
+    """
+    span = time_s[-1] - time_s[0]
+    first, middle, last = np.interp(time_s[-1] - np.array([0.25, 0.125, 0.0]) * span, time_s, value)
+    before, after = middle - first, last - middle
+    if max(abs(before), abs(after)) < tolerance / 4:
+        return 0.0
+    if abs(after) >= abs(before):
+        return float("inf")
+    return float(abs(after**2 / (before - after)))

@@ -40,7 +40,7 @@ class Optimum:
 
 
 def compute_cell_spread(current_a: ArrayLike, nominal_a: ArrayLike) -> Floats:
-    """σ of a current over its nominal value: (…, cell) → (…), no unit.
+    """σ/µ of a current over its nominal value: (…, cell) → (…), no unit.
 
     Dividing each cell by its own nominal current takes out what its place in the column does.
     """

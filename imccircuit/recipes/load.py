@@ -100,7 +100,8 @@ class Recipe:
         for key, value in self._kept.items():
             if "=" not in key and key not in values:
                 tables = _with(tables, key.split("."), value)
-        found = validate(self.bench.parameters, tables, file=self.file)
+        context = {"of_sweep": bool(self.axes)}
+        found = validate(self.bench.parameters, tables, file=self.file, context=context)
         for key in costly_keys(self.bench.parameters):
             name = _kept_name(key, values)
             if name and name not in self._kept and (value := value_of(found, key)) is not None:
@@ -266,14 +267,22 @@ def _check_gates(bench: Bench, table: Any, file: str) -> Section:
 
 
 def _check_quantities(recipe: Recipe) -> None:
-    """Refuse a quantity that varies nothing at any of the points that are looked at."""
+    """Refuse a quantity that varies nothing at any of the points that are looked at.
+
+    Nor may transistors be mismatched that are subcircuits at any of them.
+    """
     named = recipe.common.variation.quantities
     idle = dict.fromkeys(named, "")
-    for values in recipe.steps():
-        found = recipe.parameters(values).idle_quantities() if idle else {}
+    for values in recipe.steps() if named else ():
+        at = recipe.parameters(values)
+        found = at.idle_quantities()
         idle = {name: found[name] for name in idle if name in found}
-        if not idle:
-            return
+        drawn = [n for n in named if n in at.transistor_quantities() and n not in found]
+        if drawn and at.technology.device != "model":
+            card = at.technology.file.name
+            problem = f"{card} gives transistors as subcircuits, which take no mismatch"
+            allowed = 'leave it out, or a technology with device = "model"'
+            raise InputError(recipe.file, "variation.quantities", drawn[0], problem, allowed)
     for name, why in idle.items():
         problem = f"varies nothing with {why}"
         raise InputError(recipe.file, "variation.quantities", name, problem, "leave it out")
@@ -294,12 +303,23 @@ def _check_axes(recipe: Recipe) -> None:
     if tasks > MOST_TASKS:
         problem = f"{points} points with {recipe.common.variation.samples} samples each"
         raise InputError(recipe.file, "sweep", tasks, problem, f"at most {MOST_TASKS} measurements")
+    _check_idle(recipe, first)
+
+
+def _check_idle(recipe: Recipe, first: Mapping[str, Any]) -> None:
+    """Refuse keys that change nothing at any of the points that are looked at."""
     varied = recipe.common.variation.quantities
     swept = [key for axis in recipe.axes for key in axis.values]
     alive: set[str] = set()
+    idle: dict[str, str] | None = None
     for values in recipe.steps():
-        spread = recipe.parameters(values).spread_keys()
+        found = recipe.parameters(values)
+        given, spread = found.idle_given, found.spread_keys()
+        idle = given if idle is None else {key: idle[key] for key in idle if key in given}
         alive |= {key for key in swept if spread.get(key) in (None, *varied)}
+    for key, why in (idle or {}).items():
+        problem = f"{key} would change nothing with {why}"
+        raise InputError(recipe.file, "", "", problem, "leave it out")
     for key in swept:
         if key not in alive:
             problem = "changes nothing while its quantity does not vary"

@@ -73,7 +73,7 @@ class Results:
         return sorted(found)
 
 
-def read_results(path: Path) -> Results:
+def read_results(path: Path | str) -> Results:
     """Read a results file.
 
     Raises
@@ -83,6 +83,7 @@ def read_results(path: Path) -> Results:
     import h5netcdf
     import xarray
 
+    path = Path(path)
     try:
         if not path.is_file():
             raise FileFormatError(f"{path}: no such results file")

@@ -10,8 +10,9 @@ is what its currents show: where the transistor's own resistance cannot be told 
 element's, part of one is counted as the other, and only their sum is measured.
 
 One chip: a fifth of the points are held out. Many chips: whole chips are held out; such a cell
-shows its own numbers at a third of the points and is judged at the others, and the spread of these
-numbers is compared with that of the fitted cells.
+shows its own numbers at a third of the points and is judged at the others, and the mean and spread
+of these numbers, level by level, and what cells of a chip have in common are compared with the
+fitted population (`imccircuit.surrogates.cell_comparison`).
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from imccircuit.surrogates.base import (
     Surrogate,
     check_count,
 )
+from imccircuit.surrogates.cell_conditions import check_conditions
+from imccircuit.surrogates.cell_correlation import Shares
 from imccircuit.surrogates.cell_data import (
     calibration_of,
     data_of,
@@ -37,7 +40,13 @@ from imccircuit.surrogates.cell_data import (
     known_conductance,
 )
 from imccircuit.surrogates.cell_law import CellLaw
-from imccircuit.surrogates.cell_model import LOG, OWN_ARRAYS, build_model, own_numbers
+from imccircuit.surrogates.cell_model import (
+    LOG,
+    OWN_ARRAYS,
+    SHARES,
+    build_model,
+    own_numbers,
+)
 from imccircuit.surrogates.cell_population import CellSpread
 from imccircuit.surrogates.cell_verdict import hidden_points, judge_many, judge_one
 from imccircuit.surrogates.data import Measured, held_out
@@ -119,8 +128,7 @@ class CellSurrogate(Surrogate):
             self.array(f"{quantity}_mean"),
             self.array(f"{quantity}_sd"),
             self.array(f"{quantity}_quantile"),
-            self.value(f"{quantity}_correlation"),
-            int(self.value("fitted_cells")),
+            Shares(**{part: self.value(f"{quantity}_{part}_share") for part in SHARES}),
         )
 
     @property
@@ -213,7 +221,7 @@ class CellSurrogate(Surrogate):
         for name, _, _ in OWN_ARRAYS:
             if f"{name}_sd" in self.model.arrays:
                 spread = self.spread(name)
-                if np.any(spread.sd < 0) or not 0 <= spread.correlation < 1:
+                if np.any(spread.sd < 0) or not spread.shared.possible:
                     problems.append(f"the spread of {name} is none")
                 if name != "threshold_shift" and np.any(spread.quantiles <= 0):
                     problems.append(f"{name} may be drawn at or below zero")
@@ -261,6 +269,7 @@ class CellSurrogate(Surrogate):
                 f"{measured.results.path} has not the {mine[0]} levels of {mine[1]} cells of the "
                 "model, or other cells"
             )
+        check_conditions(self.model.settings, measured)
         self.check_voltages(data.bit_v, data.word_v)
         # The law's scales are the model's, whatever the axes of these data.
         judged = judge_many if self.has_population else judge_one

@@ -137,7 +137,8 @@ def _fit(
     scale = np.abs(current) + _FLOOR * np.abs(current).max(axis=1, keepdims=True)
 
     def residual(numbers: Floats, own: Floats) -> Floats:
-        return (data.law.current(numbers, own[:, None, :], bit, word) - current) / scale
+        found = data.law.current(numbers, own[:, None, :], bit, word)
+        return np.asarray((found - current) / scale)
 
     def jacobian(numbers: Floats, own: Floats, count: int) -> tuple[Floats, Floats]:
         found = data.law.derivatives(numbers, own[:, None, :], bit, word, count)

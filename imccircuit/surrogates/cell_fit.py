@@ -18,6 +18,7 @@ _MOST_STEPS = 60
 # Steps that lower the cost by less than this share, or residuals this small, end the search.
 _SETTLED = 1e-4
 _EXACT = 1e-13
+_MOST_DAMPING = 1e10
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,9 @@ def fit_blocks(
         sum of squares of weight·(number − start) is added. 0 for none.
     fix_shared : fit only the own numbers.
     """
+    if fix_shared:
+        found = _fit_each(residual, jacobian, shared, own, prior_own)
+        return BlockFit(shared, found[0], np.zeros(len(shared)), found[1])
     start_shared, start_own = shared, own
     weight_s, weight_o = np.square(prior_shared), np.square(prior_own)
 
@@ -70,11 +74,11 @@ def fit_blocks(
 
     r = residual(shared, own)
     now, damping = cost(shared, own, r), 1e-3
-    p = 0 if fix_shared else len(shared)
+    p = len(shared)
     for _ in range(_MOST_STEPS):
         js, jo = jacobian(shared, own, p)
         gain = 0.0
-        while damping < 1e10:
+        while damping < _MOST_DAMPING:
             ds, do = _step(
                 js, jo, r, damping, (weight_s[:p], weight_o),
                 (weight_s * (shared - start_shared))[:p], weight_o * (own - start_own),
@@ -97,6 +101,47 @@ def fit_blocks(
     full = np.zeros(len(shared))
     full[:p] = sigma
     return BlockFit(shared, own, full, float(np.sqrt(np.mean(r**2))))
+
+
+def _fit_each(
+    residual: Callable[[Floats, Floats], Floats],
+    jacobian: Callable[[Floats, Floats, int], tuple[Floats, Floats]],
+    shared: Floats,
+    own: Floats,
+    prior_own: Floats,
+) -> tuple[Floats, float]:
+    """Own numbers alone, and the rms of the residuals.
+
+    The cells are independent then, so each has its own damping and takes its own steps: none can
+    run away while the others improve the sum.
+    """
+    start, weight = own, np.square(prior_own)
+    unit = np.eye(own.shape[1])
+
+    def cost(o: Floats, r: Floats) -> Floats:
+        total = np.sum(r**2, axis=1) + np.sum(weight * (o - start) ** 2, axis=1)
+        return np.asarray(np.where(np.isfinite(total), total, np.inf))
+
+    r = residual(shared, own)
+    now, damping = cost(own, r), np.full(len(own), 1e-3)
+    for _ in range(_MOST_STEPS):
+        jo = jacobian(shared, own, 0)[1]
+        c = np.einsum("cnp,cnq->cpq", jo, jo) + np.diag(weight)
+        size = np.einsum("cpp->cp", c)[:, :, None] * unit
+        h = -np.einsum("cnq,cn->cq", jo, r) - weight * (own - start)
+        step = np.linalg.solve(c + damping[:, None, None] * size + 1e-14 * unit, h[..., None])
+        tried_own = own + step[..., 0]
+        tried_r = residual(shared, tried_own)
+        tried = cost(tried_own, tried_r)
+        better = tried <= now
+        gain = np.where(better, (now - tried) / np.maximum(now, 1e-300), 1.0)
+        own, r = np.where(better[:, None], tried_own, own), np.where(better[:, None], tried_r, r)
+        now = np.where(better, tried, now)
+        exact = np.max(np.abs(r), axis=1) < _EXACT
+        if np.all((better & (gain < _SETTLED)) | exact | (damping > _MOST_DAMPING)):
+            break
+        damping = np.where(better, np.maximum(damping / 5, 1e-12), damping * 4)
+    return own, float(np.sqrt(np.mean(r**2)))
 
 
 def _step(

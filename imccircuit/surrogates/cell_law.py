@@ -39,6 +39,11 @@ _MOST_GATE_DEGREE = 5
 _POWERS = (1, 3, 4)
 # Width over which the residual tells weak from strong inversion, in V.
 _BEND_V = 0.25
+# What a fit may try on its way saturates: logarithm of S, voltages in V, 1/V0² in 1/V².
+_LOG_CONDUCTANCE = (-100.0, 50.0)
+_MOST_V = 1e3
+_MOST_CURVATURE = 1e9
+_MOST_SINH = 100.0
 _ITERATIONS = 100
 _STEP = 1e-6
 
@@ -67,7 +72,7 @@ class CellLaw:
         scale = float(np.max(np.abs(bit_v)))
         if word_v is None:
             return cls(False, thermal, scale)
-        drain = min(_MOST_DRAIN_DEGREE, max(np.count_nonzero(bit_v) - 2, 0))
+        drain = min(_MOST_DRAIN_DEGREE, max(int(np.count_nonzero(bit_v)) - 2, 0))
         gate = min(_MOST_GATE_DEGREE, max(len(word_v) - 2, 0))
         return cls(True, thermal, scale, (drain, gate))
 
@@ -98,13 +103,13 @@ class CellLaw:
         own : (…, own) of each cell; its leading axes broadcast with the voltages.
         bit_v, word_v : voltages in V; the word line's are not used without a transistor.
         """
-        conductance = np.exp(own[..., 0])
+        conductance = _conductance(own)
         bit_v, word_v = np.asarray(bit_v, np.float64), np.asarray(word_v, np.float64)
         if not self.gated:
             x = bit_v / self.scale_v
             terms = np.stack([x**power for power in _POWERS], axis=-1)
             return np.asarray(
-                element_current(conductance, shared[0], bit_v) * np.exp(terms @ shared[1:])
+                element_current(conductance, shared[0], bit_v) * _exp(terms @ shared[1:])
             )
 
         drain = self._drain(shared, own, bit_v, word_v)
@@ -128,13 +133,13 @@ class CellLaw:
         across = bit_v - drain
 
         def element(s: Floats, o: Floats) -> Floats:
-            return element_current(np.exp(o[..., 0]), s[0], across)
+            return element_current(_conductance(o), s[0], across)
 
         def transistor(s: Floats, o: Floats) -> Floats:
             return self.transistor_current(s, o, drain, word_v)
 
         step = _STEP * self.scale_v
-        near = element_current(np.exp(own[..., 0]), shared[0], across + step)
+        near = element_current(_conductance(own), shared[0], across + step)
         g_e = (near - element(shared, own)) / step
         g_t = self.transistor_current(shared, own, drain + step, word_v)
         g_t = (g_t - transistor(shared, own)) / step
@@ -149,7 +154,7 @@ class CellLaw:
 
     def _drain(self, shared: Floats, own: Floats, bit_v: Floats, word_v: Floats) -> Floats:
         """Drain voltage at which element and transistor carry the same current."""
-        conductance = np.exp(own[..., 0])
+        conductance = _conductance(own)
 
         def difference(drain: Floats) -> Floats:
             across = element_current(conductance, shared[0], bit_v - drain)
@@ -164,8 +169,10 @@ class CellLaw:
         """Drain current in A of a transistor whose source is at 0 V."""
         threshold, slope, gain, reduction, coupling, rise = shared[1 : 1 + len(TRANSISTOR)]
         phi = self.thermal_v
-        over = gate_v - threshold - own[..., 1]
-        pinch = (over + coupling * drain_v) / slope
+        over = np.clip(gate_v - threshold - own[..., 1], -_MOST_V, _MOST_V)
+        # A slope factor is above 1; what a fit tries must only not be 0.
+        pinch = (over + coupling * drain_v) / np.maximum(slope, 0.1)
+        pinch = np.clip(pinch, -_MOST_V, _MOST_V)
         forward = np.logaddexp(0.0, pinch / (2 * phi))
         reverse = np.logaddexp(0.0, (pinch - drain_v) / (2 * phi))
         plain = (forward - reverse) * (forward + reverse) * phi**2
@@ -173,7 +180,6 @@ class CellLaw:
         residual = self._residual(shared, over, (forward - reverse) / total)
         lengthening = np.exp(np.clip(rise, -50.0, 5.0)) * np.abs(drain_v)
         factor = gain + own[..., 2] + lengthening + residual
-        # exp of what a fit may try on its way must stay finite.
         scale = np.exp(np.clip(factor, -200.0, 100.0))
         mobility = np.exp(np.clip(reduction, -50.0, 50.0))
         return np.asarray(scale * plain / (1 + mobility * 2 * phi * forward))
@@ -184,7 +190,17 @@ class CellLaw:
         u = over / _BEND_V
         gate = u / np.sqrt(1 + u**2)
         drain = 2 * np.abs(saturation) - 1
-        return np.asarray(chebyshev.chebval2d(*np.broadcast_arrays(drain, gate), table))
+        drain, gate = np.broadcast_arrays(drain, gate)
+        return np.asarray(chebyshev.chebval2d(drain, gate, table))
+
+
+def _conductance(own: Floats) -> Floats:
+    """Conductance in S of own numbers (…, own)."""
+    return np.asarray(np.exp(np.clip(own[..., 0], *_LOG_CONDUCTANCE)))
+
+
+def _exp(exponent: Floats) -> Floats:
+    return np.asarray(np.exp(np.clip(exponent, -100.0, 100.0)))
 
 
 def _differences(
@@ -206,11 +222,12 @@ def _differences(
 
 def element_current(conductance: Floats, curvature: float, voltage_v: Floats) -> Floats:
     """G·V·sinh(x)/x with x² = b·V²; for b < 0 that is sin(x)/x, which noise may ask for."""
+    curvature = min(max(float(curvature), -_MOST_CURVATURE), _MOST_CURVATURE)
     square = curvature * np.square(voltage_v)
     x = np.sqrt(np.abs(square))
     small = x < 1e-4
     safe = np.where(small, 1.0, x)
-    bent = np.where(square >= 0, np.sinh(np.minimum(safe, 300.0)), np.sin(safe)) / safe
+    bent = np.where(square >= 0, np.sinh(np.minimum(safe, _MOST_SINH)), np.sin(safe)) / safe
     return np.asarray(conductance * voltage_v * np.where(small, 1 + square / 6, bent))
 
 

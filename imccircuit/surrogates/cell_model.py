@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from imccircuit.benches.cell_iv_parameters import CellParameters
 from imccircuit.errors import UsageError
 from imccircuit.surrogates.base import Model, ModelArray, Parameter, provenance_of
+from imccircuit.surrogates.cell_conditions import as_settings, conditions_of
 from imccircuit.surrogates.cell_data import CellData
 from imccircuit.surrogates.cell_fit import BlockFit
 from imccircuit.surrogates.cell_population import fit_spread
@@ -31,6 +32,8 @@ _UNITS = {
     "drain_slope": "1/V",
 }
 LOG = "log_"
+SHARES = ("chip", "level", "cell")
+"""What cells of a chip may have in common, see `imccircuit.surrogates.cell_correlation`."""
 
 
 def own_numbers(
@@ -63,19 +66,24 @@ def build_model(
         for value, (name, unit, text) in zip(values, OWN_ARRAYS, strict=False)
     }
     parameters = _parameters(measured, data, law, mask)
-    settings = {"cell": "1t1r" if data.law.gated else "1r", "varied": ",".join(sorted(data.varied))}
+    settings = {
+        "cell": "1t1r" if data.law.gated else "1r",
+        "varied": ",".join(sorted(data.varied)),
+        **as_settings(conditions_of(measured)),
+    }
     if measured.chips > 1:
         for value, (name, unit, text) in zip(values, OWN_ARRAYS, strict=False):
             spread = fit_spread(value[~mask], positive=name != "threshold_shift")
             settings[f"{name}_law"] = ",".join(spread.laws)
-            key = f"{name}_correlation"
-            parameters[key] = Parameter(key, spread.correlation, "1")
-            for part, array, axes in (
+            for part in SHARES:
+                key = f"{name}_{part}_share"
+                parameters[key] = Parameter(key, getattr(spread.shared, part), "1")
+            for moment, array, axes in (
                 ("mean", spread.mean, ("level",)),
                 ("sd", spread.sd, ("level",)),
                 ("quantile", spread.quantiles, ("level", "share")),
             ):
-                arrays[f"{name}_{part}"] = ModelArray(array, unit, axes, f"{part}, {text}")
+                arrays[f"{name}_{moment}"] = ModelArray(array, unit, axes, f"{moment}, {text}")
     residual = law.shared[len(data.law.physical) :]
     level = _parameters_of(measured).circuit.level_s
     arrays |= {
@@ -129,19 +137,10 @@ def _parameters(
 
 
 def _domain(measured: Measured, data: CellData) -> dict[str, str]:
-    circuit = _parameters_of(measured).circuit
-    found = {"cell": circuit.cell, "bit line": _range(np.append(data.bit_v, 0.0))}
+    found = {"bit line": _range(np.append(data.bit_v, 0.0))}
     if data.law.gated:
         found["word line"] = _range(data.word_v)
-        found["corner"] = measured.parameters.corner
-    read = circuit.read_time
-    return found | {
-        "levels": ", ".join(format_quantity(float(g), "S") for g in circuit.level_s),
-        "read time": "the card's" if read is None else format_quantity(read, "s"),
-        "temperature": f"{measured.parameters.conditions.temperature:g} degC",
-        "varied from chip to chip": ", ".join(sorted(data.varied)) or "nothing",
-        "dynamics": "none: static currents",
-    }
+    return conditions_of(measured) | found | {"dynamics": "none: static currents"}
 
 
 def _range(voltage_v: Floats) -> str:

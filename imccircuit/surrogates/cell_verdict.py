@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imccircuit.errors import UsageError
+from imccircuit.surrogates.cell_comparison import CONTRASTS, Comparison, compare
 from imccircuit.surrogates.cell_data import CellData, calibration_of, fit_own, predict
 from imccircuit.surrogates.data import FEWEST, HELD_OUT_SHARE, Measured, choose, held_out
-from imccircuit.surrogates.spread import SpreadRatio, compute_spread_ratio
 from imccircuit.surrogates.verdict import ErrorFigure, Gate, Verdict, judge
 from imccircuit.units import format_quantity
 
@@ -71,14 +71,16 @@ def judge_many(model: CellSurrogate, measured: Measured, data: CellData) -> Verd
         why = "too few chips to hold out five and fit five"
         return Verdict("not judged", why, (), figures, _count(figures), 0, notes=(note,))
     everywhere = np.ones(data.points, dtype=bool)
-    known = model.known_conductance
-    spreads = _spreads(model, fit_own(data, model.shared, chips, everywhere, known))
-    notes = [f"{name}, held out over fitted: {ratio}" for name, (_, ratio) in spreads.items()]
+    own = fit_own(data, model.shared, chips, everywhere, model.known_conductance)
+    compared = _compare(model, own)
+    checks = [check for name in compared for check in _checks(model, name, compared[name])]
+    notes = [line for name in compared for line in _lines(name, compared[name])]
     notes += _law_notes(model)
-    all_gates = (*gates, *(gate for gate, _ in spreads.values()))
-    state, reason = judge(all_gates, model.admissibility())
-    contradicted = [gate for gate, r in spreads.values() if not gate.holds and r.excludes_one]
-    right = all(gate.holds for gate in gates) and not model.admissibility()
+    constant = _changed_constant(model, own)
+    all_gates = (*gates, *(gate for gate, _ in checks))
+    state, reason = judge(all_gates, (*model.admissibility(), *constant))
+    contradicted = [gate for gate, wrong in checks if not gate.holds and wrong]
+    right = all(gate.holds for gate in gates) and not model.admissibility() and not constant
     if right and state == "fail" and not contradicted:
         state, reason = "not judged", f"too few chips to tell the spread: {reason}"
     count = int(np.count_nonzero(chips))
@@ -130,31 +132,72 @@ def _straight_line_error(current: Floats, bit_v: Floats) -> Floats:
     return np.asarray(slope[..., None] * bit_v - current)
 
 
-def _spreads(model: CellSurrogate, own: Floats) -> dict[str, tuple[Gate, SpreadRatio]]:
-    """Gates on the spread of each quantity, by the normal scores of held-out cells."""
-    values = {"cell_conductance": np.exp(own[..., 0])}
+def _values(model: CellSurrogate, own: Floats) -> dict[str, Floats]:
+    """Quantities (chip, level, cell) by name, from own numbers."""
+    found = {"cell_conductance": np.exp(own[..., 0])}
     if model.gated:
-        values |= {"threshold_shift": own[..., 1], "current_factor": np.exp(own[..., 2])}
-    found = {}
-    for name in model.spread_quantities:
-        spread = model.spread(name)
-        scores = spread.scores(values[name])
-        levels, cells = scores.shape[1:]
-        # Cells of one level and chip are correlated as fitted, all others independent.
-        block = np.full((cells, cells), spread.correlation)
-        np.fill_diagonal(block, 1.0)
-        covariance = np.kron(np.eye(levels), block)
-        ratio = compute_spread_ratio(
-            scores.reshape(len(scores), -1),
-            np.zeros(levels * cells),
-            covariance,
-            int(model.value("fitted_chips")),
-        )
-        limit = model.model.gates["spread_factor"]
-        label = name.replace("_", " ")
-        gate = Gate.at_most(f"spread_factor of {label}", ratio.factor, limit, "1")
-        found[f"spread of {label}"] = (gate, ratio)
+        found |= {"threshold_shift": own[..., 1], "current_factor": np.exp(own[..., 2])}
     return found
+
+
+def _compare(model: CellSurrogate, own: Floats) -> dict[str, Comparison]:
+    """Each quantity that varies, held-out cells against the population."""
+    values = _values(model, own)
+    names = model.spread_quantities
+    levels = sum(len(model.spread(name).levels) for name in names)
+    several = min(own.shape[1:3]) > 1
+    contrasts = sum(
+        len(CONTRASTS) if several and len(model.spread(name).levels) > 1 else 1 for name in names
+    )
+    chips = int(model.value("fitted_chips"))
+    return {
+        name: compare(model.spread(name), values[name], chips, levels=levels, contrasts=contrasts)
+        for name in names
+    }
+
+
+def _changed_constant(model: CellSurrogate, own: Floats) -> tuple[str, ...]:
+    """Quantities that do not vary in the model and differ on the chips."""
+    return tuple(
+        f"{_label(name)} is the same for all cells of the model and not for those held out"
+        for name, values in _values(model, own).items()
+        if model.spread(name).changes(values)
+    )
+
+
+def _checks(model: CellSurrogate, name: str, found: Comparison) -> list[tuple[Gate, bool]]:
+    """Gates on the worst level or contrast, and whether a right population is contradicted."""
+    limits, label = model.model.gates, _label(name)
+    checks = []
+    for key, findings in (
+        ("spread_factor", found.ratios),
+        ("mean_shift", found.shifts),
+        ("chip_spread_factor", found.contrasts),
+    ):
+        limit = limits[key]
+        worst = max(finding.size for finding in findings)
+        # A level that is wrong must not hide behind one that is merely uncertain.
+        wrong = any(f.contradicted for f in findings if not f.size <= limit)
+        checks.append((Gate.at_most(f"{key} of {label}", worst, limit, "1"), wrong))
+    return checks
+
+
+def _lines(name: str, found: Comparison) -> list[str]:
+    label, levels = _label(name), [f"level {k}" for k in found.levels]
+    return [
+        f"{what} (90 % intervals, all together): "
+        + "; ".join(f"{where} {finding}" for where, finding in zip(names, findings, strict=False))
+        for what, names, findings in (
+            (f"spread of {label}, held out over fitted", levels, found.ratios),
+            (f"mean of {label}, held out less fitted, in fitted sd", levels, found.shifts),
+            (f"spread of what cells share of {label}, held out over fitted",
+             CONTRASTS, found.contrasts),
+        )
+    ]  # fmt: skip
+
+
+def _label(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def _law_notes(model: CellSurrogate) -> list[str]:
@@ -162,10 +205,19 @@ def _law_notes(model: CellSurrogate) -> list[str]:
     for name in model.spread_quantities:
         spread = model.spread(name)
         laws = ", ".join(dict.fromkeys(spread.laws))
-        notes.append(
-            f"law of {name.replace('_', ' ')}: {laws}; correlation within a level of a chip "
-            f"{spread.correlation:.2g}"
-        )
+        shared = spread.shared
+        if min(model.array("cell_conductance").shape[1:]) > 1:
+            text = (
+                f"correlation of cells of a chip {shared.chip:.2g}, of one level "
+                f"{shared.chip + shared.level:.2g}, of one place in two levels "
+                f"{shared.chip + shared.cell:.2g}"
+            )
+        else:
+            text = (
+                f"correlation of cells of a chip {shared.chip:.2g}; what of it is the chip's, a "
+                "level's or a place's cannot be told with one level or one cell a level"
+            )
+        notes.append(f"law of {_label(name)}: {laws}; {text}")
     return notes
 
 

@@ -255,7 +255,6 @@ def test_quantities_that_vary_nothing():
         ({"sizes": {"top": 8}}, {}, "circuit.sizes.top"),
         ({"sizes": {"latch": 2}, **TRANSISTORS, "comparator": "behavioural"}, {}, "sizes.latch"),
         ({**TRANSISTORS, "switch_on_resistance": "1 kohm"}, {}, "switch_on_resistance"),
-        ({"bit_capacitors": [2e-15, 4e-15], "bits": 3}, {}, "circuit.bits"),
         ({}, {"loop_input": [0.5], "loop_tolerance": "0.1 LSB"}, "stimulus.loop_tolerance"),
     ],
 )

@@ -205,8 +205,16 @@ class TestBench:
         assert found["snr_converter"][0] == pytest.approx(
             found["signal_sigma"][0] ** 2 * 12 * 255**2, rel=1e-6, abs=0
         )
+        # Three readings of one error: as it is, without its mean, without its best line.
+        assert np.all(found["snr"] <= found["snr_centred"])
+        assert np.all(found["snr_centred"] <= found["snr_fitted"])
+        error = (found["signal_sigma"] / found["error_rms"]) ** 2
+        assert found["snr"] == pytest.approx(error, rel=1e-9, abs=0)
         assert np.isnan(found["area"])
         assert found["latency"] < 20e-9
+        # Behavioural cells have no energy, whatever hangs on the supply.
+        time_cells = list(BUDGET.coordinates(parameters)["block"].values).index("time cells")
+        assert np.isnan(found["energy"][time_cells])
 
 
 def test_operands():

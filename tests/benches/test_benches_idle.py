@@ -57,13 +57,13 @@ CASES = {
     "clamp transistor": ("readout_clamp_mirror_transistor", *READOUT),
     "charge": ("charge_array", *CHARGE, "circuit.cols=2"),
     "charge gates": ("charge_column", *CHARGE),
-    "ramp ideal": ("adc_ramp8_kinds", *RAMP, "circuit.ramp=ideal"),
+    "ramp ideal": ("adc_ramp8", *RAMP, "circuit.ramp=ideal"),
     "ramp cascode": ("adc_ramp8_mismatch", *RAMP),
-    "ramp mirror": ("adc_ramp8_kinds", *RAMP, "circuit.ramp=mirror"),
-    "ramp ladder": ("adc_ramp8_kinds", *RAMP, "circuit.ramp=ladder",
+    "ramp mirror": ("adc_ramp8", *RAMP, "circuit.ramp=mirror"),
+    "ramp ladder": ("adc_ramp8", *RAMP, "circuit.ramp=ladder",
                     "variation.quantities=['ladder_resistors', 'comparator_offset']",
                     "circuit.comparator_offset_sigma=1 mV"),
-    "ramp cdac": ("adc_ramp8_kinds", *RAMP, "circuit.ramp=cdac", "circuit.line_capacitor=1 fF"),
+    "ramp cdac": ("adc_ramp8", *RAMP, "circuit.ramp=cdac", "circuit.line_capacitor=1 fF"),
     "ramp transistor": ("adc_ramp8_transistor", *RAMP),
     "sar sw": ("adc_sar8", *SAR, "circuit.split.lower_bits=1"),
     "sar gates": ("adc_sar8_transistor", *SAR),
@@ -89,7 +89,8 @@ UNSET = {
     "feedback_capacitance": ["1.5 pF"], "load_voltage": ["1.1 V"], "reset_width": [2.0],
     "unit_capacitor": ["1.1 fF"], "current": ["0.01 uA"], "transistor_width": ["200 nm"],
     "transistor_length": ["70 nm"], "active_rows": [2], "batch": [3], "resolution": ["5 uA"],
-    "cell_voltages": [False, True],
+    "cell_voltages": [False, True], "mirror_width": ["2 um"], "mirror_length": ["2 um"],
+    "cascode_length": ["300 nm"], "comparator_noise": ["1 mV"],
 }  # fmt: skip
 
 # Keys that may be changed without any effect on these circuits, and why.
@@ -279,3 +280,10 @@ def test_a_card_without_mismatch_varies_nothing():
                      card.model_copy(update={"reference_sigma": none}))  # fmt: skip
     assert not parameters.idle_quantities()
     assert "unit_capacitor" in still.idle_quantities()
+
+
+def test_a_key_that_counts_at_one_point_of_a_sweep_may_be_given():
+    sweep = "sweep=[{ 'circuit.ramp' = ['ideal', 'mirror'] }]"
+    load_recipe("adc_ramp8_kinds", [sweep, "circuit.mirror_length=4 um"])
+    with pytest.raises(InputError, match="cascode_length would change nothing"):
+        load_recipe("adc_ramp8_kinds", [sweep, "circuit.cascode_length=4 um"])

@@ -1,17 +1,22 @@
 """The ramp bench with transistors: headroom, corners, mismatch, columns, cost, bad input."""
 
+import re
+
 import numpy as np
 import pytest
 from driving import measure
 from pydantic import ValidationError
 from scipy.integrate import solve_ivp
 
+from imccircuit import library
 from imccircuit.benches.bench import MeasurementError, Variation
 from imccircuit.benches.problem import OperatingPoint, Probe, Problem
-from imccircuit.benches.ramp_design import draw_adc, logic_energy_j, nominal_adc
+from imccircuit.benches.ramp_design import area_m2, draw_adc, logic_energy_j, nominal_adc
 from imccircuit.benches.ramp_parameters import RampParameters
 from imccircuit.benches.ramp_transfer import BENCH
+from imccircuit.circuits.ramp_adc import ramp_adc
 from imccircuit.circuits.technology import Technology
+from imccircuit.devices.cards import load_card
 from imccircuit.devices.draws import Draws
 from imccircuit.engines.ngspice import NgspiceEngine
 
@@ -53,7 +58,7 @@ def mirror_currents(cell, voltages, current):
 
 @pytest.mark.parametrize(("cell", "kind"), [("ramp_mirror", "mirror"), ("ramp_cascode", "cascode")])
 def test_ramp_is_the_integral_of_the_current_at_dc(cell, kind):
-    found = run(ramp=kind, columns=1)
+    found = run(ramp=kind, columns=1, mirror_width=1e-6, mirror_length=1e-6)
     voltages = np.linspace(0, 0.7, 71)
     currents = mirror_currents(cell, voltages, 0.6e-12 / 1.024e-6)
     edges = 4e-9 * np.arange(1, 256)
@@ -101,7 +106,7 @@ def test_mismatch_of_the_pair_follows_the_card():
     """Threshold and mobility of the pair: σ = A/√(W·L), A as the card states it."""
 
     values = np.array([
-        draw_adc(parameters(ramp="mirror"),
+        draw_adc(parameters(ramp="mirror", mirror_width=1e-6, mirror_length=1e-6),
                  Variation(Draws(0, k), frozenset({"ramp_transistors"}))).source.mismatch
         for k in range(400)
     ])  # fmt: skip
@@ -114,13 +119,80 @@ def test_comparators_of_transistors_close_the_loop():
     common = {"ramp": "cascode", "reset_switch": "transmission_gate", "comparator": "transistor",
               "columns": 1, "bits": 4, "clock_period": 20e-9, "count_start": 16e-9}  # fmt: skip
     slow = run(conditions={"corner": "ss"}, **common)
-    fast = run(conditions={"corner": "ff"}, **common)
+    fast = run(conditions={"corner": "ff"}, **common, comparator_noise=1e-3)
     assert np.max(slow["loop_difference"]) < 0.1
     assert slow["comparator_delay"] > fast["comparator_delay"]
     assert np.all(np.isfinite(slow["energy"]))
     assert np.all(slow["energy"] > 0)
     assert slow["area"] > 0
     assert np.isnan(slow["comparator_offset"]).all()
+    # Noise of the transistors is not simulated: none is claimed unless it is given.
+    assert np.isnan([slow["noise_sigma"], slow["static_enob"]]).all()
+    power = np.mean(fast["ramp_noise"] ** 2) + 1e-6
+    assert fast["noise_sigma"] == pytest.approx(np.sqrt(power), rel=1e-9, abs=0)
+    assert 2 < fast["static_enob"] < 4
+    missing = {v.name: v.missing for v in BENCH.variables(parameters())}
+    assert "not modelled" in missing["noise_sigma"]
+    assert missing["noise_sigma"] == missing["static_enob"]
+
+
+@pytest.fixture
+def larger(tmp_path):
+    """Card of another technology: 0.9 V, gates of 200 nm / 100 nm, the same models."""
+    folder = library.path("device_models")
+    text = (folder / "mos_generic.toml").read_text().replace('"1.2 V"', '"0.9 V"', 1)
+    text = text.replace('"120 nm"', '"200 nm"').replace('"60 nm"', '"100 nm"')
+    (tmp_path / "larger.toml").write_text(text)
+    (tmp_path / "mos_generic.lib").write_text((folder / "mos_generic.lib").read_text())
+    return load_card(tmp_path / "larger.toml", "mos")
+
+
+def test_all_gates_are_those_of_the_technology(larger):
+    whole = {"ramp": "cascode", "reset_switch": "transmission_gate", "comparator": "transistor",
+             "columns": 1, "bits": 4, "clock_period": 20e-9, "count_start": 16e-9,
+             "reference_voltage": 0.25}  # fmt: skip
+    found = RampParameters.model_validate({"circuit": whole, "technology": larger},
+                                          context={"trusted": True})  # fmt: skip
+    text = str(ramp_adc(nominal_adc(found), [0.1]))
+    lines = {line.split()[0].lower(): line for line in text.splitlines() if line}
+
+    def sizes(name):
+        words = re.findall(r"\b(w\w*|l\w*)=([\d.e-]+)", lines[name], re.IGNORECASE)
+        return {key.lower(): round(float(value) / (2e-7 if key.lower()[0] == "w" else 1e-7), 6)
+                for key, value in words}  # fmt: skip
+
+    assert sizes("xreset") == {"wn": 2, "l": 1, "wp": 4, "lp": 1}
+    assert sizes("mtail") == {"w": 64, "l": 8}
+    assert sizes("xsource") == {"w": 8, "l": 16, "lc": 8}
+    assert sizes("xcompare_0") == {"w": 32, "l": 3, "wt": 64, "lt": 8, "wload": 32, "lload": 3,
+                                   "w_n": 8, "l_n": 1, "w_p": 1, "l_p": 1}  # fmt: skip
+    # Mirror pair, cascodes and their bias; gate; tail twice, pair and load; inverter.
+    gates = [(8, 16)] * 2 + [(8, 8)] * 2 + [(8, 64), (2, 1), (4, 1)]
+    gates += [(64, 8)] * 2 + [(32, 3)] * 4 + [(8, 1), (1, 1)]
+    transistors = sum((200e-9 * w + 150e-9) * (100e-9 * length + 180e-9) for w, length in gates)
+    logic, capacitor = 4 * (9 + 4) * 1.5e-12, 1e-12 / 2e-3
+    area = area_m2(nominal_adc(found))
+    assert area == pytest.approx(transistors + logic + capacitor, rel=1e-9, abs=0)
+    result = measure(BENCH, found, NgspiceEngine())
+    assert np.max(result["loop_difference"]) < 0.1
+
+
+def test_a_column_is_the_same_device_whatever_their_number():
+    varied = frozenset({"comparator_transistors"})
+    few, many = (
+        draw_adc(parameters(comparator="transistor", columns=columns),
+                 Variation(Draws(4, 2), varied)).comparator.mismatch
+        for columns in (2, 5)
+    )  # fmt: skip
+    np.testing.assert_array_equal(many[:2], few)
+    assert len(np.unique(many[..., 0])) == 5 * 4
+
+
+def test_conversions_that_contradict_the_levels_are_no_measurement():
+    # The comparator's pole remembers e^−4 of the conversion before: 256·e^−4 = 4.7 LSB.
+    with pytest.raises(MeasurementError, match=r"LSB outside the levels.*reset_time"):
+        run(columns=1, comparator_delay=10e-9, reset_time=40e-9)
+    assert np.max(run(columns=1, comparator_delay=10e-9, reset_time=100e-9)["loop_difference"]) < 1
 
 
 def test_logic_is_counted_toggles():

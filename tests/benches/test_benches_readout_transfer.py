@@ -226,3 +226,21 @@ def test_other_technology_with_the_same_models(tmp_path):
     other = given.model_copy(update={"technology": card})
     same = [figures(p, nominal(p))["output_voltage"] for p in (given, other)]
     np.testing.assert_array_equal(*same)
+
+
+def test_supply_of_a_behavioural_clamp_is_where_its_load_ends():
+    def given(**circuit):
+        return BENCH.parameters.model_validate(
+            {"circuit": {"kind": "clamp_mirror", **circuit}, "conditions": {"supply": 1.0}},
+            context={"trusted": True},
+        )
+
+    assert given().top_v == 1.0
+    for circuit in ({"load_voltage": 1.1}, {"kind": "tia"}):
+        with pytest.raises(ValueError, match="supply would change nothing"):
+            given(**circuit)
+
+
+def test_the_current_that_keeps_a_behavioural_clamp_alive_is_not_modelled():
+    found = BENCH.parameters.model_validate({"circuit": {"kind": "clamp_mirror"}})
+    assert "keep current" in BENCH.coordinates(found)["block"].values

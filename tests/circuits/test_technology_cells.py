@@ -23,7 +23,7 @@ def card(tmp_path, device):
 def test_models_are_put_in(tmp_path):
     text = technology_cell("inverter", card(tmp_path, "model"))
     assert "Mn out in vss vss nch W={wn} L={l}" in text
-    assert "Mp out in vdd vdd pch W={wp} L={l}" in text
+    assert "Mp out in vdd vdd pch W={wp} L={lp}" in text
 
 
 def test_a_library_of_subcircuits_is_called_by_element_x(tmp_path):

@@ -35,7 +35,7 @@ def test_lines_are_means_over_chips_in_order_of_the_key(results):
     np.testing.assert_allclose(line.get_ydata(), expected * 1e6, rtol=1e-12)
 
 
-def test_paired_keys_are_one_axis_and_texts_are_no_axis(tmp_path):
+def test_paired_keys_are_one_axis_and_texts_stand_side_by_side(tmp_path):
     path = tmp_path / "r.h5"
     sweep = 'sweep=[{circuit.rows=[2, 4], circuit.cols=[3, 3], circuit.device_card=["rram_techB", "rram_techC"]}]'  # noqa: E501
     words = ["run", "crossbar_ir_drop", "-o", str(path), "--set", "engine=nodal", "--set", sweep]
@@ -47,8 +47,11 @@ def test_paired_keys_are_one_axis_and_texts_are_no_axis(tmp_path):
     ]  # fmt: skip
     with pytest.raises(UsageError, match=r"name one of the swept keys with --over: circuit\.rows"):
         draw_over(loaded, "output_current", "")
-    with pytest.raises(UsageError, match=r"'circuit\.device_card' was not swept with numbers"):
-        draw_over(loaded, "output_current", "circuit.device_card")
+    with pytest.raises(UsageError, match=r"'circuit\.cell' was not swept; allowed: circuit\.rows"):
+        draw_over(loaded, "output_current", "circuit.cell")
+    by_name = draw_over(loaded, "output_current", "circuit.device_card").axes[0]
+    assert [tick.get_text() for tick in by_name.get_xticklabels()] == ["rram_techB", "rram_techC"]
+    np.testing.assert_array_equal(by_name.lines[0].get_xdata(), [0, 1])
 
 
 def test_what_cannot_be_drawn(results):

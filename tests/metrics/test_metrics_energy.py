@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 
 from imccircuit.errors import UsageError
-from imccircuit.metrics.energy import compute_settling_time, compute_source_energy
+from imccircuit.metrics.energy import (
+    compute_remainder,
+    compute_settling_time,
+    compute_source_energy,
+)
 
 
 def test_constant_power():
@@ -78,3 +82,15 @@ def test_what_was_always_settled_and_what_never_is():
     time = np.linspace(0, 1, 11)
     assert compute_settling_time(time, np.ones(11), 0.1) == 0.0
     assert np.isnan(compute_settling_time(time, time, 0.05))
+
+
+def test_remainder_of_an_exponential_is_what_is_left():
+    time = np.linspace(0, 1, 801)
+    for tau in (0.2, 0.5, 3.0):
+        value = 1 - np.exp(-time / tau)
+        wanted = np.exp(-1 / tau)
+        assert compute_remainder(time, value, 1e-4) == pytest.approx(wanted, rel=1e-3, abs=0)
+    # At rest, a leak that a tolerance hides, and something that never slows down.
+    assert compute_remainder(time, np.ones(801), 1e-3) == 0
+    assert compute_remainder(time, 1e-4 * time, 1e-3) == 0
+    assert compute_remainder(time, time, 1e-3) == np.inf

@@ -65,6 +65,8 @@ def fault(name, sets=(), libraries=()):
         (CROSSBAR + "[circuit]\nmirror_ratio = nan", "circuit.mirror_ratio", "wrong type"),
         (CROSSBAR + "[gates]\noffset_spread_factor = inf", "gates.offset_spread_factor",
          "wrong type"),
+        (CROSSBAR + "[circuit]\ntia_gain = 3.0\n[[sweep]]\ncircuit.rows = [2, 3]", "",
+         "circuit.tia_gain would change nothing with readout = \"ideal\""),
         (ADC + "[circuit]\nswitch_off_resistance = '50 ohm'", "circuit",
          "switch_off_resistance = 50 ohm is not above switch_on_resistance = 100 ohm"),
         ('bench = "charge_mvm"\ncircuit.switch_on_resistance = "1e14 ohm"', "circuit",

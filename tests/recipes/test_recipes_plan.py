@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from imccircuit import library
+from imccircuit.errors import InputError
 from imccircuit.recipes.load import check_recipe, load_recipe
 from imccircuit.recipes.plan import Plan
 from imccircuit.recipes.resolve import restore
@@ -140,7 +141,10 @@ def test_tasks_count_samples_fastest():
     ],
 )  # fmt: skip
 def test_ranges(table, key, values):
-    plan = plan_of(sweep=[{key: table}], circuit={"cols": 2})
+    # A temperature counts only where there are transistors, and these only in ngspice.
+    cell, engine = ("1t1r", "ngspice") if key.startswith("conditions") else ("1r", "nodal")
+    circuit = {"cols": 2, "readout": "tia", "cell": cell}
+    plan = plan_of(sweep=[{key: table}], circuit=circuit, engine=engine)
     assert sum(len(group.points) for group in plan.groups) == len(values)
     found = np.concatenate([group.swept[key].values for group in plan.groups])
     # A value of the grid goes through twelve digits of text; these come out exactly.
@@ -198,20 +202,27 @@ def normals(plan, point, sample, quantity):
 
 def test_a_sample_is_the_same_chip_at_every_point():
     sweep = [{"circuit.rows": [2, 3]}]
-    plan = plan_of(sweep=sweep, variation={"samples": 3, "quantities": ["conductance"]})
+    circuit = {"readout": "tia", "tia_offset_sigma": "1 mV"}
+    plan = plan_of(
+        sweep=sweep, circuit=circuit, variation={"samples": 3, "quantities": ["conductance"]}
+    )
     draws = {(p, s): normals(plan, p, s, "conductance") for p in range(2) for s in range(3)}
     assert draws[0, 1] == draws[1, 1]
     assert len({draws[0, s] for s in range(3)}) == 3
     assert normals(plan, 0, 0, "tia_offset") is None
     more = plan_of(
-        sweep=sweep, variation={"samples": 3, "quantities": ["tia_offset", "conductance"]}
+        sweep=sweep,
+        circuit=circuit,
+        variation={"samples": 3, "quantities": ["tia_offset", "conductance"]},
     )
     assert normals(more, 0, 1, "conductance") == draws[0, 1]
     assert normals(more, 0, 1, "tia_offset") != draws[0, 1]
-    other = plan_of(sweep=sweep, variation={"quantities": ["conductance"], "seed": 2})
+    other = plan_of(
+        sweep=sweep, circuit=circuit, variation={"quantities": ["conductance"], "seed": 2}
+    )
     assert normals(other, 0, 1, "conductance") != draws[0, 1]
     independent = plan_of(
-        sweep=sweep, variation={"quantities": ["conductance"], "independent": True}
+        sweep=sweep, circuit=circuit, variation={"quantities": ["conductance"], "independent": True}
     )
     assert normals(independent, 0, 1, "conductance") != normals(independent, 1, 1, "conductance")
 
@@ -230,7 +241,11 @@ def test_explicit_capacitors_are_not_drawn():
     first, second = drawn_capacitors([])
     assert first != second
     explicit = ["circuit.bit_capacitors=['1 fF', '2 fF', '4 fF']"]
-    first, second = drawn_capacitors(explicit)
+    with pytest.raises(InputError, match="'bit_capacitors': varies nothing"):
+        drawn_capacitors(explicit)
+    first, second = drawn_capacitors(
+        [*explicit, 'variation.quantities=["comparator_offset"]', "circuit.comparator_offset=1 mV"]
+    )
     assert first == second
     assert first
 
@@ -313,10 +328,12 @@ def test_the_digest_does_not_follow_the_recipes_place(tmp_path):
 def test_two_cards_of_one_name_are_both_hashed(own_card):
     one, two = own_card("a"), own_card("b", extra="# b")
     sweep = f'sweep=[{{"circuit.capacitor_card"=["{one}","{two}"]}}]'
-    plan = Plan(load_recipe("adc_sar8", [sweep]))
-    assert sorted(plan.file_hashes) == ["mine.toml", "mine.toml#2"]
+    sets = [sweep, "variation.quantities=['bit_capacitors']"]
+    plan = Plan(load_recipe("adc_sar8", sets))
+    hashed = [name for name in plan.file_hashes if name.startswith("mine")]
+    assert sorted(hashed) == ["mine.toml", "mine.toml#2"]
     own_card("a", extra="# a")
-    assert Plan(load_recipe("adc_sar8", [sweep])).digest != plan.digest
+    assert Plan(load_recipe("adc_sar8", sets)).digest != plan.digest
 
 
 def test_arrays_are_hashed(tmp_path, monkeypatch):

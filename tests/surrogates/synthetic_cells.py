@@ -81,14 +81,21 @@ def gated_chip(g: Floats, shift: Floats, factor: Floats) -> dict[str, NDArray[An
 
 
 def conductances(
-    count: int, cells: int, seed: int, cv: float = 0.1, correlation: float = 0.0
-) -> Floats:
-    """Lognormal conductances (chip, level, cell) of mean `LEVELS`."""
+    count: int, cells: int, seed: int, cv: float = 0.1,
+    chip: float = 0.0, level: float = 0.0, place: float = 0.0,
+) -> Floats:  # fmt: skip
+    """Lognormal conductances (chip, level, cell) of mean `LEVELS`.
+
+    ``chip``, ``level`` and ``place`` are the shares of the scores' variance that all cells of a
+    chip, those of one level, and the same cell of all levels have in common.
+    """
     rng = np.random.default_rng(seed)
     s = np.sqrt(np.log1p(cv**2))
-    own = rng.standard_normal((count, len(LEVELS), cells))
-    shared = rng.standard_normal((count, len(LEVELS), 1))
-    score = np.sqrt(correlation) * shared + np.sqrt(1 - correlation) * own
+    levels = len(LEVELS)
+    score = np.sqrt(1 - chip - level - place) * rng.standard_normal((count, levels, cells))
+    score += np.sqrt(level) * rng.standard_normal((count, levels, 1))
+    score += np.sqrt(place) * rng.standard_normal((count, 1, cells))
+    score += np.sqrt(chip) * rng.standard_normal((count, 1, 1))
     return np.array(LEVELS)[:, None] * np.exp(s * score - s**2 / 2)
 
 

@@ -118,7 +118,9 @@ def test_one_gated_chip_is_judged_by_points(tmp_path: Path) -> None:
 def test_conductances_of_resistors_are_found(tmp_path: Path) -> None:
     g = conductances(20, 2, seed=1)
     model = fit(tmp_path, [resistive_chip(chip) for chip in g])
-    assert model.verdict.state == "pass", str(model.verdict)
+    # Few cells: the currents are right, the spread cannot be told.
+    assert model.verdict.state == "not judged", str(model.verdict)
+    assert all(gate.holds for gate in model.verdict.gates[:2])
     # Exact but for rounding: the law holds.
     np.testing.assert_allclose(model.array("cell_conductance"), g, rtol=1e-9)
     assert abs(model.value("curvature")) < 1e-6
@@ -166,29 +168,16 @@ def test_a_law_of_no_name_is_kept_as_quantiles(tmp_path: Path) -> None:
 
 @pytest.mark.long
 def test_correlation_within_a_chip_is_found_and_drawn(tmp_path: Path) -> None:
-    g = conductances(200, 4, seed=4, cv=0.1, correlation=0.5)
+    g = conductances(200, 4, seed=4, cv=0.1, level=0.5)
     model = fit(tmp_path, [resistive_chip(chip) for chip in g])
     assert model.verdict.state == "pass", str(model.verdict)
     # 160 chips, two levels: σ of ρ is about (1 − ρ)(1 + 3ρ)/√(6·320) = 0.03; five times that.
-    assert model.value("cell_conductance_correlation") == pytest.approx(0.5, abs=0.15)
+    shared = model.spread("cell_conductance").shared
+    assert shared.level == pytest.approx(0.5, abs=0.15)
+    assert (shared.chip, shared.cell) == (0, 0)
     drawn = np.log(model.sample_chips(1000, seed=1)["cell_conductance"])[:, 0]
     pairs = np.corrcoef(drawn.T)[~np.eye(4, dtype=bool)]
-    np.testing.assert_allclose(pairs, model.value("cell_conductance_correlation"), atol=0.15)
-
-
-@pytest.mark.parametrize("factor", [0.4, 2.5])
-def test_a_wrong_spread_fails(tmp_path: Path, factor: float) -> None:
-    model = fit(tmp_path, resistive_population(40, seed=1))
-    results = read_results(tmp_path / "r.h5")
-    assert check(model, results).state == "pass"
-    arrays = dict(model.model.arrays)
-    old = arrays["cell_conductance_sd"]
-    arrays["cell_conductance_sd"] = ModelArray(
-        factor * old.values, old.units, old.dims, old.long_name
-    )
-    verdict = check(CellSurrogate(replace(model.model, arrays=arrays)), results)
-    assert verdict.state == "fail"
-    assert "spread_factor" in verdict.reason
+    np.testing.assert_allclose(pairs, shared.level, atol=0.15)
 
 
 def test_cells_of_another_law_fail(tmp_path: Path) -> None:
