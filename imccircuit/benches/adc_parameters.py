@@ -243,19 +243,11 @@ class AdcParameters(Parameters):
         return self.has_transistors or counted
 
     def idle_keys(self) -> Mapping[str, str]:
-        """Keys of other switches and comparators, and what given capacitors leave nothing to."""
+        """Keys of other switches and comparators; what given capacitors supersede is let pass."""
         circuit, stimulus = self.circuit, self.stimulus
-        given = circuit.bit_capacitors is not None
-        dummy = circuit.dummy_capacitor is not None
-        unit = circuit.unit_capacitor is not None
         return {
             **keys_of_others(_SWITCH_KEYS, "switches", circuit.switches),
             **keys_of_others(_COMPARATOR_KEYS, "comparator", circuit.comparator),
-            # Beside given bits the unit is that of the dummy, and the card's law draws nothing.
-            **keys_idle(given and dummy, "bit_capacitors and dummy_capacitor given",
-                        "circuit.unit_capacitor"),
-            **keys_idle(given and (dummy or unit), "all capacitors given",
-                        "circuit.capacitor_card"),
             **keys_idle(stimulus.loop_input is not None, "stimulus.loop_input given",
                         "stimulus.loop_tolerance"),
             **keys_idle(not self.has_supply, "no transistor in the circuit and no logic counted",

@@ -314,7 +314,10 @@ def _check_idle(recipe: Recipe, first: Mapping[str, Any]) -> None:
     idle: dict[str, str] | None = None
     for values in recipe.steps():
         found = recipe.parameters(values)
-        given, spread = found.idle_given, found.spread_keys()
+        spread, all_idle = found.spread_keys(), found.idle_keys()
+        # A swept key may stand at its default at some points, and is no less idle there.
+        swept_idle = {key: all_idle[key] for key in swept if key in all_idle}
+        given = {**found.idle_given, **swept_idle}
         idle = given if idle is None else {key: idle[key] for key in idle if key in given}
         alive |= {key for key in swept if spread.get(key) in (None, *varied)}
     for key, why in (idle or {}).items():

@@ -145,3 +145,12 @@ def measured(bench, parameters):
             problem = measurement.send(outcome.answer)
     except StopIteration as stop:
         return stop.value
+
+
+def test_a_swept_key_that_is_idle_everywhere(tmp_path):
+    # Its first value is its default, so no point alone shows that it changes nothing.
+    (tmp_path / "r.toml").write_text(
+        'bench = "crossbar_mvm"\n[[sweep]]\ncircuit.tia_gain = [1000.0, 2000.0]\n'
+    )
+    with pytest.raises(InputError, match=r"circuit\.tia_gain would change nothing"):
+        load_recipe(str(tmp_path / "r.toml"))
