@@ -6,12 +6,17 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from imccircuit.devices.spice_lines import (
+    SpiceLine,
+    check_runs_nothing,
+    find_reference,
+    find_section,
+    read_lines,
+)
 from imccircuit.errors import UsageError
 
 _MODEL = re.compile(r"\.model\s+(\S+)", re.IGNORECASE)
 _SUBCIRCUIT = re.compile(r"\.subckt\s+(\S+)", re.IGNORECASE)
-_INCLUDE = re.compile(r"\.inc(?:lude)?\s+(\S+)", re.IGNORECASE)
-_LIB = re.compile(r"\.lib\s+(\S+)(?:\s+(\S+))?", re.IGNORECASE)
 _END = re.compile(r"\.endl", re.IGNORECASE)
 _BIN = re.compile(r"\.\d+$")
 
@@ -38,7 +43,8 @@ def read_library(path: Path, section: str | None) -> LibraryContent:
 
     Raises
     ------
-    UsageError : a file is unreadable or a section missing, in the library or in what it includes.
+    UsageError : a file is unreadable or would run something, or a section is missing, in the
+        library or in what it includes.
     """
     content = LibraryContent()
     _collect(path.resolve(), section, content, set())
@@ -54,22 +60,19 @@ def _collect(
     first = not content.files
     if path not in content.files:
         content.files.append(path)
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError as error:
-        raise UsageError(f"model library {path}: {error.strerror or error}") from None
+    lines = read_lines(path, "model library")
+    check_runs_nothing(lines, path.name)
     current: str | None = None
     found = section is None
-    for raw in lines:
-        line = raw.strip()
-        if not line.startswith("."):
+    for line in lines:
+        if not line.text.startswith("."):
             continue
-        if (lib := _LIB.match(line)) and lib[2] is None:
-            current = lib[1].strip("'\"")
+        if opened := find_section(line):
+            current = opened
             if first:
                 content.sections.append(current)
             found = found or current.lower() == str(section).lower()
-        elif _END.match(line):
+        elif _END.match(line.text):
             current = None
         elif (current or "").lower() == (section or "").lower():
             _take(line, path, content, seen)
@@ -78,18 +81,13 @@ def _collect(
 
 
 def _take(
-    line: str, path: Path, content: LibraryContent, seen: set[tuple[Path, str | None]]
+    line: SpiceLine, path: Path, content: LibraryContent, seen: set[tuple[Path, str | None]]
 ) -> None:
-    if model := _MODEL.match(line):
+    if model := _MODEL.match(line.text):
         name = model[1].lower()
         content.models |= {name, _BIN.sub("", name)}
-    elif subcircuit := _SUBCIRCUIT.match(line):
+    elif subcircuit := _SUBCIRCUIT.match(line.text):
         content.subcircuits.add(subcircuit[1].lower())
-    elif include := _INCLUDE.match(line):
-        _collect(_beside(path, include[1]), None, content, seen)
-    elif lib := _LIB.match(line):
-        _collect(_beside(path, lib[1]), lib[2].strip("'\""), content, seen)
-
-
-def _beside(path: Path, name: str) -> Path:
-    return (path.parent / name.strip("'\"")).resolve()
+    elif reference := find_reference(line, path.name):
+        other = (path.parent / reference.path).resolve()
+        _collect(other, reference.section or None, content, seen)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from imccircuit.benches.problem import Noise, OperatingPoint, Problem
@@ -113,10 +113,21 @@ def deck_body(problem: Problem, options: Mapping[str, str | float], rung: Rung) 
     )
 
 
+def load_commands(native: Iterable[str]) -> list[str]:
+    """Control commands that load compiled models, before ngspice reads the circuit around them."""
+    return [f"pre_osdi '{path}'" for path in native]
+
+
 def control_lines(problem: Problem, rung: Rung, raw_name: str) -> list[str]:
     """Control commands: for each run alter, analyse, write."""
     command = _analysis_command(problem)
-    lines = ["set num_threads=1", "set filetype=binary", "set appendwrite", "set noinit"]
+    lines = [
+        *load_commands(problem.native),
+        "set num_threads=1",
+        "set filetype=binary",
+        "set appendwrite",
+        "set noinit",
+    ]
     lines += rung.commands
     stands: dict[str, float] = {}
     for index, alteration in enumerate(problem.alterations):

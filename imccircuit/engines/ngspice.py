@@ -129,6 +129,39 @@ def probe(path: str) -> Ngspice:
     )
 
 
+_OSDI_PROBE = """imccircuit probe
+.control
+osdi imccircuit_none.osdi
+quit 0
+.endc
+.end
+"""
+
+
+@lru_cache(maxsize=8)
+def _has_osdi(path: str) -> bool:
+    with tempfile.TemporaryDirectory(prefix="imccircuit-") as name:
+        folder = Path(name)
+        (folder / "probe.cir").write_text(_OSDI_PROBE)
+        command = [path, "-b", "-n", "probe.cir"]
+        ended = run(command, folder, timeout_s=20.0, env=_environment())
+    return "imccircuit_none.osdi" in ended.stdout + ended.stderr
+
+
+def require_osdi(ngspice: Ngspice, file: str) -> None:
+    """Check, on a deck, that this ngspice loads compiled Verilog-A models such as ``file``.
+
+    Raises
+    ------
+    SetupError : it was built without.
+    """
+    if not _has_osdi(ngspice.path):
+        raise SetupError(
+            f"{Path(file).name} needs OSDI, which ngspice {ngspice.version} was built without; "
+            "allowed: one from 39 on that was built with it"
+        )
+
+
 class NgspiceEngine:
     """Engine of one ngspice executable.
 
@@ -170,6 +203,8 @@ class NgspiceEngine:
         """All problems in one process; those that are not good again, each alone."""
         if not problems:
             return []
+        for file in dict.fromkeys(path for problem in problems for path in problem.native):
+            require_osdi(self.ngspice, file)
         outcomes = self._process(problems, deck.LADDER[0])
         if len(problems) > 1:
             for index, outcome in enumerate(outcomes):
@@ -233,6 +268,8 @@ class NgspiceEngine:
     ) -> list[str]:
         hashes = []
         main = ["imccircuit main", "v0 1 0 0", "r0 1 0 1", ".control"]
+        # A model that is loaded after a circuit makes ngspice 46 crash when it frees that circuit.
+        main += deck.load_commands(dict.fromkeys(p for problem in problems for p in problem.native))
         for index, problem in enumerate(problems):
             text = deck.deck_text(
                 problem,

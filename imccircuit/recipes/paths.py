@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imccircuit import library
-from imccircuit.devices.netlist import split_reference
+from imccircuit.devices.netlist import load_netlist, split_reference
+from imccircuit.errors import UsageError
 
 ARRAY_REFERENCE = re.compile(r"^(?P<path>[^\x00-\x1f`]+\.npz):(?P<name>[A-Za-z_][A-Za-z0-9_]*)$")
 _CARD_NAME = re.compile(r"[A-Za-z0-9_-]+")
@@ -108,10 +109,23 @@ class FilePolicy:
 
         Raises
         ------
-        ValueError : not written like that, or a file that does not exist or may not be read.
+        ValueError : not written like that, or a file of it does not exist, may not be read or does
+            not describe a circuit.
         """
         name, subcircuit = split_reference(text)
-        return f"{self.resolve(name)}:{subcircuit}"
+        path = self.resolve(name)
+        if not any(path.is_relative_to(folder) for folder in self.libraries):
+            try:
+                load_netlist(f"{path}:{subcircuit}", self._check_named)
+            except UsageError as error:
+                raise ValueError(str(error)) from None
+        return f"{path}:{subcircuit}"
+
+    def _check_named(self, path: Path) -> None:
+        try:
+            self.check(path)
+        except ValueError as error:
+            raise ValueError(f"it names {path}, {error}") from None
 
     def load_array(self, text: str) -> NDArray[np.float64]:
         """Array of a reference ``path.npz:name``.
