@@ -64,6 +64,12 @@ class SetupError(ImcError):
     exit_code = ExitCode.ENVIRONMENT
 
 
+class StorageError(ImcError):
+    """What was measured cannot be kept: disk full, folder read-only or taken away."""
+
+    exit_code = ExitCode.ENVIRONMENT
+
+
 class FileFormatError(ImcError):
     """A results or model file is torn, foreign, or of a schema this version cannot read."""
 

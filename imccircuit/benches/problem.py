@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -116,6 +117,12 @@ class Problem:
     array: ResistiveArray | None = None
     row_voltage_v: NDArray[np.float64] | None = None
     label: str = ""
+
+    @cached_property
+    def netlist(self) -> str:
+        """The circuit as text, without a title; printed once, because that takes milliseconds."""
+        lines = str(self.circuit).splitlines()
+        return "\n".join(line for line in lines if not line.startswith(".title"))
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typer.exceptions import TyperException
 import imccircuit
 from imccircuit.cli import (
     accuracy,
+    cache,
     check,
     doctor,
     export,
@@ -38,6 +39,7 @@ app = typer.Typer(
 )
 for _module in (
     doctor, listing, netlist, run, import_levels, status, show, fit, check, export, plot, accuracy,
+    cache,
 ):  # fmt: skip
     app.command(name=_module.NAME)(_module.command)
 

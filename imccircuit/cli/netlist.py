@@ -10,6 +10,7 @@ import typer
 from imccircuit.benches.problem import Problem
 from imccircuit.cli.output import Libraries, Settings, complain, say
 from imccircuit.engines import deck
+from imccircuit.engines.deck_files import DeckFiles
 from imccircuit.engines.ngspice import NgspiceEngine
 from imccircuit.errors import EngineError, SetupError, UsageError
 from imccircuit.recipes.plan import Plan, Task
@@ -47,7 +48,10 @@ def command(
         options = {}
     label = plan.label((point, sample))
     text = deck.deck_text(found, title=f"{_TITLE} {label}", options=options)
-    if len(recorded) > problem and deck.deck_sha256(text) != recorded[problem]:
+    if (
+        len(recorded) > problem
+        and deck.deck_sha256(DeckFiles().portable(text)) != recorded[problem]
+    ):
         complain("warning: this is not the deck that was run (version, solver or rung differ)")
     title, _, rest = text.partition("\n")
     values = ", ".join(f"{key} = {value}" for key, value in plan.values(point).items()) or "none"

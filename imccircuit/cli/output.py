@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -37,6 +38,12 @@ def complain(text: str) -> None:
 def say_json(data: Any) -> None:
     """Print JSON to stdout; NaN and infinity as null, because JSON has neither."""
     typer.echo(json.dumps(_plain(data), indent=1, sort_keys=True, allow_nan=False))
+
+
+def say_json_line(data: Any) -> None:
+    """Print JSON to stdout on one line, at once: something may be reading while we work."""
+    typer.echo(json.dumps(_plain(data), sort_keys=True, allow_nan=False))
+    sys.stdout.flush()
 
 
 def _plain(data: Any) -> Any:

@@ -22,6 +22,7 @@ class Status(IntEnum):
     UNPHYSICAL = 6
     REFUSED = 7
     MEASUREMENT_FAILED = 8
+    OUT_OF_MEMORY = 9
 
 
 @dataclass(frozen=True)

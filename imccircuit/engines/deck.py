@@ -17,6 +17,7 @@ from imccircuit.benches.problem import Noise, OperatingPoint, Problem
 MARKER = "v(imc_run)"
 NOISE_MARKER = "imc_run"
 SENTINEL = "IMC_DONE"
+_THREADS = "set num_threads"
 _VECTORS_PER_LINE = 8
 # ngspice looks named vectors up one by one: 32,000 names take 6.5 s, all of them 0.4 s.
 _NAMED_VECTORS = 1000
@@ -80,12 +81,6 @@ def _band(analysis: Noise) -> str:
     return f"{points} {analysis.start_hz!r} {stop * (1 - 5e-4)!r}"
 
 
-def circuit_text(problem: Problem) -> str:
-    """The netlist itself, without title, options and control block."""
-    lines = str(problem.circuit).splitlines()
-    return "\n".join(line for line in lines if not line.startswith(".title"))
-
-
 def deck_body(problem: Problem, options: Mapping[str, str | float], rung: Rung) -> str:
     """Everything of a deck between its title line and its control block."""
     merged = {**options, **problem.options, **rung.options}
@@ -104,7 +99,7 @@ def deck_body(problem: Problem, options: Mapping[str, str | float], rung: Rung) 
         ]
     return "\n".join(
         [
-            circuit_text(problem),
+            problem.netlist,
             "v_imc_run imc_run 0 0",
             write_options(merged) if merged else "*",
             f".temp {problem.temperature_degc!r}",
@@ -113,10 +108,10 @@ def deck_body(problem: Problem, options: Mapping[str, str | float], rung: Rung) 
     )
 
 
-def control_lines(problem: Problem, rung: Rung, raw_name: str) -> list[str]:
+def control_lines(problem: Problem, rung: Rung, raw_name: str, threads: int = 1) -> list[str]:
     """Control commands: for each run alter, analyse, write."""
     command = _analysis_command(problem)
-    lines = ["set num_threads=1", "set filetype=binary", "set appendwrite", "set noinit"]
+    lines = [f"{_THREADS}={threads}", "set filetype=binary", "set appendwrite", "set noinit"]
     lines += rung.commands
     stands: dict[str, float] = {}
     for index, alteration in enumerate(problem.alterations):
@@ -147,6 +142,7 @@ def deck_text(
     rung: Rung = LADDER[0],
     raw_name: str = "imccircuit.raw",
     standalone: bool = True,
+    threads: int = 1,
 ) -> str:
     """A whole deck.
 
@@ -155,9 +151,10 @@ def deck_text(
     title : first line; ngspice copies it, in lower case, into every raw file.
     options : the engine's own options, such as ``{"klu": ""}``.
     raw_name : file the runs are written to, in the folder ngspice runs in.
+    threads : cores that models may use; decides no number.
     standalone : end with ``quit 0``, so that ``ngspice -b deck.cir`` gives exit code 0.
     """
-    control = control_lines(problem, rung, raw_name)
+    control = control_lines(problem, rung, raw_name, threads)
     control.append(f"echo {SENTINEL} {title.split()[-1]}")
     if standalone:
         control.append("quit 0")
@@ -166,10 +163,16 @@ def deck_text(
 
 
 def deck_sha256(text: str) -> str:
-    """Hash of a deck without its title line and sentinel, which differ from run to run."""
+    """Hash of a deck without what differs from run to run: title, sentinel, number of threads.
+
+    Parameters
+    ----------
+    text : a deck whose included paths were replaced by what is in the files
+        (`DeckFiles.portable`): a deck is the same on every machine.
+    """
     lines = [
         line
         for line in text.splitlines()[1:]
-        if not line.startswith((f"echo {SENTINEL}", "write ", "quit"))
+        if not line.startswith((f"echo {SENTINEL}", "write ", "quit", _THREADS))
     ]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -23,6 +23,7 @@ from typing import Literal
 from imccircuit.benches.problem import Problem
 from imccircuit.engines import deck
 from imccircuit.engines.contract import Outcome, Status
+from imccircuit.engines.deck_files import DeckFiles
 from imccircuit.engines.extract import NotGoodError, extract_answer
 from imccircuit.engines.process import Finished, run
 from imccircuit.engines.rawfile import RawFileError, read_plots
@@ -38,6 +39,9 @@ _FAILURE = re.compile(
 )
 _MAX_REASON = 200
 _SHARED_S = 60.0
+_NO_MEMORY = re.compile(r"can't allocate|out of memory|not enough memory|bad_alloc", re.IGNORECASE)
+# KLU that is refused memory says this; no true singularity is at the ground node.
+_KLU_NO_MEMORY = re.compile(r"singular matrix:\s+check node 0\s*$", re.MULTILINE)
 _VERSION = re.compile(r"ngspice-(\d+(?:\.\d+)*)")
 
 
@@ -59,11 +63,16 @@ class Ngspice:
     has_xspice: bool
 
 
-def _environment() -> dict[str, str]:
+def _environment(threads: int = 1) -> dict[str, str]:
     kept = {key: os.environ[key] for key in ("PATH", "HOME", "TMPDIR", "SPICE_SCRIPTS",
             "SPICE_LIB_DIR", "LD_LIBRARY_PATH") if key in os.environ}  # fmt: skip
     # Debian's builds spread BSIM4 over OpenMP threads, many times slower on shared cores.
-    return {**kept, "OMP_NUM_THREADS": "1", "OMP_THREAD_LIMIT": "1", "LC_ALL": "C"}
+    return {
+        **kept,
+        "OMP_NUM_THREADS": f"{threads}",
+        "OMP_THREAD_LIMIT": f"{threads}",
+        "LC_ALL": "C",
+    }
 
 
 def locate() -> str:
@@ -139,6 +148,8 @@ class NgspiceEngine:
     timeout_s : longest time for one problem. Problems that share a process get the sum of theirs,
         but no more than a minute beyond one: whoever is not done by then is run again alone.
     keep_failed : folder for the decks of problems that failed; default: not kept.
+    memory_bytes : address space of one process; 0 does not limit it.
+    threads : cores that the models of one process may use.
     """
 
     name = "ngspice"
@@ -150,6 +161,8 @@ class NgspiceEngine:
         solver: Solver = "auto",
         timeout_s: float = 600.0,
         keep_failed: Path | None = None,
+        memory_bytes: int = 0,
+        threads: int = 1,
     ) -> None:
         self.ngspice = probe(executable or locate())
         if solver == "klu" and not self.ngspice.has_klu:
@@ -161,6 +174,8 @@ class NgspiceEngine:
         self.solver = "klu" if use_klu else "sparse"
         self.timeout_s = timeout_s
         self.keep_failed = keep_failed
+        self.memory_bytes = memory_bytes
+        self.threads = threads
 
     def versions(self) -> dict[str, str]:
         """Version and linear solver."""
@@ -214,7 +229,8 @@ class NgspiceEngine:
                 [self.ngspice.path, "-b", "-n", "main.cir"],
                 folder,
                 timeout_s=min(self.timeout_s * len(problems), self.timeout_s + _SHARED_S),
-                env=_environment(),
+                env=_environment(self.threads),
+                memory_bytes=self.memory_bytes,
             )
             complaint = _complaint(ended)
             said = frozenset(ended.stdout.splitlines())
@@ -231,7 +247,7 @@ class NgspiceEngine:
     def _write_decks(
         self, folder: Path, problems: Sequence[Problem], rung: deck.Rung, nonce: str
     ) -> list[str]:
-        hashes = []
+        hashes, files = [], DeckFiles()
         main = ["imccircuit main", "v0 1 0 0", "r0 1 0 1", ".control"]
         for index, problem in enumerate(problems):
             text = deck.deck_text(
@@ -241,9 +257,10 @@ class NgspiceEngine:
                 rung=rung,
                 raw_name=f"{index}.raw",
                 standalone=False,
+                threads=self.threads,
             )
             (folder / f"{index}.cir").write_text(text)
-            hashes.append(deck.deck_sha256(text))
+            hashes.append(deck.deck_sha256(files.portable(text)))
             main += [f"source {index}.cir", "remcirc", "destroy all"]
         main += [f"echo {deck.SENTINEL} {nonce}", "quit 0", ".endc", ".end", ""]
         (folder / "main.cir").write_text("\n".join(main))
@@ -263,6 +280,7 @@ class NgspiceEngine:
         finished = f"{deck.SENTINEL} {nonce}-{index}" in said
         try:
             _check_end(ended, self.timeout_s)
+            _check_memory(ended, self.memory_bytes)
             if complaint:
                 # A deck that was loaded goes on to its sentinel whatever its analyses do.
                 raise NotGoodError(Status.NO_CONVERGENCE if finished else Status.REFUSED, complaint)
@@ -285,7 +303,17 @@ def _check_end(ended: Finished, timeout_s: float) -> None:
     if ended.timed_out:
         raise NotGoodError(Status.TIMEOUT, f"no answer in {timeout_s:.4g} s a problem")
     if ended.exit_code < 0:
-        raise NotGoodError(Status.CRASH, f"ngspice was ended by signal {-ended.exit_code}")
+        hint = "; the kernel does that when memory runs out" if ended.exit_code == -9 else ""
+        text = f"ngspice was ended by signal {-ended.exit_code}{hint}"
+        raise NotGoodError(Status.CRASH, text)
+
+
+def _check_memory(ended: Finished, memory_bytes: int) -> None:
+    said = ended.stderr + ended.stdout
+    refused = ended.exit_code != 0 and _NO_MEMORY.search(said)
+    if refused or (memory_bytes and _KLU_NO_MEMORY.search(said)):
+        limit = f"{memory_bytes / 1e9:.4g} GB" if memory_bytes else "what this machine gives"
+        raise NotGoodError(Status.OUT_OF_MEMORY, f"ngspice needs more memory than {limit}")
 
 
 def _check_exit(ended: Finished) -> None:

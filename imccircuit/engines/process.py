@@ -6,8 +6,10 @@ asks the kernel to be killed when its parent dies, however that dies.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
+import resource
 import signal
 import subprocess
 import threading
@@ -19,6 +21,7 @@ _PR_SET_PDEATHSIG = 1
 # A deck of a thousand runs prints some hundred kilobytes before its sentinel.
 _TAIL_BYTES = 4 * 1024 * 1024
 _LIBC = ctypes.CDLL(None, use_errno=True)
+_running: set[int] = set()
 
 
 def die_with_parent(parent: int) -> None:
@@ -31,6 +34,19 @@ def die_with_parent(parent: int) -> None:
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
+
+
+def _prepare(parent: int, memory_bytes: int) -> None:
+    die_with_parent(parent)
+    if memory_bytes:
+        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+
+
+def end_simulators() -> None:
+    """Kill every simulator of this process, whichever thread waits for it."""
+    for pid in list(_running):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
 
 
 @dataclass(frozen=True)
@@ -59,9 +75,17 @@ def _tail(path: Path) -> str:
         return file.read().decode("utf-8", "replace")
 
 
-def run(command: list[str], folder: Path, *, timeout_s: float, env: dict[str, str]) -> Finished:
+def run(
+    command: list[str],
+    folder: Path,
+    *,
+    timeout_s: float,
+    env: dict[str, str],
+    memory_bytes: int = 0,
+) -> Finished:
     """Run ``command`` in ``folder`` and wait; at the timeout kill its whole group.
 
+    With ``memory_bytes`` its address space is limited: what it asks for beyond is refused to it.
     Output goes to files in ``folder``: a simulator that floods its output cannot fill memory.
     """
     parent = os.getpid()
@@ -77,14 +101,15 @@ def run(command: list[str], folder: Path, *, timeout_s: float, env: dict[str, st
             stdout=stdout,
             stderr=stderr,
             start_new_session=True,
-            # Between fork and exec it calls prctl and getppid and takes no lock.
-            preexec_fn=lambda: die_with_parent(parent),  # noqa: PLW1509
+            # Between fork and exec it makes system calls only and takes no lock.
+            preexec_fn=lambda: _prepare(parent, memory_bytes),  # noqa: PLW1509
         )
 
         def expire() -> None:
             expired.set()
             os.killpg(process.pid, signal.SIGKILL)
 
+        _running.add(process.pid)
         timer = threading.Timer(timeout_s, expire)
         timer.daemon = True
         try:
@@ -98,6 +123,7 @@ def run(command: list[str], folder: Path, *, timeout_s: float, env: dict[str, st
             os.killpg(process.pid, signal.SIGKILL)
             if timer.ident is not None:
                 timer.join()
+            _running.discard(process.pid)
             process.wait()
     return Finished(
         exit_code=process.returncode,

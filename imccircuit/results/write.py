@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from imccircuit.benches.bench import Along
 from imccircuit.engines.contract import Status
-from imccircuit.errors import UsageError
+from imccircuit.errors import StorageError
 from imccircuit.results.schema import (
     INT_FILL,
     SCHEMA,
@@ -55,7 +56,7 @@ def write_results(
 
     Raises
     ------
-    UsageError : the file cannot be written.
+    StorageError : the file cannot be written.
     """
     import h5netcdf
 
@@ -68,14 +69,10 @@ def write_results(
                 _make_group(file, f"shape_{number}" if len(groups) > 1 else "", group, samples)
                 for number, group in enumerate(groups)
             ]
-            row = {
-                int(point): (number, index)
-                for number, group in enumerate(groups)
-                for index, point in enumerate(group.points)
-            }
+            group_of, row_of = _rows(groups)
             for block in _blocks(records):
                 for number, place in enumerate(places):
-                    here = [(row[r.point][1], r) for r in block if row[r.point][0] == number]
+                    here = [(int(row_of[r.point]), r) for r in block if group_of[r.point] == number]
                     for run in _runs(here, samples):
                         _write_run(place, run)
         _flush(temporary)
@@ -85,7 +82,17 @@ def write_results(
         why = getattr(error, "strerror", None) or " ".join(str(error).split())
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
-        raise UsageError(f"{path} cannot be written: {why}") from None
+        raise StorageError(f"{path} cannot be written: {why}") from None
+
+
+def _rows(groups: Sequence[ShapeGroup]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Group of every point, and its row in it."""
+    points = 1 + max(int(group.points[-1]) for group in groups)
+    group_of, row_of = np.empty(points, np.int32), np.empty(points, np.int64)
+    for number, group in enumerate(groups):
+        group_of[group.points] = number
+        row_of[group.points] = np.arange(len(group.points))
+    return group_of, row_of
 
 
 def _flush(path: Path) -> None:

@@ -18,7 +18,7 @@ from imccircuit.engines.ngspice import NgspiceEngine
 from imccircuit.errors import SetupError
 
 # Starting and ending a few processes on a loaded machine.
-SLACK_S = 3.0
+SLACK_S = 30.0
 
 
 def assert_divides(outcome, r_ohm):

@@ -18,7 +18,7 @@ from imccircuit.engines.contract import Status
 from imccircuit.recipes.plan import Plan
 from imccircuit.results.read import read_results
 from imccircuit.sweeps import dispatch
-from imccircuit.sweeps.ledger import read_ledger, work_folder
+from imccircuit.sweeps.ledger import read_entries, work_folder
 from imccircuit.sweeps.run import Stopper
 
 # -- with worker processes ---------------------------------------------------------------------
@@ -103,7 +103,7 @@ def wait_until_gone(pids):
 
 
 def recorded(output):
-    return {(row[0], row[1]) for entry in read_ledger(work_folder(output))[1]
+    return {(row[0], row[1]) for entry in list(read_entries(work_folder(output)))
             for row in entry["records"]}  # fmt: skip
 
 
