@@ -121,8 +121,8 @@ class Problem:
     @cached_property
     def netlist(self) -> str:
         """The circuit as text, without a title; printed once, because that takes milliseconds."""
-        lines = str(self.circuit).splitlines()
-        return "\n".join(line for line in lines if not line.startswith(".title"))
+        head, _, rest = str(self.circuit).partition("\n")
+        return (rest if head.startswith(".title") else f"{head}\n{rest}").rstrip("\n")
 
 
 @dataclass(frozen=True)

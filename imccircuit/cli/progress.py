@@ -28,6 +28,8 @@ def as_dict(summary: Summary) -> dict[str, Any]:
         "status": {status.name.lower(): count for status, count in summary.counts.items()},
         "reasons": dict(summary.reasons),
         "elapsed_s": round(summary.elapsed_s, 3),
+        "engine_s": round(summary.engine_s, 3),
+        "analysis_s": round(summary.analysis_s, 3),
         "rate_per_s": round(summary.rate, 3),
         "left_s": None if summary.left_s is None else round(summary.left_s, 1),
         "complete": summary.complete,
@@ -83,20 +85,27 @@ def _json_lines() -> Progress:
 
 @contextmanager
 def _bar(console: Any, total: int) -> Iterator[Progress]:
+    from rich.console import Group
+    from rich.live import Live
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
+    from rich.text import Text
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-               TimeRemainingColumn(), TextColumn("{task.fields[note]}"))  # fmt: skip
-    with Bar(*columns, console=console) as bar:
-        line = bar.add_task("measuring", total=total, note="")
+               TimeRemainingColumn(), TextColumn("{task.fields[rate]}"))  # fmt: skip
+    bar = Bar(*columns, console=console, auto_refresh=False)
+    line = bar.add_task("measuring", total=total, rate="")
+    # On a line of its own, or it pushes the rest out of a narrow terminal; and plain text, because
+    # a reason may hold brackets, which are markup elsewhere.
+    note = Text(no_wrap=True, overflow="ellipsis")
 
-        def update(summary: Summary) -> None:
-            notes = [f"{summary.rate:.3g}/s"] if summary.rate else []
-            if summary.failed:
-                notes.append(f"{summary.failed} failed:")
-                common = summary.reasons.most_common(_REASONS_SHOWN)
-                notes.append("; ".join(f"{count} × {reason[:60]}" for reason, count in common))
-            bar.update(line, completed=summary.done, note=" ".join(notes))
+    def update(summary: Summary) -> None:
+        rate = f"{summary.rate:.3g}/s" if summary.rate else ""
+        bar.update(line, completed=summary.done, rate=rate)
+        if summary.failed:
+            common = summary.reasons.most_common(_REASONS_SHOWN)
+            reasons = "; ".join(f"{count} × {reason[:60]}" for reason, count in common)
+            note.plain = f"{summary.failed} failed: {reasons}"
 
+    with Live(Group(bar, note), console=console):
         yield update

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 from collections import Counter
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,11 +29,13 @@ def command(
 ) -> None:
     """Say whether a run is running, dead or finished, and what failed so far."""
     folder = work_folder(output)
+    report: dict[str, Any] = {}
     if (folder / "ledger.jsonl").is_file():
-        report = _of_ledger(output, folder)
-    elif output.is_file():
+        with suppress(FileNotFoundError):  # it may end and remove its work at this very moment
+            report = _of_ledger(output, folder)
+    if not report and output.is_file():
         report = _of_results(output)
-    else:
+    if not report:
         raise UsageError(f"{output}: neither results nor unfinished work")
     if as_json:
         say_json(report)

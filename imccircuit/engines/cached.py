@@ -17,11 +17,13 @@ from imccircuit.benches.problem import Problem
 from imccircuit.engines import deck
 from imccircuit.engines.contract import Outcome, Status
 from imccircuit.engines.deck_files import DeckFiles
+from imccircuit.engines.extract import fits
 from imccircuit.engines.ngspice import NgspiceEngine
 from imccircuit.engines.store import AnswerStore, Stored
 
 # Changes whenever the meaning of a stored answer does.
 _SCHEMA = "imccircuit-answers-1"
+_RUNGS = frozenset(rung.name for rung in deck.LADDER)
 
 
 class CachedEngine:
@@ -48,6 +50,12 @@ class CachedEngine:
         files = DeckFiles()
         keys = [self._key(problem, files) for problem in problems]
         stored = self._store.get([key for key in keys if key])
+        for key, problem in zip(keys, problems, strict=True):
+            if key not in stored:
+                continue
+            found = stored[key]
+            if found.rung not in _RUNGS or not fits(problem, found.answer):
+                del stored[key]
         new = [index for index, key in enumerate(keys) if key is None or key not in stored]
         solved = dict(zip(new, self._engine.solve([problems[i] for i in new]), strict=True))
         if files.unchanged():

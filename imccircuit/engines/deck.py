@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from imccircuit.benches.problem import Noise, OperatingPoint, Problem
+from imccircuit.errors import UsageError
 
 MARKER = "v(imc_run)"
 NOISE_MARKER = "imc_run"
 SENTINEL = "IMC_DONE"
 _THREADS = "set num_threads"
+_CHANGING = (f"echo {SENTINEL}", "write ", "quit", _THREADS)
 _VECTORS_PER_LINE = 8
 # ngspice looks named vectors up one by one: 32,000 names take 6.5 s, all of them 0.4 s.
 _NAMED_VECTORS = 1000
@@ -45,6 +48,37 @@ LADDER = (
     Rung("optran", commands=("optran 0 0 0 1n 1u 0",)),
     Rung("gear", {"method": "gear", "itl1": 500, "itl4": 100, "gminsteps": 50}),
 )
+
+
+# What ngspice would run, wherever in a deck it stands: a control block, a comment of this form.
+_RUNS = re.compile(r"^[ \t\r\f\v]*(?:\.control|\*#)", re.IGNORECASE | re.MULTILINE)
+_WORD = re.compile(r"[\w.@:#\[\]()+-]+")
+
+
+def check_harmless(title: str, body: str, words: Iterable[str]) -> None:
+    """Refuse what would make ngspice run more than the commands that are written here.
+
+    Names and values are checked where they are read; this is the last look before there is a deck.
+
+    Parameters
+    ----------
+    body : all lines between title and control block.
+    words : names of elements and nodes that stand in control commands.
+
+    Raises
+    ------
+    UsageError : a control block in the circuit, a title of two lines, or a name that is no word.
+    """
+    lower = body.lower()
+    # Looked for as plain text first: that is a hundred times faster than the expression.
+    suspect = any(text in lower for text in (".control", "*#"))
+    if "`" in body or "\0" in body or (suspect and _RUNS.search(body)):
+        raise UsageError("a control block or command in the circuit; allowed: what describes it")
+    if not title.isprintable() or "`" in title:
+        raise UsageError(f"title {title[:80]!r} of a deck; allowed: one line of text")
+    for word in words:
+        if not _WORD.fullmatch(word):
+            raise UsageError(f"name {word[:80]!r} in a command; allowed: letters, digits, . and _")
 
 
 def write_options(options: Mapping[str, str | float]) -> str:
@@ -134,6 +168,13 @@ def control_lines(problem: Problem, rung: Rung, raw_name: str, threads: int = 1)
     return lines
 
 
+def _names_in_commands(problem: Problem) -> set[str]:
+    names = {name for alteration in problem.alterations for name in alteration}
+    if isinstance(problem.analysis, Noise):
+        names |= {problem.analysis.node, problem.analysis.source}
+    return names
+
+
 def deck_text(
     problem: Problem,
     *,
@@ -154,11 +195,12 @@ def deck_text(
     threads : cores that models may use; decides no number.
     standalone : end with ``quit 0``, so that ``ngspice -b deck.cir`` gives exit code 0.
     """
-    control = control_lines(problem, rung, raw_name, threads)
+    control = [*control_lines(problem, rung, raw_name, threads), "rusage time"]
     control.append(f"echo {SENTINEL} {title.split()[-1]}")
     if standalone:
         control.append("quit 0")
     body = deck_body(problem, options, rung)
+    check_harmless(title, body, _names_in_commands(problem))
     return "\n".join([title, body, ".control", *control, ".endc", ".end", ""])
 
 
@@ -170,9 +212,8 @@ def deck_sha256(text: str) -> str:
     text : a deck whose included paths were replaced by what is in the files
         (`DeckFiles.portable`): a deck is the same on every machine.
     """
-    lines = [
-        line
-        for line in text.splitlines()[1:]
-        if not line.startswith((f"echo {SENTINEL}", "write ", "quit", _THREADS))
-    ]
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    _, _, rest = text.partition("\n")
+    # The control block alone holds them; the thousands of lines before it are not looked at.
+    circuit, block, control = rest.partition("\n.control\n")
+    kept = [line for line in control.split("\n") if not line.startswith(_CHANGING)]
+    return hashlib.sha256("\n".join([circuit, block, *kept]).encode()).hexdigest()

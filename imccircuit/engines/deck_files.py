@@ -7,11 +7,11 @@ import re
 from pathlib import Path
 
 _INCLUDE = re.compile(
-    r"^(?P<command>\s*\.inc(?:lude)?|\s*\.lib)\s+(?P<path>\"[^\"\n]+\"|'[^'\n]+'|\S+)(?P<rest>[^\n]*)$",
-    re.IGNORECASE | re.MULTILINE,
+    r"(?P<command>\s*\.(?:inc(?:lude)?|lib))\s+(?P<path>\"[^\"]+\"|'[^']+'|\S+)(?P<rest>.*)",
+    re.IGNORECASE,
 )
 # What else makes ngspice read a file: code models with a file of their own, compiled models.
-_OTHER = re.compile(r"\bfile\s*=|^\s*(?:pre_)?(?:osdi|codemodel)\b", re.IGNORECASE | re.MULTILINE)
+_OTHER = re.compile(r"file\s*=|osdi|codemodel", re.IGNORECASE)
 _DEEPEST = 20
 
 
@@ -33,23 +33,31 @@ class DeckFiles:
         """
         return self._portable(text, Path(), 0)
 
-    def _portable(self, text: str, folder: Path, depth: int) -> str:
-        if _OTHER.search(text) or depth > _DEEPEST:
-            self.all_known = False
-
-        def replace(found: re.Match[str]) -> str:
-            is_section = found["command"].strip().lower() == ".lib" and not found["rest"].strip()
-            if is_section:
-                return found[0]  # inside a library, ".lib NAME" opens a section
-            path = folder / found["path"].strip("'\"")
-            return f"{found['command']} {path.name} {self._hash(path, depth)}{found['rest']}"
-
-        return _INCLUDE.sub(replace, text)
-
     def unchanged(self) -> bool:
         """Whether every file still holds what it held when it was read."""
         again = DeckFiles()
         return all(again._hash(path, 0) == digest for path, digest in self._known.items())
+
+    def _portable(self, text: str, folder: Path, depth: int) -> str:
+        if depth > _DEEPEST:
+            self.all_known = False
+        lines = text.split("\n")
+        for number, line in enumerate(lines):
+            # Nine of ten lines of a large deck are resistors: those cost one look.
+            if line[:1] in "rRvV" and line:
+                continue
+            if _OTHER.search(line):
+                self.all_known = False
+            found = _INCLUDE.match(line)
+            if found:
+                lines[number] = self._included(found, folder, depth)
+        return "\n".join(lines)
+
+    def _included(self, found: re.Match[str], folder: Path, depth: int) -> str:
+        if found["command"].strip().lower() == ".lib" and not found["rest"].strip():
+            return found[0]  # inside a library, ".lib NAME" opens a section
+        path = folder / found["path"].strip("'\"")
+        return f"{found['command']} {path.name} {self._hash(path, depth)}{found['rest']}"
 
     def _hash(self, path: Path, depth: int) -> str:
         if path not in self._known:

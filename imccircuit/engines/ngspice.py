@@ -8,11 +8,11 @@ is run again alone, through a ladder of convergence options whose rung is record
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import secrets
 import shutil
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +25,7 @@ from imccircuit.engines import deck
 from imccircuit.engines.contract import Outcome, Status
 from imccircuit.engines.deck_files import DeckFiles
 from imccircuit.engines.extract import NotGoodError, extract_answer
-from imccircuit.engines.process import Finished, run
+from imccircuit.engines.process import Finished, check_room, run, scratch_folder
 from imccircuit.engines.rawfile import RawFileError, read_plots
 from imccircuit.errors import SetupError
 
@@ -38,7 +38,10 @@ _FAILURE = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _MAX_REASON = 200
+_ANALYSIS_TIME = "Total analysis time"
 _SHARED_S = 60.0
+# What a simulator looks like that could not write.
+_WITHOUT_ROOM = (Status.BAD_OUTPUT, Status.CRASH, Status.REFUSED, Status.NO_CONVERGENCE)
 _NO_MEMORY = re.compile(r"can't allocate|out of memory|not enough memory|bad_alloc", re.IGNORECASE)
 # KLU that is refused memory says this; no true singularity is at the ground node.
 _KLU_NO_MEMORY = re.compile(r"singular matrix:\s+check node 0\s*$", re.MULTILINE)
@@ -64,8 +67,13 @@ class Ngspice:
 
 
 def _environment(threads: int = 1) -> dict[str, str]:
-    kept = {key: os.environ[key] for key in ("PATH", "HOME", "TMPDIR", "SPICE_SCRIPTS",
-            "SPICE_LIB_DIR", "LD_LIBRARY_PATH") if key in os.environ}  # fmt: skip
+    kept = {key: os.environ[key] for key in ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH")
+            if key in os.environ}  # fmt: skip
+    # Where an ngspice that was moved has its code models. What lies there is run, -n or not: the
+    # user's own, unless it depends on the folder that the user stands in.
+    for key in ("SPICE_SCRIPTS", "SPICE_LIB_DIR"):
+        if Path(os.environ.get(key, "")).is_absolute():
+            kept[key] = os.environ[key]
     # Debian's builds spread BSIM4 over OpenMP threads, many times slower on shared cores.
     return {
         **kept,
@@ -113,8 +121,7 @@ def probe(path: str) -> Ngspice:
     ------
     SetupError : it does not solve a voltage divider.
     """
-    with tempfile.TemporaryDirectory(prefix="imccircuit-") as name:
-        folder = Path(name)
+    with scratch_folder() as folder:
         answers = []
         for text in (_PROBE, _PROBE.replace("abridge", "*").replace(".model bridge", "*")):
             (folder / "probe.cir").write_text(text)
@@ -209,21 +216,24 @@ class NgspiceEngine:
     def _keep(self, problem: Problem, outcome: Outcome) -> Path | None:
         if self.keep_failed is None:
             return None
-        self.keep_failed.mkdir(parents=True, exist_ok=True)
         name = re.sub(r"[^A-Za-z0-9_.-]", "_", problem.label) or outcome.deck_sha256[:12]
         path = self.keep_failed / f"{name}.cir"
         text = deck.deck_text(problem, title=f"imccircuit {name}", options=self.options)
         note = f"* failed: {outcome.reason}\n* again: ngspice -b -n {path.name}\n"
         title, _, rest = text.partition("\n")
-        path.write_text(f"{title}\n{note}{rest}")
+        try:
+            self.keep_failed.mkdir(parents=True, exist_ok=True)
+            path.unlink(missing_ok=True)
+            path.write_text(f"{title}\n{note}{rest}")
+        except OSError:  # a full disk must not end a run because of this deck
+            return None
         return path
 
     def _process(self, problems: Sequence[Problem], rung: deck.Rung) -> list[Outcome]:
         """One ngspice process for all; every outcome is judged by itself."""
         nonce = secrets.token_hex(8)
         started = time.monotonic()
-        with tempfile.TemporaryDirectory(prefix="imccircuit-") as name:
-            folder = Path(name)
+        with scratch_folder() as folder:
             hashes = self._write_decks(folder, problems, rung, nonce)
             ended = run(
                 [self.ngspice.path, "-b", "-n", "main.cir"],
@@ -233,15 +243,25 @@ class NgspiceEngine:
                 memory_bytes=self.memory_bytes,
             )
             complaint = _complaint(ended)
-            said = frozenset(ended.stdout.splitlines())
+            said = ended.stdout.splitlines()
+            times = _analysis_times(said, nonce)
+            lines = frozenset(said)
             outcomes = [
-                self._judge(problem, folder, ended, said, complaint, nonce, index)
+                self._judge(problem, folder, ended, lines, complaint, nonce, index)
                 for index, problem in enumerate(problems)
             ]
+            if any(outcome.status in _WITHOUT_ROOM for outcome in outcomes):
+                check_room(folder)
         share = (time.monotonic() - started) / len(problems)
         return [
-            replace(outcome, rung=rung.name, wall_s=share, deck_sha256=digest)
-            for outcome, digest in zip(outcomes, hashes, strict=True)
+            replace(
+                outcome,
+                rung=rung.name,
+                wall_s=share,
+                analysis_s=times.get(index, 0.0),
+                deck_sha256=digest,
+            )
+            for index, (outcome, digest) in enumerate(zip(outcomes, hashes, strict=True))
         ]
 
     def _write_decks(
@@ -297,6 +317,20 @@ class NgspiceEngine:
             return Outcome(Status.BAD_OUTPUT, reason="ngspice wrote no raw file")
         except RawFileError as error:
             return Outcome(Status.BAD_OUTPUT, reason=f"raw file: {error}")
+
+
+def _analysis_times(said: Sequence[str], nonce: str) -> dict[int, float]:
+    """Seconds of analysis that ngspice states for each problem, before the problem's sentinel."""
+    times: dict[int, float] = {}
+    last = 0.0
+    for line in said:
+        if line.startswith(_ANALYSIS_TIME):
+            with contextlib.suppress(ValueError):  # a process that is killed ends anywhere
+                last = float(line.rpartition("=")[2])
+        elif line.startswith(f"{deck.SENTINEL} {nonce}-"):
+            times[int(line.rpartition("-")[2])] = last
+            last = 0.0
+    return times
 
 
 def _check_end(ended: Finished, timeout_s: float) -> None:

@@ -8,20 +8,29 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import os
 import resource
+import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from imccircuit.engines.halt import current_halt
+from imccircuit.errors import StorageError
 
 _PR_SET_PDEATHSIG = 1
 # A deck of a thousand runs prints some hundred kilobytes before its sentinel.
 _TAIL_BYTES = 4 * 1024 * 1024
 _LIBC = ctypes.CDLL(None, use_errno=True)
-_running: set[int] = set()
+# With less room than this, output that is missing was not written for want of it.
+_LEAST_FREE_BYTES = 64 * 1024
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 def die_with_parent(parent: int) -> None:
@@ -42,11 +51,34 @@ def _prepare(parent: int, memory_bytes: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
 
 
-def end_simulators() -> None:
-    """Kill every simulator of this process, whichever thread waits for it."""
-    for pid in list(_running):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(pid, signal.SIGKILL)
+@contextlib.contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A folder that is gone afterwards.
+
+    Raises
+    ------
+    StorageError : it cannot be made, or what is written to it finds no room.
+    """
+    try:
+        with tempfile.TemporaryDirectory(prefix="imccircuit-") as name:
+            yield Path(name)
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        text = f"no room for a simulator in {tempfile.gettempdir()}: {error.strerror}"
+        raise StorageError(f"{text}; set TMPDIR to another folder") from None
+
+
+def check_room(folder: Path) -> None:
+    """See whether there is room left where a simulator wrote.
+
+    Raises
+    ------
+    StorageError : there is none, so that what is missing or torn is no fault of the simulator.
+    """
+    if shutil.disk_usage(folder).free < _LEAST_FREE_BYTES:
+        text = f"no room for a simulator in {folder.parent}"
+        raise StorageError(f"{text}: its disk is full; set TMPDIR to another folder")
 
 
 @dataclass(frozen=True)
@@ -109,13 +141,13 @@ def run(
             expired.set()
             os.killpg(process.pid, signal.SIGKILL)
 
-        _running.add(process.pid)
         timer = threading.Timer(timeout_s, expire)
         timer.daemon = True
         try:
             timer.start()
             # Waits without reaping: until `wait` below, no other process can get its id.
-            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+            with current_halt().holding(process.pid):
+                os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         finally:
             # Also on an exception (a worker told to stop) and after a crash: none of its group is
             # left behind.
@@ -123,7 +155,6 @@ def run(
             os.killpg(process.pid, signal.SIGKILL)
             if timer.ident is not None:
                 timer.join()
-            _running.discard(process.pid)
             process.wait()
     return Finished(
         exit_code=process.returncode,

@@ -13,6 +13,7 @@ import json
 import logging
 import math
 import os
+import re
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -183,6 +184,11 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.executescript(_TABLES)
+    # Of our making it has tables and an index; anything else would be run along with our queries.
+    foreign = "SELECT count(*) FROM sqlite_master WHERE type NOT IN ('table', 'index')"
+    if connection.execute(foreign).fetchone() != (0,):
+        connection.close()
+        raise sqlite3.DatabaseError("it holds views or triggers")
     return connection
 
 
@@ -240,6 +246,13 @@ def _unpack(row: bytes) -> Stored | None:
     body = row[_CHECK_BYTES:]
     if _check(body) != row[:_CHECK_BYTES]:
         return None
+    try:
+        return _parse(body)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, ArithmeticError):
+        return None  # not packed here
+
+
+def _parse(body: bytes) -> Stored:
     size = int.from_bytes(body[:8], "little")
     header = json.loads(body[8 : 8 + size])
     numbers = np.frombuffer(body[8 + size :], dtype=np.float64)
@@ -256,4 +269,8 @@ def _unpack(row: bytes) -> Stored | None:
     for steps in header["steps"]:
         axis = take((steps,))
         runs.append(Run(axis, {name: take((steps, *shape)) for name, shape in shapes.items()}))
+    if start != numbers.size or not re.fullmatch(
+        r"[a-z]+ [0-9a-f]*", f"{header['rung']} {header['deck']}"
+    ):
+        raise ValueError("more or other things than an answer")
     return Stored(Answer(tuple(runs)), header["rung"], header["deck"])

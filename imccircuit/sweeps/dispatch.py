@@ -19,7 +19,7 @@ from pathlib import Path
 
 from imccircuit.engines.contract import Status
 from imccircuit.engines.registry import EngineOptions
-from imccircuit.errors import SetupError
+from imccircuit.errors import ImcError, SetupError
 from imccircuit.recipes.plan import Plan, Task
 from imccircuit.results.schema import TaskRecord
 from imccircuit.sweeps.executors import (
@@ -37,6 +37,9 @@ from imccircuit.sweeps.state import Done, Progress, RunOptions, Stopper, Summary
 # A chunk is as long as this: short enough to lose little, long enough to share a process.
 _CHUNK_S = 1.0
 _LARGEST_CHUNK = 256
+# With more workers than this it is longer in proportion: a hundred chunks a second are enough for
+# the process that records, and for a scheduler.
+_SHORT_CHUNK_SLOTS = 100
 _FEWEST_FOR_MAX_FAIL = 20
 _MOST_DEATHS = 2
 # In this process: no problem longer than _TRIAL_S, no estimate from less than _TRIAL_MIN_S, and
@@ -89,6 +92,8 @@ class Dispatcher:
         # Chunks that ran while a worker died: each is tried again alone, to find the guilty one.
         self._suspects: deque[list[Task]] = deque()
         self._deaths: Counter[Task] = Counter()
+        # What a worker lacks; what the others measure just now is waited for.
+        self._fault: ImcError | None = None
         self._running: dict[Future[Chunk], list[Task]] = {}
         self._finished: queue.SimpleQueue[Future[Chunk]] = queue.SimpleQueue()
 
@@ -190,6 +195,8 @@ class Dispatcher:
                     self._blame(chunks)
                 executor.restart()
             self._report()
+        if self._fault:
+            raise self._fault
 
     def _fill(self, executor: Executor) -> None:
         """Hand out chunks until every worker has one and some wait.
@@ -221,13 +228,16 @@ class Dispatcher:
                 future.add_done_callback(self._finished.put)
 
     def _ending(self) -> bool:
-        return self._stopper.requests > 0 or self._summary.stopped_by_max_fail
+        stopped = self._stopper.requests > 0 or self._summary.stopped_by_max_fail
+        return stopped or self._fault is not None
 
     def _chunk(self, slots: int, largest: int) -> list[Task]:
         """Next tasks, as many as take about `_CHUNK_S` and leave something for all workers."""
         if self._again:
             return self._again.popleft()
-        size = min(_CHUNK_S / max(self._task_s, 1e-6), self._summary.left / (2 * slots), largest)
+        longer = max(1.0, slots / _SHORT_CHUNK_SLOTS)
+        size = min(longer * _CHUNK_S / max(self._task_s, 1e-6), longer * largest)
+        size = min(size, self._summary.left / (2 * slots))
         return list(islice(self._tasks, max(1, int(size))))
 
     def _learn(self, measured: Chunk) -> None:
@@ -247,6 +257,9 @@ class Dispatcher:
                         measured = future.result()
                     except DEATHS:
                         lost.append(chunk)
+                    except ImcError as error:
+                        _LOG.error("%s; what is in flight is finished", error)
+                        self._fault = self._fault or error
                     else:
                         self._learn(measured)
                         records += measured.records

@@ -7,12 +7,15 @@ last line means a shard that nobody counts. Nothing here grows with the length o
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
 import platform
 import re
 import shutil
+import stat
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -24,8 +27,8 @@ from imccircuit.results.schema import TaskRecord
 from imccircuit.sweeps.shards import read_shard, write_shard
 
 _STATUSES = frozenset(int(status) for status in Status)
-# point, sample, status, reason, rung, deck_sha256, wall_s
-_ROW = (int, int, int, str, str, str, float)
+# point, sample, status, reason, rung, deck_sha256, wall_s, analysis_s
+_ROW = (int, int, int, str, str, str, float, float)
 
 
 class Ledger:
@@ -44,6 +47,7 @@ class Ledger:
         self._shards = 0
 
     def __enter__(self) -> Ledger:
+        self._refuse_links()
         try:
             self._lock = self._take_lock()
             os.truncate(self._lock, 0)
@@ -51,8 +55,22 @@ class Ledger:
         except BlockingIOError:
             raise UsageError(f"another run is writing {self.folder}") from None
         except OSError as error:
-            raise StorageError(f"{self.folder} cannot be written: {error.strerror}") from None
+            self._unlock()
+            raise _unwritable(self.folder, error) from None
         return self
+
+    def _refuse_links(self) -> None:
+        """Refuse a folder in which links would lead elsewhere or pipes wait for a reader."""
+        inside = ("", "shards", "failed", "lock", "ledger.jsonl")
+        for path, is_kind in zip(
+            (self.folder / name for name in inside), (*[stat.S_ISDIR] * 3, *[stat.S_ISREG] * 2),
+            strict=True,
+        ):  # fmt: skip
+            with contextlib.suppress(OSError):
+                if not is_kind(path.lstat().st_mode):
+                    raise UsageError(
+                        f"{path} is not of our making; remove it, or choose another -o"
+                    )
 
     def _take_lock(self) -> int:
         path = self.folder / "lock"
@@ -61,7 +79,7 @@ class Ledger:
             # Not inheritable: a worker or simulator that outlives us must not keep the lock.
             lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _lock_alone(lock)
                 if os.fstat(lock).st_ino == path.stat().st_ino:
                     return lock
             except FileNotFoundError:
@@ -78,6 +96,9 @@ class Ledger:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._unlock()
+
+    def _unlock(self) -> None:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -92,7 +113,7 @@ class Ledger:
         UsageError : it is damaged.
         """
         self.header = read_header(self.folder)
-        there = {path.name for path in (self.folder / "shards").glob("*.npz")}
+        there = {path.name for path in (self.folder / "shards").glob("*.npz") if path.is_file()}
         for entry in read_entries(self.folder):
             if entry["shard"] not in there:
                 raise UsageError(f"{self.folder}: shard {entry['shard']} is missing; use --fresh")
@@ -103,13 +124,21 @@ class Ledger:
             os.truncate(self._path, _whole_bytes(self._path))
 
     def start(self, header: dict[str, Any]) -> None:
-        """Begin anew: forget all entries and write the header."""
-        self._path.unlink(missing_ok=True)
-        shutil.rmtree(self.folder / "shards", ignore_errors=True)
-        shutil.rmtree(self.folder / "failed", ignore_errors=True)
+        """Begin anew: forget all entries and write the header.
+
+        Raises
+        ------
+        StorageError : it cannot be written.
+        """
+        try:
+            self._path.unlink(missing_ok=True)
+            shutil.rmtree(self.folder / "shards", ignore_errors=True)
+            shutil.rmtree(self.folder / "failed", ignore_errors=True)
+            (self.folder / "shards").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _unwritable(self.folder, error) from None
         self.header, self._shards = header, 0
         self._append(header)
-        (self.folder / "shards").mkdir(parents=True, exist_ok=True)
 
     def add(self, records: Sequence[TaskRecord], elapsed_s: float = 0.0) -> None:
         """Make records last: shard first, then the line.
@@ -125,7 +154,16 @@ class Ledger:
         name = f"{self._shards:08d}.npz"
         write_shard(self.folder / "shards" / name, [record.arrays for record in records])
         rows = [
-            [r.point, r.sample, int(r.status), r.reason, r.rung, r.deck_sha256, float(r.wall_s)]
+            [
+                r.point,
+                r.sample,
+                int(r.status),
+                r.reason,
+                r.rung,
+                r.deck_sha256,
+                float(r.wall_s),
+                float(r.analysis_s),
+            ]
             for r in records
         ]
         self._append({"shard": name, "elapsed_s": round(elapsed_s, 3), "records": rows})
@@ -138,8 +176,7 @@ class Ledger:
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            text = f"{self._path} cannot be written: {error.strerror or error}"
-            raise StorageError(text) from None
+            raise _unwritable(self._path, error) from None
 
     def records(self) -> Iterator[TaskRecord]:
         """All records with their arrays, one shard in memory at a time."""
@@ -158,11 +195,32 @@ class Ledger:
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
+def _unwritable(path: Path, error: OSError) -> StorageError:
+    return StorageError(f"{path} cannot be written: {error.strerror or error}")
+
+
+def _lock_alone(lock: int) -> None:
+    """Lock for this process only; a look of `imccircuit status` is waited for, a run is not.
+
+    Raises
+    ------
+    BlockingIOError : another run has it.
+    """
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_UN)
+            time.sleep(0.01)
+        else:
+            return
+
+
 def _record(row: Sequence[Any], arrays: Any = None) -> TaskRecord:
-    point, sample, status, reason, rung, deck_sha256, wall_s = row
-    return TaskRecord(
-        point, sample, Status(status), reason, rung, deck_sha256, wall_s, arrays or {}
-    )
+    point, sample, status, reason, rung, deck_sha256, wall_s, analysis_s = row
+    return TaskRecord(point, sample, Status(status), reason, rung, deck_sha256, wall_s,
+                      analysis_s, arrays or {})  # fmt: skip
 
 
 def work_folder(output: Path) -> Path:

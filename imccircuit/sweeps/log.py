@@ -6,7 +6,8 @@ import logging
 import os
 import platform
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from io import TextIOWrapper
 from pathlib import Path
 
 from imccircuit.recipes.plan import Plan
@@ -17,6 +18,11 @@ _LOG = logging.getLogger("imccircuit.run")
 
 class _Handler(logging.FileHandler):
     """A full disk must not end a run because of its log."""
+
+    def _open(self) -> TextIOWrapper:
+        """Open the file itself: a link leads out of the folder, a pipe would wait for a reader."""
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+        return os.fdopen(os.open(self.baseFilename, flags, 0o644), "a", encoding=self.encoding)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         """Lose the line."""
@@ -49,7 +55,8 @@ def run_log(output: Path) -> Iterator[None]:
         _LOG.removeHandler(handler)
         _LOG.setLevel(level)
         _LOG.propagate = propagate
-        handler.close()
+        with suppress(OSError):  # what could not be written is tried once more
+            handler.close()
 
 
 def say_start(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
 from datetime import UTC, datetime
 from pathlib import Path
 
 from imccircuit.engines.contract import Status
 from imccircuit.engines.registry import make_engine
-from imccircuit.errors import UsageError
+from imccircuit.errors import FileFormatError, UsageError
 from imccircuit.recipes.plan import Plan
+from imccircuit.results.hdf5 import check_plain, schema_of
 from imccircuit.results.schema import SCHEMA, Provenance, TaskRecord
 from imccircuit.results.write import write_results
 from imccircuit.sweeps.dispatch import Dispatcher, cores
@@ -66,7 +68,17 @@ def run_plan(
         _prepare(ledger, header, options.mode, summary, done)
         say_start(plan, summary, versions, options)
         stopper = stopper or Stopper()
-        Dispatcher(plan, ledger, done, summary, engine_versions, options, progress, stopper).work()
+        dispatcher = Dispatcher(
+            plan, ledger, done, summary, engine_versions, options, progress, stopper
+        )
+        try:
+            dispatcher.work()
+        except BaseException:
+            if summary.done == 0:
+                # Nothing is lost, and the same command may be given again as it was.
+                with contextlib.suppress(OSError):
+                    ledger.clear(keep_failed=False)
+            raise
         _consolidate(plan, ledger, summary, versions, options)
         say_end(summary)
         if summary.complete:
@@ -81,6 +93,8 @@ def _check_output(plan: Plan, output: Path, mode: Mode) -> None:
             raise UsageError(f"{output} is a folder")
         if not output.exists():
             return
+        if not output.is_file():
+            raise UsageError(f"{output} is no ordinary file; choose another output")
         with output.open("rb") as file:
             head = file.read(len(_HDF5))
     except OSError as error:
@@ -96,11 +110,10 @@ def _check_output(plan: Plan, output: Path, mode: Mode) -> None:
 
 def _may_be_results(output: Path) -> bool:
     """Whether an HDF5 file is a results file, or so torn that nothing is lost with it."""
-    import h5py
-
     try:
-        with h5py.File(output, "r") as file:
-            return str(file.attrs.get("schema", "")).startswith(SCHEMA.rpartition("-")[0])
+        return schema_of(output).startswith(SCHEMA.rpartition("-")[0])
+    except BlockingIOError:
+        raise UsageError(f"{output} is open for writing in another program") from None
     except OSError:
         return True
 
@@ -110,9 +123,11 @@ def _digest_of(output: Path) -> str:
     import h5py
 
     try:
+        check_plain(output)
         with h5py.File(output, "r") as file:
             return str(file["provenance/digest"].asstr()[()])
-    except (OSError, LookupError, TypeError, AttributeError):
+    except (OSError, LookupError, TypeError, ValueError, AttributeError, RuntimeError,
+            FileFormatError):  # fmt: skip
         return ""
 
 
@@ -179,6 +194,7 @@ def _consolidate(
         "host": platform.node(),
         "elapsed_s": round(summary.elapsed_s, 3),
         "engine_s": round(summary.engine_s, 3),
+        "analysis_s": round(summary.analysis_s, 3),
         "jobs": options.jobs or cores(),
         "resumed_from": summary.already,
     }

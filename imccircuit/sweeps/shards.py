@@ -6,9 +6,8 @@ reading or writing one costs microseconds a record instead of a millisecond.
 
 from __future__ import annotations
 
+import contextlib
 import os
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from imccircuit.devices.npz import read_npz
 from imccircuit.errors import StorageError, UsageError
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -40,13 +40,15 @@ def write_shard(path: Path, records: Sequence[Arrays]) -> None:
             members[f"{number}/{name}"] = np.stack([records[index][name] for index in indices])
     temporary = path.with_suffix(".tmp")
     try:
-        with temporary.open("wb") as file:
+        temporary.unlink(missing_ok=True)
+        with temporary.open("xb") as file:
             np.savez(file, **members)  # type: ignore[arg-type]
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise StorageError(f"{path} cannot be written: {error.strerror or error}") from None
 
 
@@ -59,9 +61,7 @@ def read_shard(path: Path) -> dict[int, dict[str, NDArray[Any]]]:
     """
     found: dict[int, dict[str, NDArray[Any]]] = {}
     try:
-        # Opened here: numpy leaves a file open that is no archive.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as shard:
-            stacks = {name: shard[name] for name in shard.files}
+        stacks = read_npz(path)
         for name, stack in stacks.items():
             number, _, key = name.partition("/")
             indices = stacks[f"{number}/"]
@@ -69,8 +69,7 @@ def read_shard(path: Path) -> dict[int, dict[str, NDArray[Any]]]:
                 continue
             for index, array in zip(indices, stack, strict=True):
                 found.setdefault(int(index), {})[key] = array
-    except (OSError, LookupError, ValueError, TypeError, zipfile.BadZipFile, zlib.error,
-            EOFError) as error:  # fmt: skip
+    except (OSError, LookupError, ValueError, TypeError) as error:
         why = type(error).__name__
         raise UsageError(
             f"{path.parent.parent}: shard {path.name} is damaged ({why}); use --fresh"

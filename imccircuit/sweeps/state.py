@@ -114,6 +114,7 @@ class Summary:
     tally : what is recorded, by status and reason.
     elapsed_s : seconds since this call began.
     engine_s : seconds that engines spent on what is recorded.
+    analysis_s : the part of them that simulators spent in analyses.
     interrupted : it was stopped, and can be resumed.
     stopped_by_max_fail : so many failed that it was not worth going on.
     """
@@ -124,6 +125,7 @@ class Summary:
     tally: Tally = field(default_factory=Tally)
     elapsed_s: float = 0.0
     engine_s: float = 0.0
+    analysis_s: float = 0.0
     interrupted: bool = False
     stopped_by_max_fail: bool = False
 
@@ -172,6 +174,7 @@ class Summary:
         for record in records:
             self.tally.count(record)
             self.engine_s += record.wall_s
+            self.analysis_s += record.analysis_s
 
 
 class Done:
