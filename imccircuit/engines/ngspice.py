@@ -13,6 +13,7 @@ import os
 import re
 import secrets
 import shutil
+import signal
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -42,7 +43,10 @@ _ANALYSIS_TIME = "Total analysis time"
 _SHARED_S = 60.0
 # What a simulator looks like that could not write.
 _WITHOUT_ROOM = (Status.BAD_OUTPUT, Status.CRASH, Status.REFUSED, Status.NO_CONVERGENCE)
-_NO_MEMORY = re.compile(r"can't allocate|out of memory|not enough memory|bad_alloc", re.IGNORECASE)
+_NO_MEMORY = re.compile(
+    r"can(?:'|no)t allocate|out of memory|not enough memory|bad_alloc|failed to map segment",
+    re.IGNORECASE,
+)
 # KLU that is refused memory says this; no true singularity is at the ground node.
 _KLU_NO_MEMORY = re.compile(r"singular matrix:\s+check node 0\s*$", re.MULTILINE)
 _VERSION = re.compile(r"ngspice-(\d+(?:\.\d+)*)")
@@ -299,8 +303,9 @@ class NgspiceEngine:
         title = f"imccircuit {nonce}-{index}"
         finished = f"{deck.SENTINEL} {nonce}-{index}" in said
         try:
-            _check_end(ended, self.timeout_s)
+            _check_time(ended, self.timeout_s)
             _check_memory(ended, self.memory_bytes)
+            _check_signal(ended, self.memory_bytes)
             if complaint:
                 # A deck that was loaded goes on to its sentinel whatever its analyses do.
                 raise NotGoodError(Status.NO_CONVERGENCE if finished else Status.REFUSED, complaint)
@@ -333,11 +338,16 @@ def _analysis_times(said: Sequence[str], nonce: str) -> dict[int, float]:
     return times
 
 
-def _check_end(ended: Finished, timeout_s: float) -> None:
+def _check_time(ended: Finished, timeout_s: float) -> None:
     if ended.timed_out:
         raise NotGoodError(Status.TIMEOUT, f"no answer in {timeout_s:.4g} s a problem")
+
+
+def _check_signal(ended: Finished, memory_bytes: int) -> None:
     if ended.exit_code < 0:
         hint = "; the kernel does that when memory runs out" if ended.exit_code == -9 else ""
+        if memory_bytes and ended.exit_code == -signal.SIGSEGV:
+            hint = f"; perhaps it needs more memory than {_size(memory_bytes)}"
         text = f"ngspice was ended by signal {-ended.exit_code}{hint}"
         raise NotGoodError(Status.CRASH, text)
 
@@ -346,8 +356,12 @@ def _check_memory(ended: Finished, memory_bytes: int) -> None:
     said = ended.stderr + ended.stdout
     refused = ended.exit_code != 0 and _NO_MEMORY.search(said)
     if refused or (memory_bytes and _KLU_NO_MEMORY.search(said)):
-        limit = f"{memory_bytes / 1e9:.4g} GB" if memory_bytes else "what this machine gives"
+        limit = _size(memory_bytes) if memory_bytes else "what this machine gives"
         raise NotGoodError(Status.OUT_OF_MEMORY, f"ngspice needs more memory than {limit}")
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:.4g} GB" if count >= 1e9 else f"{count / 1e6:.4g} MB"
 
 
 def _check_exit(ended: Finished) -> None:

@@ -1,7 +1,5 @@
 """The command ``imccircuit``, to which the bench of these tests is known."""
 
-import sys
-
 import sweep_bench
 
 from imccircuit.benches import registry
