@@ -191,7 +191,10 @@ def _checked(kind: type[Surrogate], model: Model) -> Model:
     for name in kind.required_parameters:
         if name not in model.parameters:
             raise KeyError(f"no parameter {name}")
-    numbers = [*model.gates.values(), *(model.parameters[n].value for n in kind.required_parameters)]
+    numbers = [
+        *model.gates.values(),
+        *(model.parameters[n].value for n in kind.required_parameters),
+    ]
     if not np.all(np.isfinite(numbers)):
         raise ValueError("a gate or a parameter that is not finite")
     lengths: dict[str, int] = {}

@@ -71,14 +71,16 @@ def command(*arguments):
     return ended
 
 
-def one_line(call):
-    """What ``call`` returns; None if it refuses in one line."""
+def one_line(call, kind=ImcError):
+    """What ``call`` returns, or None, and the one line in which it refuses."""
+    found, text = None, ""
     try:
-        return call()
-    except ImcError as error:
-        assert "\n" not in str(error)
-        assert str(error).isprintable()
-        return None
+        found = call()
+    except kind as error:
+        text = str(error)
+    assert "\n" not in text
+    assert text.isprintable()
+    return found, text
 
 
 def tree(folder):

@@ -17,7 +17,9 @@ def good(tmp_path_factory):
     out = folder / "sweep.h5"
     assert command("run", "crossbar_ir_drop", *small, "--set", axes, "-o", out).code == 0
     levels = np.sort(np.linspace(0.1, 0.9, 15) + np.random.default_rng(1).normal(0, 1e-3, (12, 15)))
-    rows = [f"{chip},{code + 1},{levels[chip, code]:.6f}" for chip in range(12) for code in range(15)]
+    rows = [
+        f"{chip},{code + 1},{levels[chip, code]:.6f}" for chip in range(12) for code in range(15)
+    ]
     (folder / "levels.csv").write_text("chip,code,level\n" + "\n".join(rows) + "\n")
     table = folder / "levels.csv"
     assert command("import-levels", table, "--unit", "V", "-o", folder / "adc.h5").code == 0
@@ -32,7 +34,7 @@ def inside(tmp_path, monkeypatch):
     folder = tmp_path / "inside"
     folder.mkdir()
     (tmp_path / "secret").write_text("secret")
-    before = {name: what for name, what in tree(tmp_path).items()}
+    before = tree(tmp_path)
     monkeypatch.chdir(folder)
     yield folder
     after = tree(tmp_path)

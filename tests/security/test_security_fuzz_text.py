@@ -48,7 +48,9 @@ def text_of(value):
         return "[" + ", ".join(map(text_of, value)) + "]"
     if isinstance(value, int | float):
         return repr(value)
-    escaped = "".join(c if c.isprintable() and c not in '"\\' else f"\\u{ord(c):04x}" for c in value)
+    escaped = "".join(
+        c if c.isprintable() and c not in '"\\' else f"\\u{ord(c):04x}" for c in value
+    )
     return f'"{escaped}"'
 
 
