@@ -7,6 +7,7 @@ unpacks whatever a few kilobytes unpack to.
 from __future__ import annotations
 
 import math
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Collection
@@ -19,8 +20,8 @@ from numpy.typing import NDArray
 
 LARGEST = 2 * 1024**3
 # What zipfile and numpy raise on an archive that is torn, foreign or encrypted.
-_UNREADABLE = (zlib.error, EOFError, LookupError, TypeError, AttributeError,
-               RuntimeError, SyntaxError, OverflowError, MemoryError, UnicodeError)  # fmt: skip
+_UNREADABLE = (zlib.error, EOFError, LookupError, TypeError, AttributeError, RuntimeError,
+               SyntaxError, tokenize.TokenError, OverflowError, MemoryError)  # fmt: skip
 _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 

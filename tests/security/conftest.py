@@ -9,9 +9,9 @@ from attack import command, tree
 def good(tmp_path_factory):
     """Folder with results and models of a crossbar (nodal), of a sweep, and of a converter."""
     folder = tmp_path_factory.mktemp("good")
-    small = ["--set", "engine=nodal", "--set", "circuit.rows=4", "--set", "circuit.cols=3"]
+    small = ["--set", "engine=nodal", "--set", "circuit.cols=3"]
     out = folder / "crossbar.h5"
-    batch = ["--set", "stimulus.batch=40"]
+    batch = ["--set", "stimulus.batch=40", "--set", "circuit.rows=4"]
     assert command("run", "crossbar_ir_drop", *small, *batch, "-o", out).code == 0
     axes = 'sweep=[{"circuit.rows" = [2, 3]}]'
     out = folder / "sweep.h5"
