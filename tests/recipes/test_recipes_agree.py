@@ -52,9 +52,10 @@ SMALL: dict[str, list[str]] = {
     "irc_column_mismatch": ["circuit.rows=8", "stimulus.active_rows=2"],
 }  # fmt: skip
 """Settings under which a recipe takes a second or so."""
-SLOW = ("adc_sar8_transistor", "aidac_array128", "aidac_budget", "aidac_small_transistor",
-        "comparator_strongarm", "comparator_strongarm_mismatch", "comparator_strongarm_noise",
-        "sense_amp")  # fmt: skip
+SLOW = ("adc_sar8_transistor", "aidac_array128", "aidac_budget", "aidac_budget_ramp",
+        "aidac_small_driver", "aidac_small_transistor", "comparator_strongarm",
+        "comparator_strongarm_mismatch", "comparator_strongarm_noise", "sense_amp",
+        "sense_amp_ternary")  # fmt: skip
 """Recipes that take longer however small they are made."""
 TOLERANCE: dict[str, float] = {}
 """Share of a variable's largest value by which solvers may differ, where 1e-6 is too little."""
