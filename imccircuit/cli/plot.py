@@ -59,8 +59,9 @@ def command(
             raise UsageError("--over needs --variable, what is to be drawn over it")
         from imccircuit.cli.sweep_figure import draw_over
 
+        drawn = draw_over(loaded, variable, over)  # refuses names that are no variable's
         target = output or results.with_name(f"{results.stem}-{variable}.png")
-        _say_written([save_figure(draw_over(loaded, variable, over), target)], as_json=as_json)
+        _say_written([save_figure(drawn, target)], as_json=as_json)
         return
     data, row = _group_of(loaded, point)
     curves = get_bench(loaded.provenance.bench).curves

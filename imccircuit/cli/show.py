@@ -10,6 +10,7 @@ import typer
 
 from imccircuit.cli.loop_limit import loop_warnings
 from imccircuit.cli.output import JsonFlag, say, say_json, say_table
+from imccircuit.results.hdf5 import schema_of
 from imccircuit.results.read import Results, read_results
 from imccircuit.surrogates.files import SCHEMA as MODEL_SCHEMA
 from imccircuit.units import format_quantity
@@ -43,11 +44,8 @@ def command(
 
 
 def _is_results(path: Path) -> bool:
-    import h5py
-
     try:
-        with h5py.File(path, "r") as file:
-            return bool(file.attrs.get("schema") != MODEL_SCHEMA)
+        return not path.is_file() or schema_of(path) != MODEL_SCHEMA
     except OSError:
         return True  # the reader of results says what is wrong with it
 

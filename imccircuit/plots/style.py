@@ -115,6 +115,8 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
         )
     with house_style():
         try:
+            if target.is_symlink():
+                target.unlink()  # the picture takes its place, not that of a file elsewhere
             figure.savefig(target, format=suffix[1:], metadata=_METADATA[suffix])
         except OSError as error:
             raise UsageError(f"cannot write {target}: {error.strerror or error}") from None

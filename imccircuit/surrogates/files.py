@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from imccircuit.errors import FileFormatError, UsageError
+from imccircuit.results.hdf5 import check_plain, schema_of
 from imccircuit.surrogates.base import (
     Model,
     ModelArray,
@@ -44,6 +45,7 @@ def save_model(surrogate: Surrogate, path: Path) -> None:
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.unlink(missing_ok=True)  # a link would lead out of the folder
         with h5py.File(temporary, "w", track_order=True) as file:
             _write(file, surrogate)
         with temporary.open("rb") as written:
@@ -57,11 +59,8 @@ def save_model(surrogate: Surrogate, path: Path) -> None:
 
 
 def _is_model(path: Path) -> bool:
-    import h5py
-
     try:
-        with h5py.File(path, "r") as file:
-            return bool(_plain(file.attrs.get("schema")) == SCHEMA)
+        return path.is_file() and schema_of(path) == SCHEMA
     except OSError:
         return path.is_file() and path.stat().st_size == 0
 
@@ -116,6 +115,7 @@ def load_model(path: Path) -> Surrogate:
     if not path.is_file():
         raise FileFormatError(f"{path}: no such model file")
     try:
+        check_plain(path)
         with h5py.File(path, "r") as file:
             schema = _plain(file.attrs.get("schema"))
             if schema != SCHEMA:
@@ -126,7 +126,8 @@ def load_model(path: Path) -> Surrogate:
                 raise FileFormatError(f"{path}: unknown kind {kind!r}; known are {known}")
             found = get_kind(kind)
             return found(_checked(found, _read(file)))
-    except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+    except (OSError, LookupError, ValueError, TypeError, AttributeError, RuntimeError,
+            ArithmeticError, MemoryError) as error:  # fmt: skip
         why = " ".join(str(error).split())[:120]
         raise FileFormatError(f"{path}: not a whole model file ({why})") from None
 

@@ -14,7 +14,6 @@ import pytest
 from imccircuit.benches.bench import Variation
 from imccircuit.devices.draws import Draws
 from imccircuit.engines.contract import Status
-from imccircuit.engines.deck import circuit_text
 from imccircuit.engines.ngspice import NgspiceEngine
 from imccircuit.errors import ImcError, InputError
 from imccircuit.recipes.fields import field_keys, field_of, unit_of, value_of
@@ -140,7 +139,7 @@ def trace(recipe, parameters, *, answers, engine=None):
     try:
         problem = next(measurement)
         while True:
-            said.append(repr((circuit_text(problem), problem.analysis, problem.alterations,
+            said.append(repr((problem.netlist, problem.analysis, problem.alterations,
                               dict(problem.options), problem.temperature_degc)))  # fmt: skip
             if engine is None:
                 answer = next(given)

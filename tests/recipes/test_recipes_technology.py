@@ -13,7 +13,6 @@ from imccircuit import library
 from imccircuit.benches.bench import MeasurementError, Variation
 from imccircuit.devices.draws import Draws
 from imccircuit.engines.contract import Status
-from imccircuit.engines.deck import circuit_text
 from imccircuit.engines.ngspice import NgspiceEngine
 from imccircuit.errors import InputError
 from imccircuit.recipes.load import load_recipe
@@ -82,7 +81,7 @@ def watched(recipe, most):
     try:
         problem = next(measurement)
         while True:
-            circuits.append(circuit_text(problem))
+            circuits.append(problem.netlist)
             if len(circuits) == most:
                 break
             (outcome,) = engine.solve([problem])
