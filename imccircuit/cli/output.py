@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from imccircuit.errors import visible
+from imccircuit.errors import FileFormatError, visible
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 Settings = Annotated[
@@ -63,6 +64,21 @@ def say_json_line(data: Any) -> None:
     """Print JSON to stdout on one line, at once: something may be reading while we work."""
     typer.echo(json.dumps(_plain(data), sort_keys=True, allow_nan=False))
     sys.stdout.flush()
+
+
+@contextmanager
+def figures_of(path: Path) -> Iterator[None]:
+    """Context that works with numbers of a file which may be of any shape, named or not.
+
+    Raises
+    ------
+    FileFormatError : they do not fit together; the exception that said so is its cause.
+    """
+    try:
+        yield
+    except (LookupError, ValueError, TypeError, AttributeError, ArithmeticError) as error:
+        why = f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
+        raise FileFormatError(f"{path}: its numbers do not fit together ({why})") from error
 
 
 def _plain(data: Any) -> Any:

@@ -10,7 +10,7 @@ import typer
 
 from imccircuit.benches.registry import get_bench
 from imccircuit.cli.figures import Choice, draw, kinds_of
-from imccircuit.cli.output import JsonFlag, say, say_json
+from imccircuit.cli.output import JsonFlag, figures_of, say, say_json
 from imccircuit.errors import UsageError
 from imccircuit.results.read import Results, read_results
 
@@ -59,7 +59,8 @@ def command(
             raise UsageError("--over needs --variable, what is to be drawn over it")
         from imccircuit.cli.sweep_figure import draw_over
 
-        drawn = draw_over(loaded, variable, over)  # refuses names that are no variable's
+        with figures_of(results):
+            drawn = draw_over(loaded, variable, over)  # refuses names that are no variable's
         target = output or results.with_name(f"{results.stem}-{variable}.png")
         _say_written([save_figure(drawn, target)], as_json=as_json)
         return
@@ -76,7 +77,8 @@ def command(
     tail = f"-p{point}" if several else ""
     for name in kinds:
         target = output or results.with_name(f"{results.stem}-{name}{tail}.png")
-        written.append(save_figure(draw(name, data, choice, curves), target))
+        with figures_of(results):
+            written.append(save_figure(draw(name, data, choice, curves), target))
     _say_written(written, as_json=as_json)
 
 

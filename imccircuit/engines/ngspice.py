@@ -28,9 +28,10 @@ from imccircuit.engines.process import Finished, check_room, run, scratch_folder
 from imccircuit.engines.rawfile import RawFileError, read_plots
 from imccircuit.engines.said import (
     analysis_times,
-    check_end,
     check_exit,
     check_memory,
+    check_signal,
+    check_time,
     complaint_of,
 )
 from imccircuit.errors import SetupError
@@ -331,8 +332,9 @@ class NgspiceEngine:
         title = f"imccircuit {nonce}-{index}"
         finished = f"{deck.SENTINEL} {nonce}-{index}" in said
         try:
-            check_end(ended, self.timeout_s)
+            check_time(ended, self.timeout_s)
             check_memory(ended, self.memory_bytes)
+            check_signal(ended, self.memory_bytes)
             if complaint:
                 # A deck that was loaded goes on to its sentinel whatever its analyses do.
                 raise NotGoodError(Status.NO_CONVERGENCE if finished else Status.REFUSED, complaint)

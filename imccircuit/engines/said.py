@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import signal
 from collections.abc import Sequence
 
 from imccircuit.engines import deck
@@ -18,7 +19,10 @@ _FAILURE = re.compile(
 )
 _MAX_REASON = 200
 _ANALYSIS_TIME = "Total analysis time"
-_NO_MEMORY = re.compile(r"can't allocate|out of memory|not enough memory|bad_alloc", re.IGNORECASE)
+_NO_MEMORY = re.compile(
+    r"can(?:'|no)t allocate|out of memory|not enough memory|bad_alloc|failed to map segment",
+    re.IGNORECASE,
+)
 # KLU that is refused memory says this; no true singularity is at the ground node.
 _KLU_NO_MEMORY = re.compile(r"singular matrix:\s+check node 0\s*$", re.MULTILINE)
 
@@ -37,12 +41,18 @@ def analysis_times(said: Sequence[str], nonce: str) -> dict[int, float]:
     return times
 
 
-def check_end(ended: Finished, timeout_s: float) -> None:
-    """Raise `NotGoodError` if it was killed, for its time or by a signal."""
+def check_time(ended: Finished, timeout_s: float) -> None:
+    """Raise `NotGoodError` if it was killed for its time."""
     if ended.timed_out:
         raise NotGoodError(Status.TIMEOUT, f"no answer in {timeout_s:.4g} s a problem")
+
+
+def check_signal(ended: Finished, memory_bytes: int) -> None:
+    """Raise `NotGoodError` if a signal ended it."""
     if ended.exit_code < 0:
         hint = "; the kernel does that when memory runs out" if ended.exit_code == -9 else ""
+        if memory_bytes and ended.exit_code == -signal.SIGSEGV:
+            hint = f"; perhaps it needs more memory than {_size(memory_bytes)}"
         text = f"ngspice was ended by signal {-ended.exit_code}{hint}"
         raise NotGoodError(Status.CRASH, text)
 
@@ -52,8 +62,12 @@ def check_memory(ended: Finished, memory_bytes: int) -> None:
     said = ended.stderr + ended.stdout
     refused = ended.exit_code != 0 and _NO_MEMORY.search(said)
     if refused or (memory_bytes and _KLU_NO_MEMORY.search(said)):
-        limit = f"{memory_bytes / 1e9:.4g} GB" if memory_bytes else "what this machine gives"
+        limit = _size(memory_bytes) if memory_bytes else "what this machine gives"
         raise NotGoodError(Status.OUT_OF_MEMORY, f"ngspice needs more memory than {limit}")
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:.4g} GB" if count >= 1e9 else f"{count / 1e6:.4g} MB"
 
 
 def check_exit(ended: Finished) -> None:

@@ -105,7 +105,7 @@ class DaskExecutor:
                 if isinstance(why, OSError):
                     continue  # it has just gone
                 if isinstance(why, Exception):
-                    text = f"Dask worker at {worker}: {type(why).__name__}: {why}"
+                    text = f"Dask worker at {worker}: {why}"
                 if text:
                     raise SetupError(" ".join(text.split()))
         plugin = JobPlugin(job, versions)
@@ -209,13 +209,17 @@ class DaskExecutor:
 
 
 def _connect(address: str) -> distributed.Client:
-    try:
+    def connect() -> distributed.Client:
         return distributed.Client(
             address, timeout=_CONNECT_S, set_as_default=False, name="imccircuit"
         )
-    except _LOST as error:
+
+    try:
+        # Its own limit does not hold against one who takes the connection and says nothing.
+        return _within(2 * _CONNECT_S, connect)
+    except (*_LOST, TypeError) as error:
         text = f"no Dask scheduler answers at {address}"
-        raise SetupError(" ".join(f"{text}: {error}".split())) from None
+        raise SetupError(" ".join(f"{text}: {error or 'no answer'}".split())) from None
 
 
 def _all_of(items: queue.SimpleQueue[_Sent | None]) -> list[_Sent]:

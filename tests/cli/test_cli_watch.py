@@ -188,7 +188,7 @@ def test_a_hopeless_sweep_stops_early_with_a_summary_by_reason(
     assert json.loads(cli("status", output, "--json").out)["done"] == 300
 
 
-@pytest.mark.parametrize("columns", [160, 80])
+@pytest.mark.parametrize("columns", [80, pytest.param(160, marks=pytest.mark.long)])
 def test_the_bar_on_a_terminal(tmp_path: Path, columns: int) -> None:
     recipe = write_recipe(tmp_path, [*WHAT, "fail_at_length"])
     ours, theirs = pty.openpty()

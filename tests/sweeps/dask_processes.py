@@ -1,5 +1,6 @@
 """A Dask cluster of real processes on loopback, for tests."""
 
+import contextlib
 import json
 import os
 import signal
@@ -30,13 +31,6 @@ def wait_for(what, seconds=LONG_S):
 def environment(**more):
     paths = [str(ROOT), str(HERE), os.environ.get("PYTHONPATH", "")]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1", **more}
-
-
-def name_of(pid):
-    try:
-        return Path(f"/proc/{pid}/comm").read_text().strip()
-    except OSError:
-        return ""
 
 
 def is_alive(pid):
@@ -86,7 +80,7 @@ class Cluster:
                 env=environment(**env),
                 stdout=file,
                 stderr=file,
-                preexec_fn=partial(die_with_parent, os.getpid()),
+                preexec_fn=partial(die_with_parent, os.getpid()),  # noqa: PLW1509
             )
 
     def wait(self, count):
@@ -99,7 +93,8 @@ class Cluster:
     @staticmethod
     def _named(client, count):
         workers = client.scheduler_info(n_workers=-1)["workers"]
-        found = {worker["name"]: address for address, worker in workers.items()}
+        found = {worker["name"]: address for address, worker in workers.items()
+                 if worker["status"] == "running"}  # fmt: skip
         return found if len(found) == count else None
 
     def remove(self, name, count):
@@ -112,17 +107,13 @@ class Cluster:
         pid = self.workers[name].pid
         return next((child for child in children(pid) if children_work(child)), pid)
 
-    def simulators(self):
-        """Process ids of all ngspice below the workers."""
-        below = [pid for worker in self.workers.values() for pid in children(worker.pid)]
-        return [pid for pid in below if name_of(pid) == "ngspice"]
-
     def end(self):
         below = [pid for worker in self.workers.values() for pid in children(worker.pid)]
         for process in [*self.workers.values(), self.scheduler]:
             kill(process)
-        for pid in below:
-            wait_for(lambda pid=pid: not is_alive(pid))
+        for pid in filter(is_alive, below):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 def children_work(pid):
@@ -144,5 +135,14 @@ def start_command(*words, folder, **env):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=partial(die_with_parent, os.getpid()),
+        preexec_fn=partial(die_with_parent, os.getpid()),  # noqa: PLW1509
     )
+
+
+def fake_ngspice(folder):
+    """The misbehaving ngspice of the fault tests; it calls itself version 99."""
+    source = ROOT / "tests" / "faults" / "fake_ngspice.py"
+    path = folder / "ngspice"
+    path.write_text(f"#!{sys.executable} -IS\n{source.read_text()}")
+    path.chmod(0o755)
+    return path

@@ -1,9 +1,9 @@
 """The results file in somebody else's hands, and a clock that jumps, while a run writes."""
 
+import fcntl
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import h5py
 import pytest
@@ -12,6 +12,7 @@ from sweep_helpers import contents, plan_of, run
 from imccircuit.engines.contract import Status
 from imccircuit.errors import UsageError
 from imccircuit.results.read import read_results
+from imccircuit.sweeps import ledger
 from imccircuit.sweeps.ledger import read_entries, work_folder
 from imccircuit.sweeps.run import Stopper
 
@@ -110,8 +111,8 @@ def test_a_clock_that_goes_backwards_for_all_programs(tmp_path):
     command = [sys.executable, "-m", "imccircuit", "run", "adc_sar8_mismatch", "-j", "2",
                "--set", "circuit.bits=4", "--samples", "30"]  # fmt: skip
     for name, preload in (("r", f"LD_PRELOAD={library}"), ("whole", "PLAIN=1")):
-        ended = subprocess.run(["env", preload, *command, "-o", tmp_path / f"{name}.h5"],
-                               capture_output=True, text=True, timeout=300, check=False)  # fmt: skip
+        words = ["env", preload, *command, "-o", str(tmp_path / f"{name}.h5")]
+        ended = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False)
         assert (ended.returncode, ended.stderr) == (0, "")
     assert contents(tmp_path / "r.h5") == contents(tmp_path / "whole.h5")
     with h5py.File(tmp_path / "r.h5") as file:
@@ -119,17 +120,18 @@ def test_a_clock_that_goes_backwards_for_all_programs(tmp_path):
         assert file["run"].attrs["elapsed_s"] >= 0
 
 
-def test_a_look_at_the_lock_does_not_stop_a_run(tmp_path):
-    """`imccircuit status` holds it for a moment, shared."""
-    import fcntl
-    import threading
-
+def test_a_look_at_the_lock_does_not_stop_a_run(tmp_path, monkeypatch):
+    """`imccircuit status` holds it for a moment, shared; the run comes again."""
     output = tmp_path / "r.h5"
     work_folder(output).mkdir()
-    lock = Path(work_folder(output) / "lock")
-    with lock.open("wb") as file:
+    with (work_folder(output) / "lock").open("wb") as file:
         fcntl.flock(file, fcntl.LOCK_SH)
-        timer = threading.Timer(0.2, lambda: fcntl.flock(file, fcntl.LOCK_UN))
-        timer.start()
+        waits = []
+
+        def look_ends(_seconds):
+            waits.append(_seconds)
+            fcntl.flock(file, fcntl.LOCK_UN)
+
+        monkeypatch.setattr(ledger.time, "sleep", look_ends)
         assert run(plan_of(2), output).complete
-        timer.join()
+    assert waits[0] < 1

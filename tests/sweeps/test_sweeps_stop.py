@@ -180,6 +180,7 @@ def test_asked_twice_a_run_kills_its_simulators(start, number, jobs, tmp_path):
 
 
 @pytest.mark.ngspice
+@pytest.mark.long
 def test_no_simulator_outlives_its_worker(start):
     process, found = start(2)
     parents = {int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
