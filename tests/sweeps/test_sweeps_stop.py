@@ -63,29 +63,37 @@ def test_a_measurement_that_kills_its_worker_is_given_up_and_blames_no_other(tmp
     ]
 
 
-def test_stopper_drains_workers_and_then_kills_them(tmp_path, eager, log):
+def test_asked_once_a_run_drains_its_workers(tmp_path, eager, log):
     output, stopper = tmp_path / "r.h5", Stopper()
     plan = plan_of(12, delay="100 ms")
     summary = run(plan, output, jobs=2, stopper=stopper,
                   progress=lambda s: stopper.request() if s.done > 2 else None)  # fmt: skip
     assert summary.interrupted
     assert len(log_lines(log)) == summary.done  # what was in flight is recorded
-    stopper, slow = Stopper(), plan_of(12, delay="600 s")
-    threading.Timer(0.5, stopper.request).start()
-    threading.Timer(0.6, stopper.request).start()
-    started = time.monotonic()
-    old = signal.signal(signal.SIGALRM, lambda *_: stopper.request())
+
+
+def test_asked_twice_a_run_leaves_a_measurement_of_its_own_thread(tmp_path):
+    stopper = Stopper()
+
+    def ask_twice():
+        while stopper._measuring is None:
+            time.sleep(0.01)
+        stopper.request()
+        os.kill(os.getpid(), signal.SIGALRM)
+
+    asking = threading.Thread(target=ask_twice)
+    before = signal.signal(signal.SIGALRM, lambda *_: stopper.request())
     try:
-        signal.setitimer(signal.ITIMER_REAL, 1.0)  # the first one is measured in this thread
-        summary = run(slow, tmp_path / "slow.h5", jobs=2, stopper=stopper)
+        asking.start()
+        started = time.monotonic()
+        summary = run(plan_of(12, delay="600 s"), tmp_path / "r.h5", jobs=2, stopper=stopper)
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, old)
-    assert time.monotonic() - started < 100
-    assert summary.interrupted
-    assert summary.done == 0
+        signal.signal(signal.SIGALRM, before)
+    asking.join()
+    assert time.monotonic() - started < 300
+    assert (summary.interrupted, summary.done) == (True, 0)
     assert children() == []
-    assert (read_results(tmp_path / "slow.h5").dataset["status"].values == Status.NOT_RUN).all()
+    assert (read_results(tmp_path / "r.h5").dataset["status"].values == Status.NOT_RUN).all()
 
 
 # -- with ngspice ------------------------------------------------------------------------------
