@@ -73,12 +73,14 @@ def command(*arguments):
 
 def one_line(call):
     """What ``call`` returns; None if it refuses in one line."""
+    said = ""
     try:
         return call()
     except ImcError as error:
-        assert "\n" not in str(error)
-        assert str(error).isprintable()
-        return None
+        said = str(error)
+    assert "\n" not in said
+    assert said.isprintable()
+    return None
 
 
 def tree(folder):
