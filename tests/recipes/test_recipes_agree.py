@@ -147,7 +147,7 @@ def test_an_older_ngspice_gives_the_same(name):
     found = arrays(plan_of(name), watched)
     # Each version chooses its own time steps, and either is off by up to reltol: 1e-3.
     share = 2e-3 if watched.transient else TOLERANCE.get(name, 1e-6)
-    common = ("J", "A") if watched.transient else ("J",)
+    common = ("J", "A", "V") if watched.transient else ("J",)
     check_same(name, found, share, of_time=2e-3, common=common)
 
 
