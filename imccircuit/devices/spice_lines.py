@@ -80,7 +80,7 @@ def read_lines(path: Path, what: str) -> list[SpiceLine]:
     ------
     UsageError : it cannot be read, is too large, or has a line that would run something.
     """
-    if "'" in str(path) or not str(path).isprintable():
+    if set("'`") & set(str(path)) or not str(path).isprintable():
         raise UsageError(f"{what} {str(path)!r}: a path that no deck can hold; allowed: no quotes")
     try:
         state = path.stat()

@@ -269,8 +269,7 @@ def _parse(body: bytes) -> Stored:
     for steps in header["steps"]:
         axis = take((steps,))
         runs.append(Run(axis, {name: take((steps, *shape)) for name, shape in shapes.items()}))
-    if start != numbers.size or not re.fullmatch(
-        r"[a-z]+ [0-9a-f]*", f"{header['rung']} {header['deck']}"
-    ):
+    rung, deck = header["rung"], header["deck"]
+    if start != numbers.size or not (isinstance(rung, str) and re.fullmatch("[0-9a-f]*", deck)):
         raise ValueError("more or other things than an answer")
-    return Stored(Answer(tuple(runs)), header["rung"], header["deck"])
+    return Stored(Answer(tuple(runs)), rung, deck)

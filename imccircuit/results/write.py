@@ -76,6 +76,9 @@ def write_results(
         _flush(temporary)
         temporary.replace(path)
         _flush(path.parent)
+    except UsageError:
+        temporary.unlink(missing_ok=True)
+        raise
     except (OSError, RuntimeError) as error:  # HDF5 fails in either way
         why = getattr(error, "strerror", None) or " ".join(str(error).split())
         with contextlib.suppress(OSError):

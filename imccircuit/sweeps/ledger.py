@@ -285,7 +285,7 @@ def _is_entry(entry: object, *, header: bool) -> bool:
     if not isinstance(entry, dict):
         return False
     if header:
-        return {"digest", "tasks"} <= set(entry)
+        return "digest" in entry and isinstance(entry.get("tasks"), int)
     rows = entry.get("records")
     is_named = re.fullmatch(r"\d{8,}\.npz", str(entry.get("shard"))) is not None
     is_timed = isinstance(entry.get("elapsed_s"), int | float)

@@ -71,16 +71,16 @@ def command(*arguments):
     return ended
 
 
-def one_line(call):
-    """What ``call`` returns; None if it refuses in one line."""
-    said = ""
+def one_line(call, kind=ImcError):
+    """What ``call`` returns, or None, and the one line in which it refuses."""
+    found, text = None, ""
     try:
-        return call()
-    except ImcError as error:
-        said = str(error)
-    assert "\n" not in said
-    assert said.isprintable()
-    return None
+        found = call()
+    except kind as error:
+        text = str(error)
+    assert "\n" not in text
+    assert text.isprintable()
+    return found, text
 
 
 def tree(folder):

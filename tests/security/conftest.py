@@ -34,7 +34,7 @@ def inside(tmp_path, monkeypatch):
     folder = tmp_path / "inside"
     folder.mkdir()
     (tmp_path / "secret").write_text("secret")
-    before = dict(tree(tmp_path))
+    before = tree(tmp_path)
     monkeypatch.chdir(folder)
     yield folder
     after = tree(tmp_path)

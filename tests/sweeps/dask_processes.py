@@ -107,6 +107,10 @@ class Cluster:
         pid = self.workers[name].pid
         return next((child for child in children(pid) if children_work(child)), pid)
 
+    def deaths(self):
+        """How many workers went away, as the scheduler logged it."""
+        return (self.folder / "scheduler.log").read_text().count("Remove worker addr")
+
     def end(self):
         below = [pid for worker in self.workers.values() for pid in children(worker.pid)]
         for process in [*self.workers.values(), self.scheduler]:
