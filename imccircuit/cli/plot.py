@@ -76,9 +76,10 @@ def command(
     several = sum(group.sizes["point"] for group in loaded.datasets) > 1
     tail = f"-p{point}" if several else ""
     for name in kinds:
-        target = output or results.with_name(f"{results.stem}-{name}{tail}.png")
         with figures_of(results):
-            written.append(save_figure(draw(name, data, choice, curves), target))
+            drawn = draw(name, data, choice, curves)  # refuses names that are no picture's
+            target = output or results.with_name(f"{results.stem}-{name}{tail}.png")
+            written.append(save_figure(drawn, target))
     _say_written(written, as_json=as_json)
 
 
