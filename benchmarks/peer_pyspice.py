@@ -39,7 +39,9 @@ def crossbar(size: int, seed: int) -> float:
             circuit.R(f"b_{i}_{j}", f"b_{i}_{j}", below, 1.0)
     for j in range(size):
         circuit.V(f"sense_{j}", f"s_{j}", circuit.gnd, 0.0)
-    simulator = circuit.simulator(temperature=27, nominal_temperature=27, simulator="ngspice-shared")
+    simulator = circuit.simulator(
+        temperature=27, nominal_temperature=27, simulator="ngspice-shared"
+    )
     answer = simulator.operating_point()
     current = sum(float(answer.branches[f"vsense_{j}"][0]) for j in range(size))
     simulator.ngspice.destroy()

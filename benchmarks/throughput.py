@@ -1,4 +1,4 @@
-"""Throughput of sweeps: overhead against ngspice's own time, the plain way, and a million points."""
+"""Throughput of sweeps: overhead over ngspice itself, the plain way, a million points."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from imccircuit.sweeps.dispatch import cores
 from imccircuit.sweeps.run import RunOptions, Summary, run_plan
 
 HERE = Path(__file__).parent
-_CROSSBAR = ["variation.quantities=[\"conductance\"]", "stimulus.cell_voltages=false"]
+_CROSSBAR = ['variation.quantities=["conductance"]', "stimulus.cell_voltages=false"]
 _SMALL = ["circuit.rows=4", "circuit.cols=4", "stimulus.batch=1", *_CROSSBAR]
 # A bisection of one level of an 8-bit converter from one code width to 0.004 LSB.
 _STEPS_OF_A_BISECTION = 8

@@ -43,7 +43,8 @@ EXAMPLES = {
 # to evaluate reaches the unit parser.
 _UNIT = r"(%|[a-zA-ZµμΩΩ°]+)((\*\*|\^)-?\d(?!\d))?"
 _QUANTITY = re.compile(
-    rf"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{{1,3}})?\s*({_UNIT}(\s*[*/ ]\s*{_UNIT})*)?\s*"
+    rf"\s*(?P<number>[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{{1,3}})?)"
+    rf"\s*(?P<unit>{_UNIT}(\s*[*/ ]\s*{_UNIT})*)?\s*"
 )
 
 
@@ -55,6 +56,37 @@ def _registry() -> pint.UnitRegistry[Any]:
     registry.define("LSB = [code_width]")
     registry.define("FS = [full_scale]")
     return registry
+
+
+def _convert(text: str, unit: str, example: str) -> float:
+    """Value of a well-formed quantity in ``unit``; `ValueError` with ``example`` if it has none."""
+    import pint
+
+    try:
+        parsed = _registry().parse_expression(text.replace("%", " percent "))
+        return float(_registry().Quantity(parsed).to(unit or "dimensionless").magnitude)
+    except pint.DimensionalityError as error:
+        if error.units1 == _registry().dimensionless:
+            raise ValueError(f"no unit; allowed: {example}") from None
+        raise ValueError(f"wrong dimension; allowed: {example}") from None
+    except pint.UndefinedUnitError as error:
+        raise ValueError(f"unknown unit {error.unit_names!r}; allowed: {example}") from None
+    except (pint.PintError, ValueError, TypeError, SyntaxError, AttributeError, OverflowError,
+            ZeroDivisionError, AssertionError, RecursionError):  # fmt: skip
+        raise ValueError(f"not a quantity; allowed: {example}") from None
+
+
+@lru_cache(maxsize=1024)
+def _scale(text: str, unit: str) -> float:
+    """What a number in the unit ``text`` is multiplied with; 0 if that is not all there is to it.
+
+    Asking pint for every value of an axis of 100,000 would take a minute.
+    """
+    try:
+        one, zero = (_convert(f"{number} {text}", unit, "") for number in (1, 0))
+    except ValueError:
+        return 0.0
+    return one if zero == 0 else 0.0
 
 
 @lru_cache(maxsize=4096)
@@ -71,25 +103,14 @@ def parse_quantity(text: str, unit: str) -> float:
     ValueError : no number, no unit, unknown unit, wrong dimension, or not finite. The message
         is one line fit for a user.
     """
-    import pint
-
     example = f'a quantity in {unit or "no unit"}, such as "{EXAMPLES.get(unit, "1 " + unit)}"'
     if len(text) > 100:
         raise ValueError(f"too long for a quantity; allowed: {example}")
-    if not _QUANTITY.fullmatch(text):
+    found = _QUANTITY.fullmatch(text)
+    if not found:
         raise ValueError(f"not a quantity; allowed: {example}")
-    try:
-        parsed = _registry().parse_expression(text.replace("%", " percent "))
-        magnitude = float(_registry().Quantity(parsed).to(unit or "dimensionless").magnitude)
-    except pint.DimensionalityError as error:
-        if error.units1 == _registry().dimensionless:
-            raise ValueError(f"no unit; allowed: {example}") from None
-        raise ValueError(f"wrong dimension; allowed: {example}") from None
-    except pint.UndefinedUnitError as error:
-        raise ValueError(f"unknown unit {error.unit_names!r}; allowed: {example}") from None
-    except (pint.PintError, ValueError, TypeError, SyntaxError, AttributeError, OverflowError,
-            ZeroDivisionError, AssertionError, RecursionError):  # fmt: skip
-        raise ValueError(f"not a quantity; allowed: {example}") from None
+    scale = _scale(found["unit"] or "", unit)
+    magnitude = float(found["number"]) * scale if scale else _convert(text, unit, example)
     if not math.isfinite(magnitude):
         raise ValueError(f"not finite; allowed: {example}")
     # 2 fF must be exactly the float 2e-15, not 2.0000000000000003e-15: scaling by a power of

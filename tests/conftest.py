@@ -1,6 +1,22 @@
 """What all tests share."""
 
+import signal
+import threading
+
 import pytest
+
+
+def pytest_configure():
+    """Listen to signals that whoever started the tests has switched off (``nohup``, ``&``).
+
+    What is inherited reaches the programs under test, and they are told to stop by such signals.
+    """
+    if threading.current_thread() is threading.main_thread():
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number in (signal.SIGHUP, signal.SIGTERM):
+            if signal.getsignal(number) is signal.SIG_IGN:
+                signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -17,7 +17,9 @@ from imccircuit.devices.mos import MosCard
 from imccircuit.metrics.energy import compute_remainder, compute_settling_time
 from imccircuit.metrics.sar_logic import GATES_PER_BIT, compute_sar_toggles
 
-BLOCKS = ("reference", "common_mode", "input", "switch_drivers", "comparator", "logic")
+# What the logic's outputs deliver into the gates of the first inverters is a block of its own.
+_DRIVE = "logic_outputs"
+BLOCKS = ("reference", "common_mode", "input", "switch_drivers", "comparator", _DRIVE, "logic")
 # Behind the second conversion, in cycles: the window must end inside the simulated time.
 _AFTER = 0.02
 _MOST_A = 1.0
@@ -66,9 +68,9 @@ def costs(converter: SarConverter, card: MosCard, supply_v: float, answer: Answe
     adc = converter.adc
     meter = _meter(adc)
     found = mean_energy([meter.energy(run, adc.second_s) for run in answer.runs])
-    place = {name: index for index, name in enumerate(meter.blocks)}
+    block_of = np.array([name.partition("/")[0] for name in meter.blocks])
     energy = {
-        name: np.array([values[place[b]] if b in place else np.nan for b in BLOCKS])
+        name: np.array([values[block_of == b].sum() if b in block_of else np.nan for b in BLOCKS])
         for name, values in found.items()
     }
     if card.logic is not None:
@@ -113,10 +115,19 @@ def _meter(adc: SarAdc) -> Meter:
         "common_mode": ("vcm", "cm"),
         "input": ("vin", "input"),
     }
+    outputs: list[tuple[str, str]] = []
     if adc.switches is not None:
         sources["switch_drivers"] = ("vdd", "vdd")
+        plates = [*(f"xbit_{bit}" for bit in range(adc.bits)), *(["xdummy"] * (adc.dummy_f > 0))]
+        outputs += [(plate, node) for plate in plates for node in ("up", "down")]
+        outputs += [(f"xphase_{phase}", "phase") for phase in ("sample", "track")]
     if adc.latch is not None:
         sources["comparator"] = ("vdd_latch", "vdd_latch")
+        outputs.append(("xphase_latch_clock", "phase"))
+    # Of the cells sar_bit_tg and sar_phase: source b<node> at a node of that name, or at p.
+    for cell, node in outputs:
+        at = "p" if node == "phase" else node
+        sources[f"{_DRIVE}/{cell}.{node}"] = (f"b.{cell}.b{node}", f"{cell}.{at}")
     return Meter(sources)
 
 

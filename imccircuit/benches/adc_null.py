@@ -106,7 +106,10 @@ def null_levels(
         if residual <= tolerance_lsb:
             return levels, residual
         which = codes
-    raise MeasurementError(f"levels still move by {residual:.3g} LSB after {_MAX_PASSES} passes")
+    raise MeasurementError(
+        f"levels still move by {residual:.3g} LSB after {_MAX_PASSES} passes: the array does not "
+        "settle; allowed: a longer circuit.cycle_time, wider switches, more supply"
+    )
 
 
 def loop_codes(converter: LoopConverter, inputs_v: Floats) -> Generator[Problem, Answer, Codes]:
@@ -177,6 +180,20 @@ def outside_levels(levels: Floats, inputs_v: Floats, codes: Codes) -> Floats:
     edges = np.concatenate([[-np.inf], levels, [np.inf]])
     outside = np.maximum(edges[codes] - inputs_v, inputs_v - edges[codes + 1])
     return np.asarray(np.maximum(0.0, outside))
+
+
+def static_against_loop(levels: Floats, inputs_v: Floats, checked: Codes | None = None) -> float:
+    """Largest distance in V of a closed loop's level, the middle of its bracket, from a static one.
+
+    Parameters
+    ----------
+    levels : static ones, (2^bits − 1,) in V.
+    inputs_v, checked : what `bracket` gave and was given; it is sure to its tolerance.
+    """
+    bits = (len(levels) + 1).bit_length() - 1
+    checked = checked_codes(bits) if checked is None else checked
+    middle = (inputs_v[0::2] + inputs_v[1::2]) / 2
+    return float(np.max(np.abs(middle - levels[checked - 1])))
 
 
 def _decisions(

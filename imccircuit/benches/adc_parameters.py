@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Literal
 
 import numpy as np
@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from imccircuit.benches.bench import Parameters, Section
-from imccircuit.benches.idle import keys_idle, keys_of_others
+from imccircuit.benches.idle import keys_idle, keys_of_others, never_mismatched
 from imccircuit.devices.capacitor import CapacitorCard
 from imccircuit.devices.cards import load_card
 from imccircuit.devices.reference import CardOf
@@ -264,16 +264,29 @@ class AdcParameters(Parameters):
                         "bit_capacitors"),
             **keys_idle(circuit.comparator_offset_sigma == 0, "a spread of zero",
                         "comparator_offset"),
+            **keys_idle(never_mismatched(self.technology.nmos, self.technology.pmos),
+                        "a spread of zero", "comparator_transistors"),
+            **keys_idle(circuit.comparator != "strongarm", f'comparator = "{circuit.comparator}"',
+                        "comparator_transistors"),
         }  # fmt: skip
 
-    def spread_keys(self) -> Mapping[str, str]:
-        """Standard deviation of the offset, columns of a group, and a card that gives no unit."""
+    def transistor_quantities(self) -> Collection[str]:
+        """Mismatch of the StrongARM's pairs."""
+        return ("comparator_transistors",)
+
+    def spread_keys(self) -> Mapping[str, str | tuple[str, ...]]:
+        """Standard deviation of the offset, columns and groups, and a card that gives no unit."""
         card = self.circuit.unit_capacitor is not None
         return {
             "circuit.comparator_offset_sigma": "comparator_offset",
             "circuit.group_size": "bit_capacitors",
+            "circuit.column": ("bit_capacitors", "comparator_offset", "comparator_transistors"),
             **keys_idle(card, "bit_capacitors", "circuit.capacitor_card"),
         }
+
+    def bound_keys(self) -> Mapping[str, str]:
+        """Number of columns: the draws of one do not depend on how many there are."""
+        return {"circuit.columns": "circuit.group_size and circuit.column"}
 
     @model_validator(mode="after")
     def _within_supply(self) -> AdcParameters:

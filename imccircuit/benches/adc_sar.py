@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from imccircuit.benches.adc_parameters import AdcParameters, Circuit
 from imccircuit.benches.bench import MeasurementError, Variation
+from imccircuit.benches.comparator_dut import PAIRS, draw_pairs
 from imccircuit.benches.problem import Answer, Probe, Problem, Transient
 from imccircuit.circuits.sar_adc import SarAdc, SarSplit, sar_adc
-from imccircuit.circuits.sar_transistors import SarLatch, SarSwitches
+from imccircuit.circuits.sar_transistors import LATCH, SarLatch, SarSwitches
 from imccircuit.circuits.technology import Technology
 from imccircuit.metrics.adc_split import CdacWeights, compute_cdac_weights
 
@@ -21,14 +23,19 @@ _OPTIONS: Mapping[str, str | float] = {"method": "gear"}
 # 1e-3 a level at 0.6 V is 0.1 LSB of 8 bits off, at 1e-4 it is 0.004 LSB. A linear circuit has no
 # such error.
 _RELTOL_TRANSISTORS = 1e-4
+# A latch near its threshold: at ngspice's own 7 steps are so long that Gear damps what should grow,
+# and within 0.08 LSB of 8 bits it decides nothing, or wrongly. At 1 it turns within 0.01 LSB of
+# where it does at steps a seventh as long.
+_TRTOL_LATCH = 1
 _STEPS_PER_CYCLE = 40
 
 
 def draw_adc(parameters: AdcParameters, variation: Variation) -> SarAdc:
     """One manufactured converter.
 
-    Capacitors belong to the group of columns that share an array, the comparator's offset to the
-    column. Group 0 and column 0 have the streams of a converter that stands alone.
+    Capacitors belong to the group of columns that share an array, the comparator's offset and its
+    transistors' mismatch to the column. Group 0 and column 0 have the streams of a converter that
+    stands alone.
     """
     circuit = parameters.circuit
     capacitors, dummy, bridge = _draw_capacitors(circuit, variation)
@@ -36,7 +43,7 @@ def draw_adc(parameters: AdcParameters, variation: Variation) -> SarAdc:
     generator = _generator(variation, "comparator_offset", circuit.column)
     if generator is not None:
         offset += circuit.comparator_offset_sigma * float(generator.standard_normal())
-    switches, latch = _transistors(parameters)
+    switches, latch = _transistors(parameters, variation)
     lower = circuit.lower_bits
     return SarAdc(
         bit_capacitors_f=[float(value) for value in capacitors],
@@ -96,7 +103,9 @@ def _draw_capacitors(
     return drawn[:-1], float(drawn[-1]), bridge
 
 
-def _transistors(parameters: AdcParameters) -> tuple[SarSwitches | None, SarLatch | None]:
+def _transistors(
+    parameters: AdcParameters, variation: Variation
+) -> tuple[SarSwitches | None, SarLatch | None]:
     circuit, sizes = parameters.circuit, parameters.circuit.sizes
     technology = Technology(parameters.technology, parameters.corner, parameters.supply_v)
     switches = latch = None
@@ -104,7 +113,21 @@ def _transistors(parameters: AdcParameters) -> tuple[SarSwitches | None, SarLatc
         switches = SarSwitches(technology, sizes.sample, sizes.reference, sizes.top, sizes.driver)
     if circuit.comparator == "strongarm":
         latch = SarLatch(technology, sizes.latch)
+        generator = _generator(variation, "comparator_transistors", circuit.column)
+        if generator is not None:
+            latch = replace(latch, mismatch=_draw_mismatch(latch, generator))
     return switches, latch
+
+
+def _draw_mismatch(latch: SarLatch, rng: np.random.Generator) -> dict[str, float]:
+    """Mismatch of the input pair, then of both latch pairs."""
+    technology = latch.technology
+    widths = {key: latch.width_m(key) for key in LATCH}
+    lengths = {kind: technology.size(kind)[1] for kind in ("nmos", "pmos")}
+    found: dict[str, float] = {}
+    for which in PAIRS:
+        found |= draw_pairs(technology.card, which, widths, lengths, rng)
+    return found
 
 
 class SarConverter:
@@ -136,6 +159,11 @@ class SarConverter:
         return _OPTIONS
 
     @property
+    def _clocked_options(self) -> Mapping[str, str | float]:
+        """Options of problems in which a decision counts."""
+        return self.options if self.adc.latch is None else {**self.options, "trtol": _TRTOL_LATCH}
+
+    @property
     def bound_v(self) -> float:
         """No node is farther from ground."""
         # Within the supplies but for charge kicks, which double them at most.
@@ -151,12 +179,19 @@ class SarConverter:
         step = self.adc.cycle_s / _STEPS_PER_CYCLE
         return Transient(stop_s, step, step)
 
+    def with_offset(self, offset_v: float) -> SarConverter:
+        """The same converter with that much more comparator offset."""
+        adc = replace(self.adc, offset_v=self.adc.offset_v + offset_v)
+        return SarConverter(adc, self.temperature_degc)
+
+    def _at(self, code: int, input_v: float) -> dict[str, float]:
+        bits = {f"vbit_{k}": float(code >> k & 1) for k in range(self.bits)}
+        return {**bits, "vin": float(input_v)}
+
     def forced(self, codes: NDArray[np.int64], inputs_v: NDArray[np.float64]) -> Problem:
         """Sample each input, force its code, read the comparator's core."""
-        bits = (codes[:, None] >> self._bits) & 1
         alterations = tuple(
-            {**{f"vbit_{k}": float(bit) for k, bit in enumerate(row)}, "vin": float(voltage)}
-            for row, voltage in zip(bits, inputs_v, strict=True)
+            self._at(int(code), voltage) for code, voltage in zip(codes, inputs_v, strict=True)
         )
         return Problem(
             circuit=sar_adc(self.adc, "forced"),
@@ -171,6 +206,21 @@ class SarConverter:
         """Comparator's input of a `forced` answer in V, one for each run."""
         return answer.final("decision")
 
+    def decide(self, code: int, input_v: float) -> Problem:
+        """Sample an input, force a code, clock the latch once."""
+        return Problem(
+            circuit=sar_adc(self.adc, "decide"),
+            analysis=self.transient(self.adc.forced_stop_s),
+            probes=(Probe("decision", ("v(decision)",), (), self.bound_v),),
+            alterations=(self._at(code, input_v),),
+            options=self._clocked_options,
+            temperature_degc=self.temperature_degc,
+        )
+
+    def decided(self, answer: Answer) -> bool:
+        """Whether the latch said yes in a `decide` answer; undecided is no, as for the logic."""
+        return bool(answer.final("decision")[0] > 0)
+
     def loop(self, inputs_v: NDArray[np.float64]) -> Problem:
         """Convert each input with clock and logic."""
         return Problem(
@@ -178,7 +228,7 @@ class SarConverter:
             analysis=self.transient(self.adc.loop_stop_s),
             probes=(self.bit_probe(),),
             alterations=tuple({"vin": float(voltage)} for voltage in inputs_v),
-            options=self.options,
+            options=self._clocked_options,
             temperature_degc=self.temperature_degc,
         )
 

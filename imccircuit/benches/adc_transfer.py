@@ -19,6 +19,7 @@ from imccircuit.benches.adc_cost import (
     not_measured,
     two_conversions,
 )
+from imccircuit.benches.adc_latch import latch_offset
 from imccircuit.benches.adc_noise import sampling_noise, total_noise_v
 from imccircuit.benches.adc_null import (
     bracket,
@@ -26,6 +27,7 @@ from imccircuit.benches.adc_null import (
     loop_codes,
     null_levels,
     outside_levels,
+    static_against_loop,
 )
 from imccircuit.benches.adc_parameters import AdcGates, AdcParameters
 from imccircuit.benches.adc_sar import SarConverter, draw_adc
@@ -56,10 +58,14 @@ def _variables(parameters: AdcParameters) -> tuple[Variable, ...]:
     variables = (
         Variable("transition_level", ("code",), "V", "transition level T[k]"),
         Variable("forced_level", ("code",), "V", "level of the forced code, before tree clipping"),
+        Variable("latch_offset", (), "V", "offset of the latch with its kickback",
+                 missing="none: the comparator is behavioural"),
         Variable("null_residual", (), "LSB", "largest move of a level in the last null pass"),
         Variable("loop_input", ("loop",), "1", "closed-loop input as a fraction of full scale"),
         Variable("loop_code", ("loop",), "1", "closed-loop code", "int"),
         Variable("loop_difference", ("loop",), "LSB", "loop input outside its code's levels"),
+        Variable("static_against_loop", (), "LSB", "static levels against closed loop",
+                 missing="not measured: loop_input given"),
         Variable("reference_voltage", (), "V", "full scale"),
         Variable("bit_capacitor", ("bit",), "F", "drawn capacitors, LSB first"),
         Variable("dummy_capacitor", (), "F", "drawn dummy capacitor"),
@@ -92,13 +98,20 @@ def _measure(parameters: AdcParameters, variation: Variation) -> Measurement:
     stimulus, circuit = parameters.stimulus, parameters.circuit
     adc = draw_adc(parameters, variation)
     converter = SarConverter(adc, parameters.conditions.temperature)
-    forced, residual = yield from null_levels(converter, stimulus.null_tolerance)
+    own = np.nan
+    static = converter
+    if adc.latch is not None:
+        own = yield from latch_offset(converter, stimulus.null_tolerance)
+        static = converter.with_offset(own)
+    forced, residual = yield from null_levels(static, stimulus.null_tolerance)
     levels = compute_tree_levels(forced, adc.bits)
     if stimulus.loop_input is not None:
         inputs = stimulus.loop_input * adc.v_ref
         codes = yield from loop_codes(converter, inputs)
+        apart = np.nan
     else:
         inputs, codes = yield from bracket(converter, levels, stimulus.loop_tolerance)
+        apart = static_against_loop(levels, inputs) / converter.lsb_v
     answer = yield sampling_noise(adc, parameters.conditions.temperature)
     sampling = float(answer.final("noise")[0])
     noise = total_noise_v(adc, sampling, circuit.comparator_noise)
@@ -109,10 +122,12 @@ def _measure(parameters: AdcParameters, variation: Variation) -> Measurement:
     arrays = {
         "transition_level": levels,
         "forced_level": forced,
+        "latch_offset": np.asarray(own),
         "null_residual": np.asarray(residual),
         "loop_input": inputs / adc.v_ref,
         "loop_code": codes,
         "loop_difference": outside_levels(levels, inputs, codes) / converter.lsb_v,
+        "static_against_loop": np.asarray(apart),
         "reference_voltage": np.asarray(adc.v_ref),
         "bit_capacitor": np.asarray(adc.bit_capacitors_f),
         "dummy_capacitor": np.asarray(adc.dummy_f),
@@ -146,7 +161,7 @@ BENCH = Bench(
     summary="transition levels of an ADC by the null method, checked by closed-loop conversions",
     parameters=AdcParameters,
     gates=AdcGates,
-    quantities=("bit_capacitors", "comparator_offset"),
+    quantities=("bit_capacitors", "comparator_offset", "comparator_transistors"),
     surrogate="adc",
     sizes=_sizes,
     variables=_variables,

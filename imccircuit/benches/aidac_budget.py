@@ -8,6 +8,7 @@ and noise come from their laws. `imccircuit.metrics.error_budget` adds them up o
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,14 @@ from numpy.typing import NDArray
 
 from imccircuit.benches.aidac_budget_parameters import BudgetParameters
 from imccircuit.benches.aidac_cost import area_m2, counted_energy, meter
+from imccircuit.benches.aidac_driver import (
+    DRIVER_LEVELS,
+    DriverFigures,
+    largest_row_v,
+    measure_driver,
+    measure_driver_settling,
+)
+from imccircuit.benches.aidac_jitter import JitterFigures, measure_jitter
 from imccircuit.benches.aidac_operands import draw_operands
 from imccircuit.benches.aidac_parameters import AidacGates
 from imccircuit.benches.aidac_parts import (
@@ -24,7 +33,7 @@ from imccircuit.benches.aidac_parts import (
     measure_time_cells,
 )
 from imccircuit.benches.bench import Along, Arrays, Bench, Curve, Measurement, Variable, Variation
-from imccircuit.benches.cost import COST_VARIABLES, blocks_along
+from imccircuit.benches.cost import COST_VARIABLES, NOT_MODELLED, blocks_along
 from imccircuit.metrics.error_budget import (
     PARTS,
     BudgetParts,
@@ -35,8 +44,12 @@ from imccircuit.metrics.error_budget import (
 Floats = NDArray[np.float64]
 
 _ZERO_DEGC = 273.15
+# Row drivers from which their spread is taken: known to 13 %.
+_DRIVERS = 32
 _BLOCKS = ("input bits", "clocks and drivers of lines", "time cells", "row drivers",
            "time to digital, counted")  # fmt: skip
+_JITTER = ("current of the ramp", "reset of its capacitor", "decision")
+_NO_DRIVER = "no row driver of transistors"
 
 
 def _sizes(parameters: BudgetParameters) -> dict[str, int]:
@@ -45,6 +58,8 @@ def _sizes(parameters: BudgetParameters) -> dict[str, int]:
         "part": len(PARTS),
         "step": 2**parameters.sample.circuit.input_bits,
         "level": parameters.stimulus.levels,
+        "driver_level": DRIVER_LEVELS,
+        "cause": len(_JITTER),
         "block": len(_BLOCKS),
     }
 
@@ -64,16 +79,30 @@ def _variables(parameters: BudgetParameters) -> tuple[Variable, ...]:
         Variable("path_voltage", ("step",), "V", "output line, all weights largest"),
         Variable("path_residual", ("step",), "FS", "departure from a line"),
         Variable("path_zero", (), "FS", "output line of weights 0 above that of inputs 0"),
+        Variable("switch_sigma", (), "FS", "spread of what the switches of a cell add"),
         Variable("droop", ("step",), "V/s", "loss of the output line while it is held"),
         Variable("time_delay", ("level",), "s", "delay of a voltage-to-time cell"),
         Variable("time_residual", ("level",), "FS", "departure from a line"),
         Variable("time_residual_sigma", ("level",), "FS", "spread of that, cell to cell"),
         Variable("time_slope_sigma", (), "1", "spread of its slope, relative"),
         Variable("time_offset_sigma", (), "FS", "spread of its delay at 0 V, over its span"),
+        Variable("time_jitter", ("cause",), "s", "noise of the delay of a cell, rms",
+                 missing=NOT_MODELLED),
+        Variable("driver_gain", (), "1", "gain of a row driver", missing=_NO_DRIVER),
+        Variable("driver_offset", (), "V", "its systematic offset in mid range",
+                 missing=_NO_DRIVER),
+        Variable("driver_gain_sigma", (), "1", "spread of its gain, relative", missing=_NO_DRIVER),
+        Variable("driver_offset_sigma", (), "V", "spread of its offset", missing=_NO_DRIVER),
+        Variable("driver_zero", (), "FS", "0 V, less what a chain of drivers makes of it",
+                 missing=_NO_DRIVER),
+        Variable("driver_settling", (), "s", "settling of a chain to half an LSB",
+                 missing=_NO_DRIVER),
+        Variable("driver_residual", ("driver_level",), "FS", "departure of a chain from a line",
+                 missing=_NO_DRIVER),
         Variable("noise_sigma", (), "FS", "kT/C noise of one array's output line"),
         Variable("operation_time", (), "s", "clocked phases and the slowest cascade"),
         *COST_VARIABLES,
-    )
+    )  # fmt: skip
 
 
 def _coordinates(parameters: BudgetParameters) -> Mapping[str, NDArray[Any] | Along]:
@@ -84,48 +113,100 @@ def _coordinates(parameters: BudgetParameters) -> Mapping[str, NDArray[Any] | Al
         "part": Along(np.array(PARTS, dtype=object), "", "part"),
         "step": Along(np.linspace(0, 1, sizes["step"]), "FS", "input of all rows"),
         "level": Along(np.linspace(0, 1, sizes["level"]), "FS", "voltage of the output line"),
+        "driver_level": Along(np.linspace(0, 1, DRIVER_LEVELS), "FS", "row voltage"),
+        "cause": Along(np.array(_JITTER, dtype=object), "", "cause of noise"),
         "block": blocks_along(_BLOCKS),
     }
 
 
 def _measure(parameters: BudgetParameters, variation: Variation) -> Measurement:
-    whole, stimulus = parameters.whole, parameters.stimulus
-    path = yield from measure_path(parameters.sample)
+    whole, stimulus, circuit = parameters.whole, parameters.stimulus, parameters.circuit
+    drawn = variation.draws if "switches" in variation.quantities else None
+    path = yield from measure_path(parameters.sample, drawn)
     voltage = path.voltage_v[0] + np.linspace(0, 1, stimulus.levels) * path.span_v
     times = yield from measure_time_cells(
         whole, stimulus.time_cells, voltage, variation.generator("time_cells")
     )
-    parts = budget_parts(parameters, variation, path, times)
-    phases, circuit = whole.phases, parameters.circuit
+    jitter = yield from measure_jitter(whole, float(np.mean(voltage[[0, -1]])))
+    driver, settling_s = None, np.nan
+    if circuit.row_drivers and circuit.row_driver == "ota":
+        generator = variation.generator("row_drivers")
+        driver = yield from measure_driver(whole, _DRIVERS, generator)
+        settling_s = yield from measure_driver_settling(whole, 0.5 / 2**circuit.input_bits)
+    parts = budget_parts(parameters, variation, Measured(path, times, jitter, driver))
+    phases = whole.phases
     slowest = circuit.arrays * float(np.max(times.spread_s))
-    time_s = np.asarray(phases.launch_s + slowest)
+    # The phase of sharing is as long as the chain of drivers takes.
+    waiting = np.nan_to_num(max(0.0, settling_s + 2 * phases.gap_s - phases.phase_s))
+    time_s = np.asarray(phases.launch_s + slowest + waiting)
     return {
         **_budget(parameters, variation, parts),
         "path_voltage": path.voltage_v,
         "path_residual": path.residual,
         "path_zero": np.asarray(parts.path_zero),
+        "switch_sigma": np.asarray(parts.switch_sigma),
         "droop": path.droop_v_s,
         "time_delay": times.delay_s,
         "time_residual": times.residual,
         "time_residual_sigma": times.residual_sigma,
         "time_slope_sigma": np.asarray(parts.slope_sigma),
         "time_offset_sigma": np.asarray(parts.offset_sigma),
+        "time_jitter": _causes(jitter),
+        **_driver(driver, settling_s),
         "noise_sigma": np.asarray(parts.noise_sigma),
         "operation_time": time_s,
-        **_energy(parameters, path),
+        **_energy(parameters, path, driver, float(time_s)),
         "latency": time_s,
         "area": np.asarray(area_m2(whole) * stimulus.columns / circuit.outputs),
     }
 
 
+def _causes(jitter: JitterFigures | None) -> Floats:
+    if jitter is None:
+        return np.full(len(_JITTER), np.nan)
+    return np.array([jitter.ramp_s, jitter.reset_s, jitter.decision_s])
+
+
+def _driver(driver: DriverFigures | None, settling_s: float) -> Arrays:
+    """Variables of the row drivers; NaN where they are behavioural or none."""
+    if driver is None:
+        names = ("gain", "offset", "gain_sigma", "offset_sigma", "zero", "settling")
+        found: Arrays = {f"driver_{name}": np.asarray(np.nan) for name in names}
+        return found | {"driver_residual": np.full(DRIVER_LEVELS, np.nan)}
+    return {
+        "driver_gain": np.asarray(driver.gain),
+        "driver_offset": np.asarray(driver.offset_v),
+        "driver_gain_sigma": np.asarray(driver.gain_sigma),
+        "driver_offset_sigma": np.asarray(driver.offset_sigma_v),
+        "driver_zero": np.asarray(driver.zero),
+        "driver_settling": np.asarray(settling_s),
+        "driver_residual": driver.residual,
+    }
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What SPICE gave of the parts; None for a behavioural one."""
+
+    path: PathFigures
+    times: TimeFigures
+    jitter: JitterFigures | None = None
+    driver: DriverFigures | None = None
+
+
 def budget_parts(
-    parameters: BudgetParameters, variation: Variation, path: PathFigures, times: TimeFigures
+    parameters: BudgetParameters, variation: Variation, measured: Measured
 ) -> BudgetParts:
     """What was measured and what follows from laws, as the budget takes it."""
     circuit, varied = parameters.circuit, variation.quantities
-    drivers = "row_drivers" in varied
-    one = (path.voltage_v - path.voltage_v[0]) / path.span_v
+    path, times, driver = measured.path, measured.times, measured.driver
+    vary_cells, vary_drivers = "time_cells" in varied, "row_drivers" in varied
+    row_v = largest_row_v(parameters.whole)
+    gain_sigma, offset_v = circuit.driver_gain_sigma, circuit.driver_offset_sigma
+    if driver is not None:
+        gain_sigma, offset_v = driver.gain_sigma, driver.offset_sigma_v
     temperature_k = parameters.conditions.temperature + _ZERO_DEGC
+    sample = parameters.sample.circuit.shape
     return BudgetParts(
         gains=circuit.gains,
         unit_sigma=(
@@ -134,21 +215,21 @@ def budget_parts(
             else 0.0
         ),
         dummy_units=circuit.dummy_units,
-        path_one=one,
+        path_one=(path.voltage_v - path.voltage_v[0]) / path.span_v,
         path_zero=(path.zero_v - path.voltage_v[0]) / path.span_v,
+        switch_sigma=path.switch_sigma(sample.rows, sample.weight_bits),
         loss=path.droop_v_s * float(np.mean(times.delay_s)) / path.span_v,
         time_residual=times.residual,
-        residual_sigma=times.residual_sigma if "time_cells" in varied else np.zeros(2),
-        slope_sigma=times.slope_sigma if "time_cells" in varied else 0.0,
-        offset_sigma=times.offset_sigma if "time_cells" in varied else 0.0,
+        residual_sigma=times.residual_sigma if vary_cells else np.zeros(2),
+        slope_sigma=times.slope_sigma if vary_cells else 0.0,
+        offset_sigma=times.offset_sigma if vary_cells else 0.0,
         drivers=circuit.row_drivers,
-        driver_gain_sigma=circuit.driver_gain_sigma if drivers else 0.0,
-        driver_offset_sigma=(
-            circuit.driver_offset_sigma / (parameters.whole.precharge_v * circuit.gains.row)
-            if drivers
-            else 0.0
-        ),
+        driver_gain_sigma=gain_sigma if vary_drivers else 0.0,
+        driver_offset_sigma=offset_v / row_v if vary_drivers else 0.0,
+        driver_curve=np.linspace(0, 1, 2) if driver is None else driver.chain,
+        driver_zero=0.0 if driver is None else driver.zero,
         noise_sigma=compute_noise_sigma(circuit.gains, path.span_v, temperature_k),
+        jitter=0.0 if measured.jitter is None else measured.jitter.total_s / times.span_s,
         output_bits=circuit.output_bits,
         end_points=parameters.stimulus.calibration == "end-points",
     )
@@ -188,16 +269,20 @@ def _one_kind(
     )  # fmt: skip
 
 
-def _energy(parameters: BudgetParameters, path: PathFigures) -> Arrays:
+def _energy(
+    parameters: BudgetParameters, path: PathFigures, driver: DriverFigures | None, time_s: float
+) -> Arrays:
     """Energy of a product of all inputs with all columns, scaled up by counted units."""
     sample, circuit = parameters.sample, parameters.circuit
-    starved = circuit.time_cell == "starved"
     small, columns = sample.circuit.shape, parameters.stimulus.columns
     blocks = meter(sample).blocks
     rows = circuit.arrays * circuit.rows
     # Bits precharge the first array of every row only; every cell has switches.
     inputs = rows * 2**circuit.input_bits / (small.rows * small.row_units)
     cells = rows * columns * circuit.weight_bits / (small.rows * small.row_units)
+    # A driver for each row of each array but the first ones, on all the time.
+    drivers = rows * (columns / circuit.outputs - 1)
+    powered = np.nan if driver is None else driver.power_w * time_s * drivers
     cascades = circuit.arrays * (columns + 1) / (small.outputs + 1)
     found: Arrays = {}
     for name in ("energy", "energy_returned"):
@@ -207,8 +292,8 @@ def _energy(parameters: BudgetParameters, path: PathFigures) -> Arrays:
             [
                 energy["input bits"] * inputs,
                 np.sum(clocks) * cells if clocks else np.nan,
-                energy.get("supply of the time cells", np.nan) * cascades if starved else np.nan,
-                np.nan if circuit.row_drivers else 0.0,
+                energy.get("supply of the time cells", np.nan) * cascades,
+                (powered if name == "energy" else 0.0 * powered) if circuit.row_drivers else 0.0,
                 np.nan,
             ]
         )
@@ -224,7 +309,7 @@ BENCH = Bench(
     summary="error budget of large grouped-capacitor arrays, composed from measured parts",
     parameters=BudgetParameters,
     gates=AidacGates,
-    quantities=("unit_capacitors", "row_drivers", "time_cells"),
+    quantities=("unit_capacitors", "row_drivers", "time_cells", "switches"),
     surrogate="",
     sizes=_sizes,
     variables=_variables,

@@ -8,14 +8,14 @@ from typing import Literal
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from imccircuit.benches.aidac_operands import Layer, layers_of
-from imccircuit.benches.aidac_parameters import (
-    AidacParameters,
-    Circuit,
+from imccircuit.benches.aidac_idle import (
     idle_circuit_keys,
     idle_circuit_quantities,
     spread_circuit_keys,
+    transistor_circuit_quantities,
 )
+from imccircuit.benches.aidac_operands import Layer, layers_of, stored_layers
+from imccircuit.benches.aidac_parameters import AidacParameters, Circuit
 from imccircuit.benches.bench import Parameters, Section
 from imccircuit.benches.idle import keys_idle
 
@@ -73,8 +73,8 @@ class BudgetParameters(Parameters):
         return idle_circuit_quantities(self.circuit, self.technology)
 
     def transistor_quantities(self) -> Collection[str]:
-        """Mismatch of starved voltage-to-time cells; that of the others is behavioural."""
-        return ("time_cells",) if self.circuit.time_cell == "starved" else ()
+        """Mismatch of switches, and of drivers and time cells of transistors."""
+        return transistor_circuit_quantities(self.circuit)
 
     def spread_keys(self) -> Mapping[str, str]:
         """Standard deviations, a card that gives no unit, and how many time cells are drawn."""
@@ -122,8 +122,14 @@ class BudgetParameters(Parameters):
     def kinds(self) -> tuple[Kind, ...]:
         """Distributions of operands: label, kind, products in a sum."""
         inputs = self.circuit.arrays * self.circuit.rows
+        stored = [
+            (f"digits {layer.name}, {layer.length}", layer.name, layer.length)
+            for layer in stored_layers()
+            if layer.length <= inputs
+        ]
         named = [(f"{layer.name}, {layer.length}", "layer", layer.length) for layer in self.layers]
-        return (("random", "random", inputs), ("full span", "full span", inputs), *named)
+        both = (("random", "random", inputs), ("full span", "full span", inputs))
+        return (*both, *stored, *named)
 
     @model_validator(mode="after")
     def _long_enough(self) -> BudgetParameters:

@@ -10,34 +10,26 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from imccircuit.benches.aidac_idle import (
+    idle_circuit_keys,
+    idle_circuit_quantities,
+    spread_circuit_keys,
+    transistor_circuit_quantities,
+)
 from imccircuit.benches.bench import Parameters, Section
-from imccircuit.benches.idle import keys_idle, keys_of_others, never_mismatched
+from imccircuit.benches.idle import keys_idle
 from imccircuit.circuits.aidac_shape import AidacPhases, AidacShape
 from imccircuit.devices.capacitor import CapacitorCard
 from imccircuit.devices.cards import load_card
-from imccircuit.devices.mos import MosCard
 from imccircuit.devices.reference import CardOf
 from imccircuit.errors import UsageError
 from imccircuit.metrics.grouped import GroupedGains
-from imccircuit.units import SI, Capacitance, Resistance, SIArray, Time, Voltage
+from imccircuit.units import SI, Capacitance, Current, Resistance, SIArray, Time, Voltage
 
 Share = Annotated[float, SI(""), Field(ge=0, lt=1)]
 
 # The behavioural cell's edge is a tanh of 40 ps; its ramp must start from nothing.
 _LEAST_OFFSET_S = 0.4e-9
-
-_SWITCH_KEYS = {
-    "ideal": ("switch_on_resistance", "switch_off_resistance"),
-    "transistor": ("switch_width",),
-}
-_TIME_KEYS = {
-    "behavioural": ("time_offset", "time_slope", "time_curvature", "time_offset_sigma",
-                    "time_slope_sigma"),
-    "starved": ("starved_load", "starved_width", "starved_length", "constant_width",
-                "constant_length"),
-}  # fmt: skip
-_DRIVER_KEYS = ("circuit.driver_gain", "circuit.driver_gain_sigma", "circuit.driver_offset",
-                "circuit.driver_offset_sigma", "circuit.driver_resistance")  # fmt: skip
 
 
 class Circuit(Section):
@@ -46,8 +38,10 @@ class Circuit(Section):
     switches: Literal["ideal", "transistor"] = Field(
         "ideal", description="ideal switches, or transmission gates of the technology"
     )
-    time_cell: Literal["behavioural", "starved"] = Field(
-        "behavioural", description="voltage-to-time cell: a formula, or current-starved inverters"
+    time_cell: Literal["behavioural", "starved", "ramp"] = Field(
+        "behavioural",
+        description="voltage-to-time cell: a formula, current-starved inverters, or a ramp with a "
+        "comparator",
     )
     arrays: int = Field(2, ge=1, le=64, description="arrays in cascade, whose delays add")
     rows: int = Field(8, ge=1, le=4096, description="inputs of one array")
@@ -88,13 +82,27 @@ class Circuit(Section):
     row_drivers: int = Field(
         0, ge=0, le=64, description="drivers between a row's DAC and the cells; 0 in a first array"
     )
-    driver_gain: float = Field(1.0, gt=0, le=2)
+    row_driver: Literal["behavioural", "ota"] = Field(
+        "behavioural", description="gain and offset, or five-transistor amplifiers in unity gain"
+    )
+    driver_gain: float = Field(1.0, gt=0, le=4)
     driver_gain_sigma: Share = Field(0.0, description="standard deviation, driver to driver")
     driver_offset: Voltage = Field(0.0, description="input-referred, common to all")
     driver_offset_sigma: Annotated[Voltage, Field(ge=0)] = Field(
         0.0, description="standard deviation, driver to driver"
     )
     driver_resistance: Annotated[Resistance, Field(gt=0)] = Field(100.0, description="output")
+    driver_current: Annotated[Current, Field(gt=0)] = Field(
+        80e-6, description="of the tail of one amplifier"
+    )
+    driver_width: float = Field(
+        40.0, gt=0, le=10_000, description="of its pair and tail, in default widths"
+    )
+    driver_load_width: float = Field(80.0, gt=0, le=10_000, description="of its load")
+    driver_low_supply: Annotated[Voltage, Field(le=0, ge=-2)] = Field(
+        -0.35, description="lower rail of these: at 0 V they do not follow an input near 0 V"
+    )
+    driver_length: float = Field(2.0, ge=1, le=100, description="of all of it, default lengths")
     switch_on_resistance: Annotated[Resistance, Field(gt=0)] = Field(
         2e3, description="of the ideal switch of one unit"
     )
@@ -103,6 +111,13 @@ class Circuit(Section):
     )
     switch_width: float = Field(
         1.0, gt=0, le=100, description="of the transistors of one unit, in default widths"
+    )
+    discharge_dummy: float = Field(
+        0.0,
+        ge=0,
+        le=100,
+        description="p-channel transistor on each plate that takes back what the "
+        "discharge injects, in default widths; 0 for none",
     )
     phase_time: Annotated[Time, Field(gt=0)] = Field(1e-9, description="of each charge phase")
     conversion_time: Annotated[Time, Field(gt=0)] | None = Field(
@@ -132,6 +147,19 @@ class Circuit(Section):
         1.0, gt=0, le=100, description="of the transistor in parallel that always conducts"
     )
     constant_length: float = Field(5.0, ge=1, le=100, description="of the same")
+    ramp_current: Annotated[Current, Field(gt=0)] = Field(
+        20e-6, description="of the ramp, and of the tail of the comparator"
+    )
+    ramp_capacitor: Annotated[Capacitance, Field(gt=0)] = Field(
+        20e-15, description="what it charges"
+    )
+    ramp_source_width: float = Field(
+        33.0, gt=0, le=1000, description="of its current source and of the tail, default widths"
+    )
+    ramp_pair_width: float = Field(
+        16.0, gt=0, le=1000, description="of the side of the comparator that reads the voltage"
+    )
+    ramp_load_width: float = Field(33.0, gt=0, le=1000, description="of its load")
     output_bits: int = Field(8, ge=1, le=16, description="of the time-to-digital conversion")
 
     @model_validator(mode="after")
@@ -140,12 +168,14 @@ class Circuit(Section):
             _ = self.shape
         except UsageError as error:
             raise PydanticCustomError("array", "{why}", {"why": str(error)}) from None
-        if self.time_cell == "starved" and self.switches == "ideal":
-            raise PydanticCustomError(
-                "time_cell",
-                'time_cell = "starved" needs a supply that also drives the switches; allowed: '
-                'switches = "transistor" with it',
-            )
+        chosen = {"time_cell": self.time_cell, "row_driver": self.row_driver}
+        for key, value in chosen.items():
+            if value != "behavioural" and self.switches == "ideal":
+                why = (
+                    f'{key} = "{value}" needs a supply that also drives the switches; allowed: '
+                    'switches = "transistor" with it'
+                )
+                raise PydanticCustomError(key, "{why}", {"why": why})
         return self
 
     @property
@@ -174,47 +204,6 @@ class Circuit(Section):
             input_bits=self.input_bits,
             weight_bits=self.weight_bits,
         )
-
-
-def idle_circuit_keys(circuit: Circuit) -> dict[str, str]:
-    """Keys of other switches and time cells, of drivers that are not there, of no junction."""
-    return {
-        **keys_of_others(_SWITCH_KEYS, "switches", circuit.switches),
-        **keys_of_others(_TIME_KEYS, "time_cell", circuit.time_cell),
-        **keys_idle(circuit.row_drivers == 0, "row_drivers = 0", *_DRIVER_KEYS),
-        **keys_idle(circuit.junction_capacitance == 0, "junction_capacitance = 0",
-                    "circuit.junction_potential"),
-    }  # fmt: skip
-
-
-def idle_circuit_quantities(circuit: Circuit, technology: MosCard) -> dict[str, str]:
-    """Spread of what is not there, and spread of zero."""
-    none = "a spread of zero"
-    starved = circuit.time_cell == "starved"
-    still = (
-        never_mismatched(technology.pmos)
-        if starved
-        else circuit.time_offset_sigma == 0 == circuit.time_slope_sigma
-    )
-    drivers = circuit.driver_gain_sigma == 0 == circuit.driver_offset_sigma
-    return {
-        **keys_idle(circuit.capacitor_card.reference_sigma.value == 0, none, "unit_capacitors"),
-        **keys_idle(drivers, none, "row_drivers"),
-        **keys_idle(circuit.row_drivers == 0, "circuit.row_drivers = 0", "row_drivers"),
-        **keys_idle(still, none, "time_cells"),
-    }
-
-
-def spread_circuit_keys(circuit: Circuit) -> dict[str, str]:
-    """Standard deviations, and a capacitor card that gives no unit."""
-    card = circuit.unit_capacitor is not None
-    return {
-        "circuit.driver_gain_sigma": "row_drivers",
-        "circuit.driver_offset_sigma": "row_drivers",
-        "circuit.time_offset_sigma": "time_cells",
-        "circuit.time_slope_sigma": "time_cells",
-        **keys_idle(card, "unit_capacitors", "circuit.capacitor_card"),
-    }
 
 
 class Stimulus(Section):
@@ -261,8 +250,8 @@ class AidacParameters(Parameters):
         return idle_circuit_quantities(self.circuit, self.technology)
 
     def transistor_quantities(self) -> Collection[str]:
-        """Mismatch of starved voltage-to-time cells; that of the others is behavioural."""
-        return ("time_cells",) if self.circuit.time_cell == "starved" else ()
+        """Mismatch of switches, and of drivers and time cells of transistors."""
+        return transistor_circuit_quantities(self.circuit)
 
     def spread_keys(self) -> Mapping[str, str]:
         """Standard deviations, and a card that gives no unit."""
@@ -290,9 +279,8 @@ class AidacParameters(Parameters):
     def full_scale_v(self) -> float:
         """Voltage of an output line if every input and weight is the largest, in V; nominal."""
         circuit = self.circuit
-        return float(
-            self.precharge_v * circuit.gains.full_scale * circuit.driver_gain**circuit.row_drivers
-        )
+        gain = circuit.driver_gain if circuit.row_driver == "behavioural" else 1.0
+        return float(self.precharge_v * circuit.gains.full_scale * gain**circuit.row_drivers)
 
     @property
     def phases(self) -> AidacPhases:
@@ -300,7 +288,7 @@ class AidacParameters(Parameters):
         circuit = self.circuit
         if circuit.conversion_time is not None:
             return AidacPhases(circuit.phase_time, circuit.conversion_time)
-        if circuit.time_cell == "starved":
+        if circuit.time_cell != "behavioural":
             return AidacPhases(circuit.phase_time, 2e-9 * circuit.arrays)
         longest = circuit.time_offset + circuit.time_slope * self.full_scale_v
         return AidacPhases(circuit.phase_time, 1.1 * circuit.arrays * longest + 0.2e-9)
@@ -319,10 +307,10 @@ class AidacParameters(Parameters):
                 "weights", weights[None], (shape.arrays, shape.rows, shape.built),
                 shape.weight_bits,
             )  # fmt: skip
-        if self.calibration == "nominal" and self.circuit.time_cell == "starved":
+        if self.calibration == "nominal" and self.circuit.time_cell != "behavioural":
             wrong = (
-                'stimulus.calibration = "nominal" needs a slope, a starved cell has none; allowed: '
-                '"end-points"'
+                'stimulus.calibration = "nominal" needs a slope, a cell of transistors has none; '
+                'allowed: "end-points"'
             )
         if wrong:
             raise PydanticCustomError("stimulus", "{why}", {"why": wrong})

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from imccircuit.benches.aidac_build import build, draw_inputs, draw_weights
 from imccircuit.benches.aidac_cost import area_m2, counted_energy, meter
+from imccircuit.benches.aidac_driver import measure_driver
 from imccircuit.benches.aidac_parameters import AidacGates, AidacParameters
 from imccircuit.benches.bench import (
     Along,
@@ -39,6 +40,7 @@ Whole = NDArray[np.int64]
 # The edge of a behavioural time cell is a tanh of 40 ps: steps of a third of it are exact.
 STEP_S = 12e-12
 _METERED = 4
+_UNSETTLED = "a phase had not settled when it ended: see phase_settling"
 _SETTLING = ("precharge", "share", "multiply", "sum", "weigh")
 
 
@@ -73,7 +75,7 @@ def _variables(parameters: AidacParameters) -> tuple[Variable, ...]:
         Variable("operation_time", (), "s", "one operation with its clocked phases"),
         Variable("input", ("vector", "array", "row"), "1", "inputs", "int"),
         Variable("weight", ("array", "row", "output"), "1", "weights", "int"),
-        *COST_VARIABLES,
+        *(replace(v, missing=_UNSETTLED) if v.name == "latency" else v for v in COST_VARIABLES),
     )  # fmt: skip
 
 
@@ -117,7 +119,9 @@ class Conversions:
             probes += meter(self.parameters).probes(self.bound_v, self._bound_a())
         # A plate's current is over in a few steps: its energy is 1 to 5 % too large at whole
         # steps, with some that comes back, 0.5 % at quarters, 0.02 % at sixteenths.
-        step = STEP_S / 4 if operations > 1 else STEP_S
+        # Edges of transistors need halves, for delays that are right to 0.1 % of a cell's span.
+        step = STEP_S if self.parameters.circuit.time_cell == "behavioural" else STEP_S / 2
+        step = STEP_S / 4 if operations > 1 else step
         high = self.part.wiring.high_v
         groups = range(1, self.shape.input_bits + 1)
         alterations = tuple(
@@ -217,6 +221,9 @@ class Conversions:
 
 
 def _measure(parameters: AidacParameters, variation: Variation) -> Measurement:
+    if parameters.circuit.row_drivers and parameters.circuit.row_driver == "ota":
+        # Drivers that saturate are no drivers: refused before anything else is simulated.
+        yield from measure_driver(parameters, 0, None)
     entropy = variation.draws.entropy
     inputs, weights = draw_inputs(parameters, entropy), draw_weights(parameters, entropy)
     shape = parameters.circuit.shape
@@ -297,7 +304,7 @@ BENCH = Bench(
     summary="products of grouped-capacitor arrays with column time accumulators (AiDAC)",
     parameters=AidacParameters,
     gates=AidacGates,
-    quantities=("unit_capacitors", "row_drivers", "time_cells"),
+    quantities=("unit_capacitors", "row_drivers", "time_cells", "switches"),
     surrogate="",
     sizes=_sizes,
     variables=_variables,

@@ -123,11 +123,16 @@ class Parameters(Section):
         """Name the quantities that here draw mismatch of transistors."""
         return ()
 
-    def spread_keys(self) -> Mapping[str, str]:
+    def spread_keys(self) -> Mapping[str, str | tuple[str, ...]]:
         """Name the keys, dotted, that count only while a quantity varies, each with that quantity.
 
-        They may be given without it, so that one key turns a variation off, but not be swept.
+        Of several quantities one is enough. They may be given without it, so that one key turns a
+        variation off, but not be swept.
         """
+        return {}
+
+    def bound_keys(self) -> Mapping[str, str]:
+        """Name the keys, dotted, that only bound others, each with those: no sweep axes."""
         return {}
 
     @property

@@ -101,14 +101,15 @@ def _coordinates(parameters: CellParameters) -> Mapping[str, NDArray[Any] | Alon
 
 
 def _conductances(parameters: CellParameters, variation: Variation) -> NDArray[np.float64]:
-    """Conductance (level, cell) in S of this chip's cells at the read time."""
+    """Conductance (level, cell) in S of this chip's cells at the read time and temperature."""
     circuit = parameters.circuit
     spread = circuit.device_card.spread_at(circuit.read_time)
+    factor = circuit.device_card.temperature_factor(parameters.conditions.temperature)
     target = np.repeat(circuit.level_s[:, None], circuit.cells, axis=1)
     generator = variation.generator("conductance")
     if generator is None:
-        return spread.mean_of(target)
-    return spread.draw(generator, target)
+        return factor * spread.mean_of(target)
+    return factor * spread.draw(generator, target)
 
 
 def _width_m(parameters: CellParameters) -> float:

@@ -143,8 +143,9 @@ class CellParameters(Parameters):
 
     @property
     def has_temperature(self) -> bool:
-        """Resistors keep their value, and no noise is measured."""
-        return self.has_transistors
+        """Resistors keep their value where the card knows no other, and no noise is measured."""
+        known = self.circuit.device_card.temperature_coefficient is not None
+        return self.has_transistors or known
 
     def idle_keys(self) -> Mapping[str, str]:
         """Keys of other cells, and the supply where the word line's voltages are given."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +13,15 @@ from imccircuit.benches.charge_parameters import ChargeParameters
 from imccircuit.benches.cost import Meter
 from imccircuit.benches.problem import NOISE_VECTOR, Noise, Probe, Problem, Transient
 from imccircuit.circuits.charge_column import ChargeArray, Switches, charge_array, energy_sources
+from imccircuit.circuits.charge_mismatch import ChargeMismatch, draw_mismatch
 from imccircuit.circuits.charge_noise import (
     ChargeColumn,
     NoiseCircuit,
+    gates_noise,
     sampling_noise,
     sharing_noise,
 )
-from imccircuit.circuits.technology import Technology
+from imccircuit.circuits.technology import Technology, check_mismatch
 from imccircuit.devices.draws import Draws
 from imccircuit.metrics.charge import compute_charge_voltage
 
@@ -32,8 +34,12 @@ Bits = NDArray[np.int64]
 _IDEAL: Mapping[str, str | float] = {"method": "gear", "chgtol": 1e-12}
 _TRANSISTOR: Mapping[str, str | float] = {"method": "gear", "chgtol": 1e-17, "reltol": 1e-4}
 # A closing ideal switch draws its charge within picoseconds: at the options above a third more
-# energy is counted than there is, at these 0.4 % less.
-_IDEAL_ENERGY: Mapping[str, str | float] = {"method": "gear", "chgtol": 1e-18, "reltol": 1e-6}
+# energy is counted than there is, at these 0.2 % less. With a chgtol of 1e-18 it would be 0.03 %,
+# but no step across the closing of a thousand switches passes. In steps so short the engine's own
+# pivrel of 0.5 loses the voltage of a floating line with wires.
+_IDEAL_ENERGY: Mapping[str, str | float] = {
+    "method": "gear", "chgtol": 1e-16, "reltol": 1e-6, "pivrel": 1e-3,
+}  # fmt: skip
 _LARGEST_TRANSISTOR_CURRENT_A = 10e-3
 
 
@@ -109,7 +115,7 @@ class Chip:
             probes=tuple(probes),
             alterations=tuple(
                 {
-                    **{f"vx_{row}": float(bit) for row, bit in enumerate(self.bits[index])},
+                    **{f"ix_{row}": float(bit) for row, bit in enumerate(self.bits[index])},
                     "vstart": float(starts[index]),
                 }
                 for index in which
@@ -123,7 +129,8 @@ class Chip:
 
         Gear damps little with steps of many time constants: with a wire of 0.25 ns and steps of
         0.4 ns a reset leaves 1 LSB too much of 1024. Where a phase has but a hundred time
-        constants, the steps are a fortieth of it, and else a fifth, which takes half the time.
+        constants, the steps are a fortieth of it. Else they may be a fifth of sharing: they grow
+        from those of the edges, which are finer than any phase needs.
         """
         array = self.array
         if array.switches == "transmission_gate":
@@ -140,7 +147,7 @@ class Chip:
         )
         if 100 * max(slowest) > 1:
             return min(array.phase_s, array.share_s) / 40
-        return max(array.phase_s / 5, array.share_s / 100)
+        return array.share_s / 5
 
     def _starts_v(self) -> Floats:
         """The end of the range that is farther from a vector's outputs, (batch,) in V."""
@@ -148,8 +155,18 @@ class Chip:
         return np.where(low, self.full_scale_v, 0.0)
 
     def noise(self) -> tuple[Problem, Problem]:
-        """Noise of a nominal column: reset and sample, then share. Probe: ``noise``."""
+        """Noise of a nominal column. Probe: ``noise``, for `noise_by_phase`.
+
+        With ideal switches reset and sample, then share. With transistors kT/C of line and plates
+        together, then of the line alone, in the middle of the range.
+        """
         array = self.array
+        if array.switches == "transmission_gate":
+            whole, alone = (
+                gates_noise(array, self.unit_f, self.full_scale_v / 2, shared=shared)
+                for shared in (True, False)
+            )
+            return self._noise(whole), self._noise(alone)
         column = ChargeColumn(
             rows=array.rows,
             unit_f=self.unit_f,
@@ -158,6 +175,16 @@ class Chip:
             reset_ohm=array.r_on_ohm / array.reset_width,
         )
         return self._noise(sampling_noise(column)), self._noise(sharing_noise(column))
+
+    def noise_by_phase(self, first_v: float, second_v: float) -> tuple[float, float]:
+        """Noise of sampling and of sharing in V, from what the problems of `noise` gave.
+
+        Charges that sampling froze give kT/C of all that is joined; line and plates in equilibrium,
+        while they are joined, give kT/C of the line: sharing is what that has more.
+        """
+        if self.array.switches == "transmission_gate":
+            return first_v, float(np.sqrt(second_v**2 - first_v**2))
+        return first_v, second_v
 
     def _noise(self, asked: NoiseCircuit) -> Problem:
         return Problem(
@@ -175,7 +202,12 @@ def make_meter(switches: Switches) -> Meter:
 
 
 def make_chip(parameters: ChargeParameters, variation: Variation) -> Chip:
-    """Draw a chip's capacitors; weights and inputs, where drawn, are the same for all chips."""
+    """Draw a chip's capacitors and transistors; weights and inputs are the same for all chips.
+
+    Raises
+    ------
+    UsageError : ``transistor`` varies in a technology that takes no mismatch from outside.
+    """
     circuit, shape = parameters.circuit, (parameters.rows, parameters.cols)
     entropy = variation.draws.entropy
     capacitors = np.full(shape, circuit.unit_f)
@@ -201,8 +233,18 @@ def make_chip(parameters: ChargeParameters, variation: Variation) -> Chip:
         row_f=circuit.row_f,
         column_ohm=circuit.column_ohm,
     )
+    array = replace(array, mismatch=_mismatch(array, variation.generator("transistor")))
     bits = _bits(parameters, entropy)
     return Chip(array, bits, circuit.unit_f, parameters.conditions.temperature)
+
+
+def _mismatch(array: ChargeArray, generator: np.random.Generator | None) -> ChargeMismatch | None:
+    """Of all transistors that pass charge, if they vary."""
+    if generator is None:
+        return None
+    check_mismatch(array.technology.card)
+    shape = (array.rows, array.cols)
+    return draw_mismatch(generator, array.technology, array.product, shape, array.reset_width)
 
 
 def _stored(parameters: ChargeParameters, entropy: int) -> Bits:

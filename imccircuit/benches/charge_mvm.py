@@ -102,7 +102,7 @@ def _measure(parameters: ChargeParameters, variation: Variation) -> Measurement:
     sampling, sharing = chip.noise()
     first = yield sampling
     second = yield sharing
-    phases = [float(answer.final("noise")[0]) for answer in (first, second)]
+    phases = chip.noise_by_phase(*(float(found.final("noise")[0]) for found in (first, second)))
     history = float(np.max(np.abs(repeated.final("output") - output[some]))) / chip.step_v
     return {
         "output_voltage": output,
@@ -143,9 +143,12 @@ def _outputs(chip: Chip, answer: Answer) -> tuple[NDArray[np.float64], float]:
     MeasurementError : an output still moves by half an LSB, or is far from where its charge says.
     """
     array, moves = chip.array, []
+    begin = array.cycle_s - _LAST_PART * array.share_s
     for run in answer.runs:
-        late = run.axis >= array.cycle_s - _LAST_PART * array.share_s
-        moves.append(float(np.max(np.ptp(run.values["output"][late], axis=0))))
+        values = run.values["output"]
+        # The last part may hold no time point but its end: what it begins with lies between two.
+        first = [np.interp(begin, run.axis, column) for column in values.T]
+        moves.append(float(np.max(np.ptp([first, *values[run.axis >= begin]], axis=0))))
     unsettled = max(moves) / chip.step_v
     if unsettled > _MOST_UNSETTLED_LSB:
         raise MeasurementError(
@@ -186,7 +189,7 @@ BENCH = Bench(
     summary="matrix-vector products of a charge-domain SRAM array: linearity, noise, cost",
     parameters=ChargeParameters,
     gates=ChargeGates,
-    quantities=("unit_capacitor",),
+    quantities=("unit_capacitor", "transistor"),
     surrogate="",
     sizes=_sizes,
     variables=_variables,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Literal
 
 import numpy as np
@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from imccircuit.benches.bench import Parameters, Section
-from imccircuit.benches.idle import keys_idle, keys_of_others
+from imccircuit.benches.idle import keys_idle, keys_of_others, never_mismatched
 from imccircuit.devices.capacitor import CapacitorCard
 from imccircuit.devices.cards import load_card
 from imccircuit.devices.reference import CardOf
@@ -21,8 +21,10 @@ from imccircuit.units import SI, Capacitance, Resistance, SIArray, Time
 _DEFAULT_ROWS = 64
 _DEFAULT_BATCH = 16
 
-# switch_on_resistance counts with both: it is that of closed switches in noise circuits.
-_SWITCH_KEYS = {"sw": ("switch_off_resistance",), "transmission_gate": ("driver_width",)}
+_SWITCH_KEYS = {
+    "sw": ("switch_on_resistance", "switch_off_resistance"),
+    "transmission_gate": ("driver_width",),
+}
 
 
 def _refuse(why: str) -> PydanticCustomError:
@@ -60,9 +62,7 @@ class Circuit(Section):
         2e-15, description="line capacitance beside that"
     )
     switches: Literal["sw", "transmission_gate"] = "sw"
-    switch_on_resistance: Annotated[Resistance, Field(gt=0)] = Field(
-        1e3, description="of sw, and of closed switches in noise circuits"
-    )
+    switch_on_resistance: Annotated[Resistance, Field(gt=0)] = Field(1e3, description="of sw")
     switch_off_resistance: Annotated[Resistance, Field(gt=0)] = Field(1e13, description="of sw")
     reset_width: Annotated[float, Field(gt=0)] | None = Field(
         None, description="reset switch in units of a cell's switch; default rows/16, 1 at least"
@@ -193,9 +193,18 @@ class ChargeParameters(Parameters):
         }  # fmt: skip
 
     def idle_quantities(self) -> Mapping[str, str]:
-        """Capacitors of a card without mismatch."""
-        card = self.circuit.capacitor_card
-        return keys_idle(card.reference_sigma.value == 0, "this capacitor_card", "unit_capacitor")
+        """Capacitors and transistors of a card without mismatch, transistors that are not there."""
+        card, still = self.circuit.capacitor_card, self.technology
+        none = never_mismatched(still.nmos, still.pmos)
+        return {
+            **keys_idle(card.reference_sigma.value == 0, "this capacitor_card", "unit_capacitor"),
+            **keys_idle(none, "this technology", "transistor"),
+            **keys_idle(not self.has_transistors, 'switches = "sw"', "transistor"),
+        }
+
+    def transistor_quantities(self) -> Collection[str]:
+        """Mismatch of transmission gates and reset switches."""
+        return ("transistor",)
 
     def spread_keys(self) -> Mapping[str, str]:
         """Beside a unit capacitor of one's own the card says but its spread."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from imccircuit.benches.bench import Variation
 from imccircuit.benches.comparator_parameters import ComparatorParameters
 from imccircuit.benches.cost import Meter
-from imccircuit.circuits.comparator import Clocking, StrongArm
+from imccircuit.circuits.comparator import Clocking, StrongArm, hold_widths
 from imccircuit.circuits.technology import Technology, check_mismatch
+from imccircuit.devices.mos import MosCard
 
 # The nodes hold fF: ngspice's own chgtol of 1e-14 C is all of their charge, so that without this
 # nothing but the largest step limits the error (wrong decisions at 1 mV with steps of 40 ps).
@@ -19,10 +22,14 @@ FINE_OPTIONS: Mapping[str, str | float] = {**OPTIONS, "reltol": 1e-5, "trtol": 1
 # Far above what gates of µm can draw, and above the spikes of ideal clock edges.
 BOUND_A = 1.0
 
-_PAIRS = {
-    "input_pair": (("inp", "inn", "nmos", True),),
-    "latch_pairs": (("nlp", "nln", "nmos", False), ("plp", "pln", "pmos", False)),
-}
+# Of each quantity: the two transistors of a pair, their kind, the key of their width, and whether
+# their current factors are drawn as well.
+PAIRS = {
+    "input_pair": (("inp", "inn", "nmos", "wn_in", True),),
+    "latch_pairs": (
+        ("nlp", "nln", "nmos", "wn_latch", False), ("plp", "pln", "pmos", "wp_latch", False),
+    ),
+}  # fmt: skip
 
 
 def draw_offset(parameters: ComparatorParameters, variation: Variation) -> float:
@@ -35,37 +42,57 @@ def draw_offset(parameters: ComparatorParameters, variation: Variation) -> float
 
 def draw_strongarm(parameters: ComparatorParameters, variation: Variation) -> StrongArm:
     """StrongARM comparator of one chip: thresholds of both pairs, current factors of the first."""
-    circuit, card = parameters.circuit, parameters.technology
-    lengths = {
-        "nmos": circuit.gate_length or card.nmos.length.value,
-        "pmos": circuit.gate_length or card.pmos.length.value,
-    }
-    widths = {
-        "inp": circuit.input_width, "nlp": circuit.latch_nmos_width,
-        "plp": circuit.latch_pmos_width,
-    }  # fmt: skip
+    card, widths, lengths = parameters.technology, parameters.widths_m, parameters.lengths_m
+    hold_nmos, hold_pmos = hold_widths(strongarm_technology(parameters))
     mismatch: dict[str, float] = {}
-    for quantity, pairs in _PAIRS.items():
+    for quantity in PAIRS:
         rng = variation.generator(quantity)
-        if rng is None:
-            continue
-        check_mismatch(card)
-        for p, n, kind, with_beta in pairs:
-            device = card.nmos if kind == "nmos" else card.pmos
-            shift, factor = device.draw_mismatch(rng, widths[p], lengths[kind], (2,))
-            mismatch |= {f"dvt_{p}": float(shift[0]), f"dvt_{n}": float(shift[1])}
-            if with_beta:
-                mismatch |= {f"beta_{p}": float(factor[0]), f"beta_{n}": float(factor[1])}
+        if rng is not None:
+            mismatch |= draw_pairs(card, quantity, widths, lengths, rng)
     return StrongArm(
-        input_m=circuit.input_width,
-        latch_nmos_m=circuit.latch_nmos_width,
-        latch_pmos_m=circuit.latch_pmos_width,
-        tail_m=circuit.tail_width,
-        reset_m=circuit.reset_width,
+        input_m=widths["wn_in"],
+        latch_nmos_m=widths["wn_latch"],
+        latch_pmos_m=widths["wp_latch"],
+        tail_m=widths["w_tail"],
+        reset_m=widths["w_reset"],
+        hold_nmos_m=hold_nmos,
+        hold_pmos_m=hold_pmos,
         length_m=lengths["nmos"],
         pmos_length_m=lengths["pmos"],
         mismatch=mismatch,
     )
+
+
+def draw_pairs(
+    card: MosCard, which: str, widths_m: Mapping[str, float], lengths_m: Mapping[str, float],
+    rng: np.random.Generator,
+) -> dict[str, float]:  # fmt: skip
+    """Mismatch of one StrongARM's pairs, each transistor by itself, from the card's A_VT and A_β.
+
+    Parameters
+    ----------
+    which : ``input_pair`` (thresholds and current factors) or ``latch_pairs`` (thresholds; they
+        act when the pair has integrated already, and their current factors next to nothing).
+    widths_m, lengths_m : by the names of ``netlists/strongarm.subckt``, and by kind.
+    rng : the generator of that quantity.
+
+    Returns
+    -------
+    Parameters ``dvt_…`` (V) and ``beta_…`` (1) of that cell.
+
+    Raises
+    ------
+    UsageError : the card's transistors are subcircuits, which take none.
+    """
+    check_mismatch(card)
+    mismatch: dict[str, float] = {}
+    for p, n, kind, width, with_beta in PAIRS[which]:
+        device = card.nmos if kind == "nmos" else card.pmos
+        shift, factor = device.draw_mismatch(rng, widths_m[width], lengths_m[kind], (2,))
+        mismatch |= {f"dvt_{p}": float(shift[0]), f"dvt_{n}": float(shift[1])}
+        if with_beta:
+            mismatch |= {f"beta_{p}": float(factor[0]), f"beta_{n}": float(factor[1])}
+    return mismatch
 
 
 def strongarm_technology(parameters: ComparatorParameters) -> Technology:

@@ -11,6 +11,8 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from imccircuit.benches.bench import Parameters, Section
+from imccircuit.circuits.sar_transistors import SarLatch
+from imccircuit.circuits.technology import Technology
 from imccircuit.units import Length, Resistance, SIArray, Time, Voltage
 
 _BEHAVIOURAL = ("offset", "offset_sigma", "noise_sigma")
@@ -21,19 +23,29 @@ _TRANSISTORS = (
 _EDGES_PER_HALF = 10
 _OVERDRIVES_V = np.array([30e-6, 1e-4, 3e-4, 1e-3, 3e-3, 10e-3, 30e-3, 100e-3])
 
-Width = Annotated[Length, Field(gt=0, le=1e-3)]
+Width = Annotated[Length, Field(gt=0, le=1e-3)] | None
+# Of the smallest transistor, in gate widths of the technology: 500 nm where they are 120 nm.
+_SCALE = 25 / 6
 
 
 class Circuit(Section):
     """A comparator: StrongARM latch of transistors, or its behavioural stand-in."""
 
     implementation: Literal["strongarm", "behavioural"] = "strongarm"
-    input_width: Width = Field(2e-6, description="each of the input pair")
-    latch_nmos_width: Width = Field(1e-6, description="NMOS of the cross-coupled pair")
-    latch_pmos_width: Width = Field(500e-9, description="PMOS of the cross-coupled pair")
-    tail_width: Width = Field(2e-6, description="clocked tail")
-    reset_width: Width = Field(500e-9, description="each of four precharge transistors")
-    gate_length: Width | None = Field(None, description="of all; default the technology's")
+    input_width: Width = Field(
+        None, description="each of the input pair; default 50/3 of the technology's"
+    )
+    latch_nmos_width: Width = Field(
+        None, description="NMOS of the cross-coupled pair; default 25/3 of the technology's"
+    )
+    latch_pmos_width: Width = Field(
+        None, description="PMOS of the cross-coupled pair; default 25/6 of the technology's"
+    )
+    tail_width: Width = Field(None, description="clocked tail; default 50/3 of the technology's")
+    reset_width: Width = Field(
+        None, description="each of four precharge transistors; default 25/6 of the technology's"
+    )
+    gate_length: Width = Field(None, description="of all; default the technology's")
     source_resistance: Annotated[Resistance, Field(gt=0)] = Field(
         1e3, description="between each input source and the comparator"
     )
@@ -130,6 +142,24 @@ class ComparatorParameters(Parameters):
     def transistor_quantities(self) -> Collection[str]:
         """Mismatch of input pair and latch."""
         return ("input_pair", "latch_pairs")
+
+    @property
+    def widths_m(self) -> Mapping[str, float]:
+        """Gate widths in m, by their names in ``netlists/strongarm.subckt``."""
+        circuit = self.circuit
+        given = {
+            "wn_in": circuit.input_width, "wn_latch": circuit.latch_nmos_width,
+            "wp_latch": circuit.latch_pmos_width, "w_tail": circuit.tail_width,
+            "w_reset": circuit.reset_width,
+        }  # fmt: skip
+        usual = SarLatch(Technology(self.technology, self.corner, self.supply_v), _SCALE)
+        return {key: usual.width_m(key) if own is None else own for key, own in given.items()}
+
+    @property
+    def lengths_m(self) -> Mapping[str, float]:
+        """Gate lengths in m of ``nmos`` and ``pmos``."""
+        given, card = self.circuit.gate_length, self.technology
+        return {"nmos": given or card.nmos.length.value, "pmos": given or card.pmos.length.value}
 
     @model_validator(mode="after")
     def _measurable(self) -> ComparatorParameters:

@@ -130,6 +130,9 @@ def _measure(parameters: CrossbarParameters, variation: Variation) -> Measuremen
     if generator is not None:
         spread = circuit.device_card.spread_at(circuit.read_time)
         conductance = spread.draw(generator, conductance)
+    conductance = conductance * circuit.device_card.temperature_factor(
+        parameters.conditions.temperature
+    )
     inputs = _inputs(parameters, entropy)
     array = ResistiveArray(
         conductance,

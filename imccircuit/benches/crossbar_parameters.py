@@ -196,8 +196,9 @@ class CrossbarParameters(Parameters):
 
     @property
     def has_temperature(self) -> bool:
-        """Resistors and ideal amplifiers keep their value, and no noise is measured."""
-        return self.has_transistors
+        """Resistors of a card that knows no other keep their value, and no noise is measured."""
+        known = self.circuit.device_card.temperature_coefficient is not None
+        return self.has_transistors or known
 
     def idle_keys(self) -> Mapping[str, str]:
         """Keys of other cells and read-outs, and what arrays of one's own leave nothing to."""

@@ -124,6 +124,7 @@ class DutConverter:
             alterations=tuple({"vin": float(voltage)} for voltage in inputs_v),
             options=_OPTIONS,
             temperature_degc=self._parameters.conditions.temperature,
+            native=tuple(map(str, circuit.dut.native)),
         )
 
     def codes(self, answer: Answer) -> NDArray[np.int64]:

@@ -7,13 +7,13 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PrivateAttr, model_validator
-from pydantic_core import PydanticCustomError
 
 from imccircuit.benches.adc_parameters import AdcGates
 from imccircuit.benches.bench import Parameters, Section
+from imccircuit.benches.dut_ports import calls_technology, check_corner, connect
 from imccircuit.devices.netlist import NetlistCard
 from imccircuit.devices.reference import NetlistOf
-from imccircuit.units import SI, SIArray, Time, Voltage, parse_quantity
+from imccircuit.units import SI, SIArray, Time, Voltage
 
 __all__ = ["AdcGates", "Circuit", "DutAdcParameters", "Stimulus"]
 
@@ -49,37 +49,10 @@ class Circuit(Section):
 
     @model_validator(mode="after")
     def _ports_fit(self) -> Circuit:
-        why = self._wrong_ports()
-        if why:
-            raise PydanticCustomError("ports", "{why}", {"why": f"circuit.ports: {why}"})
+        bits = [f"bit_{k}" for k in range(self.bits)]
+        shown = f"{', '.join(ROLES)}, bit_0 … bit_{self.bits - 1}"
+        self._nodes.update(connect(self.dut, self.ports, (*ROLES, *bits), ("input", *bits), shown))
         return self
-
-    def _wrong_ports(self) -> str:
-        pins, bits = self.dut.pins, [f"bit_{k}" for k in range(self.bits)]
-        given = {pin.lower(): role for pin, role in self.ports.items()}
-        missing = [pin for pin in pins if pin not in given]
-        if missing:
-            return (
-                f"misses the pin(s) {', '.join(missing)} of {self.dut.subcircuit}; allowed: every "
-                f"pin to one of {', '.join(ROLES)}, bit_0 … bit_{self.bits - 1}, or a voltage"
-            )
-        unknown = [pin for pin in given if pin not in pins]
-        if unknown:
-            return f"{self.dut.subcircuit} has no pin {unknown[0]!r}; allowed: {', '.join(pins)}"
-        for pin, role in given.items():
-            if role in ROLES or role in bits:
-                self._nodes[pin] = role
-                continue
-            try:
-                self._nodes[pin] = parse_quantity(role, "V")
-            except ValueError:
-                allowed = f"{', '.join(ROLES)}, bit_0 … bit_{self.bits - 1}, or a voltage"
-                return f"{pin} = {role!r}: no such port; allowed: {allowed}"
-        for role in ("input", *bits):
-            count = list(given.values()).count(role)
-            if count != 1:
-                return f"{role} is connected to {count} pins; allowed: to exactly one"
-        return ""
 
 
 class Stimulus(Section):
@@ -107,8 +80,7 @@ class DutAdcParameters(Parameters):
     @property
     def uses_technology(self) -> bool:
         """Whether the netlist calls the technology's transistors, which are then brought in."""
-        card = self.technology
-        return any(self.circuit.dut.uses(device.model) for device in (card.nmos, card.pmos))
+        return calls_technology(self, self.circuit.dut)
 
     @property
     def has_transistors(self) -> bool:
@@ -117,10 +89,5 @@ class DutAdcParameters(Parameters):
 
     @model_validator(mode="after")
     def _corner_counts(self) -> DutAdcParameters:
-        if self.conditions.corner is not None and not self.uses_technology:
-            why = (
-                "conditions.corner would change nothing, the netlist calls no model of the "
-                "technology; allowed: leave it out, or name its card as technology"
-            )
-            raise PydanticCustomError("technology", "{why}", {"why": why})
+        check_corner(self, self.circuit.dut)
         return self

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from imccircuit.benches.bench import (
     Along,
-    Arrays,
     Bench,
     Curve,
     Measurement,
@@ -26,6 +25,7 @@ from imccircuit.benches.bench import (
 )
 from imccircuit.benches.cost import COST_VARIABLES, blocks_along
 from imccircuit.benches.irc_cost import cost, cost_meter
+from imccircuit.benches.irc_currents import column_currents, pair_arrays
 from imccircuit.benches.irc_drawn import (
     CAUSES,
     PATTERNS,
@@ -34,17 +34,12 @@ from imccircuit.benches.irc_drawn import (
     draw_cells,
     only,
     position_patterns,
-    ternary_inputs,
-    ternary_weights,
 )
 from imccircuit.benches.irc_parameters import IrcParameters, NoGates
-from imccircuit.benches.problem import Answer, OperatingPoint, Probe, Problem
-from imccircuit.circuits.irc_column import IrcColumn, column_current_vectors, irc_column
+from imccircuit.benches.problem import Answer, Problem
 from imccircuit.metrics.word_line import compute_cell_spread
 
 Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
-_OPTIONS: Mapping[str, str | float] = {"reltol": 1e-6}
 
 
 def _sizes(parameters: IrcParameters) -> dict[str, int]:
@@ -100,44 +95,6 @@ def _coordinates(parameters: IrcParameters) -> Mapping[str, NDArray[Any] | Along
     return found
 
 
-def _currents(
-    parameters: IrcParameters, column: IrcColumn, active: Bools, *, bias: bool = False,
-    low: Bools | None = None, cells: Cells | None = None,
-) -> Generator[Problem, Answer, Floats]:  # fmt: skip
-    """Column currents (run, column) in A.
-
-    Parameters
-    ----------
-    active : (run, row) rows whose word line is high.
-    low, cells : (run, row) cells that are low-resistive, and their drawn states; None leaves the
-        conductances of ``column`` in all runs.
-    """
-    gate = parameters.gate_v
-    runs: list[dict[str, float]] = [
-        {f"vwl_{i}": gate if on else 0.0 for i, on in enumerate(row)} for row in active.tolist()
-    ]
-    if column.bias_rows:
-        for run in runs:
-            run["vbias"] = gate if bias else 0.0
-    if low is not None and cells is not None:
-        conductance = np.where(low, cells.low_s[0, 0], cells.high_s[0, 0])
-        for run, row in zip(runs, conductance, strict=True):
-            run |= {f"rc_{i}_0": 1 / float(g) for i, g in enumerate(row)}
-    largest = max(float(column.conductance_s.max()), 0.0 if cells is None else cells.low_s.max())
-    total = column.conductance_s.shape[0] * largest
-    # Ohm's law bounds the current of passive cells; the floor is for the transistors' leakage.
-    bound = 2 * column.read_v * total + 1e-6
-    answer = yield Problem(
-        circuit=irc_column(column),
-        analysis=OperatingPoint(),
-        probes=(Probe("current", column_current_vectors(column.cols), (column.cols,), bound),),
-        alterations=tuple(runs),
-        options=_OPTIONS,
-        temperature_degc=parameters.conditions.temperature,
-    )
-    return answer.final("current")
-
-
 def _measure(parameters: IrcParameters, variation: Variation) -> Measurement:
     cells = draw_cells(parameters, variation)
     nominal = draw_cells(parameters, Variation(variation.draws))
@@ -148,17 +105,17 @@ def _measure(parameters: IrcParameters, variation: Variation) -> Measurement:
 
     column = column_of(parameters, cells, every)
     high_column = column_of(parameters, cells, ~every)
-    hrs = (yield from _currents(parameters, high_column, alone))[:, 0]
+    hrs = (yield from column_currents(parameters, high_column, alone))[:, 0]
     counts = np.arange(1, parameters.active_rows + 1)
     ladder = np.arange(rows) < np.arange(0, parameters.active_rows + 1)[:, None]
-    sums = (yield from _currents(parameters, column, ladder))[:, 0]
+    sums = (yield from column_currents(parameters, column, ladder))[:, 0]
     patterns = position_patterns(rows, variation.draws.entropy)
     placed = (
-        yield from _currents(
+        yield from column_currents(
             parameters, column, np.broadcast_to(every, patterns.shape), low=patterns, cells=cells
         )
     )[:, 0]
-    bias = (yield from _currents(parameters, column, ~every, bias=True))[0, 0]
+    bias = (yield from column_currents(parameters, column, ~every, bias=True))[0, 0]
     arrays = {
         "lrs_current": lrs,
         "hrs_current": hrs,
@@ -175,7 +132,7 @@ def _measure(parameters: IrcParameters, variation: Variation) -> Measurement:
         "current_factor": cells.mobility[0, 0],
     }
     if parameters.circuit.ternary:
-        arrays |= yield from _ternary(parameters, cells, variation.draws.entropy)
+        arrays |= yield from pair_arrays(parameters, cells, variation.draws.entropy)
     arrays |= yield from cost(parameters, cells, cell_current_a=float(lrs[0].mean()))
     return arrays
 
@@ -193,27 +150,10 @@ def _by_cause(
             (same,) = quantities
         if cause in quantities or cause == "nominal" or (cause == "all" and len(quantities) > 1):
             column = column_of(parameters, only(cells, nominal, cause), every)
-            found[cause] = (yield from _currents(parameters, column, alone))[:, 0]
+            found[cause] = (yield from column_currents(parameters, column, alone))[:, 0]
         else:
             found[cause] = found[same]
     return np.stack([found[cause] for cause in CAUSES])
-
-
-def _ternary(
-    parameters: IrcParameters, cells: Cells, entropy: int
-) -> Generator[Problem, Answer, Arrays]:
-    """A pair of columns: +1 is low/high resistance, 0 is high/high, −1 is high/low."""
-    weights = ternary_weights(parameters, entropy)
-    inputs = ternary_inputs(parameters, entropy)
-    column = column_of(parameters, cells, np.stack([weights > 0, weights < 0]))
-    pair = yield from _currents(parameters, column, inputs, bias=True)
-    return {
-        "pair_current": pair,
-        "pair_difference": pair[:, 0] - pair[:, 1],
-        "common_mode": pair.mean(axis=1),
-        "ideal_sum": (inputs @ weights).astype(np.float64),
-        "ternary_weight": weights.astype(np.float64),
-    }
 
 
 BENCH = Bench(

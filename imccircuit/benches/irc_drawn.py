@@ -58,6 +58,8 @@ def draw_cells(parameters: IrcParameters, variation: Variation) -> Cells:
             .transpose(2, 0, 1)
             for state in (card.on_conductance.value, card.off_conductance.value)
         )
+    factor = card.temperature_factor(parameters.conditions.temperature)
+    low, high = factor * low, factor * high
     size = (parameters.width_m, parameters.length_m)
     delta, mobility = np.zeros(shape), np.ones(shape)
     generator = variation.generator("threshold")

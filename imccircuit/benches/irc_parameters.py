@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 from imccircuit.benches.bench import Parameters, Section
 from imccircuit.benches.idle import keys_idle, never_spread
 from imccircuit.devices.cards import load_card
+from imccircuit.devices.mos import Transistor
 from imccircuit.devices.reference import CardOf
 from imccircuit.devices.rram import RramCard, SinhConduction
 from imccircuit.devices.wire import WireCard
@@ -22,10 +23,9 @@ from imccircuit.units import Length, Resistance, SIArray, Time, Voltage
 _WIDTHS = 3.0
 
 
-class Circuit(Section):
-    """One column of 1T1R cells, or a differential pair of them for ternary weights."""
+class Cells(Section):
+    """Cells of a column and the lines between them."""
 
-    rows: int = Field(64, ge=2, le=1024, description="word lines")
     word_line_voltage: Annotated[Voltage, Field(gt=0)] | None = Field(
         None, description="gates of active rows; default the supply"
     )
@@ -51,29 +51,15 @@ class Circuit(Section):
     sense_end: Literal["opposite", "same"] = Field(
         "opposite", description="end at which the source line leaves, seen from the bit line's feed"
     )
-    bias_rows: int = Field(
-        0, ge=0, description="extra rows, always on and low-resistive, that shift the common mode"
-    )
-    ternary: bool = Field(False, description="measure a pair of columns with ternary weights")
     weights: Annotated[NDArray[np.float64], SIArray("", 1, least=-1.0, most=1.0)] | None = Field(
         None, description="−1, 0 or 1 a row; default drawn once, a third each"
     )
 
     @model_validator(mode="after")
-    def _consistent(self) -> Circuit:
-        if self.bias_rows > self.rows:
-            _refuse(f"bias_rows = {self.bias_rows} is more than rows; allowed: 0 to {self.rows}")
+    def _cells_fit(self) -> Cells:
         if isinstance(self.device_card.conduction, SinhConduction):
             _refuse('device_card has a sinh law; allowed: a card with law = "linear"')
-        try:
-            self.device_card.spread_at(self.read_time)
-        except UsageError as error:
-            _refuse(f"read_time: {error}")
-        if self.weights is None:
-            return self
-        if self.weights.shape != (self.rows,):
-            _refuse(f"weights has {len(self.weights)} entries; allowed: {self.rows}, one a row")
-        if not np.all(np.isin(self.weights, (-1.0, 0.0, 1.0))):
+        if self.weights is not None and not np.all(np.isin(self.weights, (-1.0, 0.0, 1.0))):
             _refuse("weights holds a value that is not ternary; allowed: -1, 0 and 1")
         return self
 
@@ -88,6 +74,24 @@ class Circuit(Section):
         """Resistance of a source-line segment in ohm."""
         given = self.source_segment_resistance
         return self.wire_card.column_resistance.value if given is None else given
+
+
+class Circuit(Cells):
+    """One column of 1T1R cells, or a differential pair of them for ternary weights."""
+
+    rows: int = Field(64, ge=2, le=1024, description="word lines")
+    bias_rows: int = Field(
+        0, ge=0, description="extra rows, always on and low-resistive, that shift the common mode"
+    )
+    ternary: bool = Field(False, description="measure a pair of columns with ternary weights")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Circuit:
+        if self.bias_rows > self.rows:
+            _refuse(f"bias_rows = {self.bias_rows} is more than rows; allowed: 0 to {self.rows}")
+        if why := misfit_of_cells(self, self.rows):
+            _refuse(why)
+        return self
 
 
 class Stimulus(Section):
@@ -127,12 +131,7 @@ class IrcParameters(Parameters):
 
     def idle_quantities(self) -> Mapping[str, str]:
         """Spread of cards without any."""
-        device = self.technology.nmos
-        return {
-            **keys_idle(never_spread(self.circuit.device_card), "this device_card", "conductance"),
-            **keys_idle(device.a_vt.value == 0, "this technology", "threshold"),
-            **keys_idle(device.a_beta.value == 0, "this technology", "current_factor"),
-        }
+        return without_spread(self.circuit.device_card, self.technology.nmos)
 
     def transistor_quantities(self) -> Collection[str]:
         """Mismatch of the cells' transistors."""
@@ -151,12 +150,8 @@ class IrcParameters(Parameters):
                 f"stimulus.read_voltage = {stimulus.read_voltage:g} V is beyond the law of "
                 f"device_card; allowed: up to {circuit.device_card.max_voltage.value:g} V"
             )
-        inputs = stimulus.inputs
-        if inputs is not None:
-            if inputs.shape[1] != rows:
-                _refuse(f"stimulus.inputs is {inputs.shape}; allowed: shape (batch, {rows})")
-            if not np.all(np.isin(inputs, (0.0, 1.0))):
-                _refuse("stimulus.inputs holds a value between; allowed: 0 and 1")
+        if why := misfit_of_inputs(stimulus.inputs, rows):
+            _refuse(why)
         return self
 
     @property
@@ -193,6 +188,37 @@ class IrcParameters(Parameters):
 
 class NoGates(Section):
     """There is no surrogate of a column yet, so nothing to judge."""
+
+
+def without_spread(card: RramCard, device: Transistor) -> dict[str, str]:
+    """Quantities of a column's cells that vary nothing with these cards, each with why."""
+    return {
+        **keys_idle(never_spread(card), "this device_card", "conductance"),
+        **keys_idle(device.a_vt.value == 0, "this technology", "threshold"),
+        **keys_idle(device.a_beta.value == 0, "this technology", "current_factor"),
+    }
+
+
+def misfit_of_cells(cells: Cells, rows: int) -> str:
+    """Why a read time or given weights do not fit a column; empty if they do."""
+    try:
+        cells.device_card.spread_at(cells.read_time)
+    except UsageError as error:
+        return f"read_time: {error}"
+    if cells.weights is None or cells.weights.shape == (rows,):
+        return ""
+    return f"weights has {len(cells.weights)} entries; allowed: {rows}, one a row"
+
+
+def misfit_of_inputs(inputs: NDArray[np.float64] | None, rows: int) -> str:
+    """Why given inputs do not fit a column; empty if they do."""
+    if inputs is None:
+        return ""
+    if inputs.shape[1] != rows:
+        return f"stimulus.inputs is {inputs.shape}; allowed: shape (batch, {rows})"
+    if not np.all(np.isin(inputs, (0.0, 1.0))):
+        return "stimulus.inputs holds a value between; allowed: 0 and 1"
+    return ""
 
 
 def _refuse(why: str) -> None:

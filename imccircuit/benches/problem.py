@@ -106,6 +106,7 @@ class Problem:
     array : the same problem as a resistive array, where it is one.
     row_voltage_v : (run, row) drive voltages that go with ``array``, in V.
     label : what a log calls it.
+    native : paths of compiled models (OSDI) that ngspice loads before it reads the circuit.
     """
 
     circuit: Circuit
@@ -117,6 +118,7 @@ class Problem:
     array: ResistiveArray | None = None
     row_voltage_v: NDArray[np.float64] | None = None
     label: str = ""
+    native: tuple[str, ...] = ()
 
     @cached_property
     def netlist(self) -> str:

@@ -1,21 +1,18 @@
-"""Problems on one ramp converter and what their waveforms say: levels, codes, noise, energy."""
+"""Problems on one ramp converter and what their waveforms say: levels, codes, energy."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import constants
 from scipy.interpolate import CubicSpline
 
 from imccircuit.benches.bench import Arrays, MeasurementError
 from imccircuit.benches.cost import Meter, mean_energy
-from imccircuit.benches.problem import NOISE_VECTOR, Answer, Noise, Probe, Problem, Run, Transient
+from imccircuit.benches.problem import Answer, Probe, Problem, Run, Transient
 from imccircuit.benches.ramp_design import not_modelled
-from imccircuit.circuits.ramp_adc import Pole, RampAdc, ramp_adc, ramp_noise_circuit
-from imccircuit.circuits.ramp_parts import Cdac, CurrentSource, Ladder, Mirror
+from imccircuit.circuits.ramp_adc import Pole, RampAdc, ramp_adc
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -31,7 +28,6 @@ _PROBED = 33
 _PROBE_BELOW_LSB = 8.0
 _WIDEST_GAP_LSB = 4.0
 _COST_INPUTS = (0.125, 0.375, 0.625, 0.875)
-_NOISE_BOUND_V = 0.1
 _MOST_A = 0.1
 
 
@@ -221,50 +217,6 @@ class RampConverter:
         period, run = self.adc.period_s, answer.runs[0]
         windows = [(place * period, (place + 1) * period) for place in range(1, len(inputs), 2)]
         return mean_energy([self.meter.energy(run, window) for window in windows])
-
-    def ramp_noise(self) -> Generator[Problem, Answer, Floats]:
-        """Noise of the ramp at every edge (code,), in V rms, common to all columns."""
-        adc, source = self.adc, self.adc.source
-        thermal = constants.k * (self._temperature_degc + 273.15)
-        time = adc.edges_s(0) - adc.reset_s
-        if isinstance(source, Ladder):
-            # White noise of the output resistance through the line's pole and the comparator's.
-            ohm = source.end_ohm / 2
-            pole = adc.comparator.delay_s if isinstance(adc.comparator, Pole) else 0.0
-            return np.full(len(time), np.sqrt(thermal * ohm / (ohm * adc.line_f + pole)))
-        answer = yield self._noise(adc.r_on_ohm, 1e-4)
-        variance = float(answer.final("noise")[0]) ** 2
-        if isinstance(source, Cdac):
-            return np.full(len(time), np.sqrt(variance))
-        capacitance = source.capacitor_f + adc.line_f
-        if isinstance(source, CurrentSource):
-            fade = np.exp(-2 * time / (source.output_ohm * capacitance))
-            return np.asarray(np.sqrt(variance * fade + thermal / capacitance * (1 - fade)))
-        # White current noise S (one-sided) walks on the capacitor: S·t/(2C²). It is read from
-        # what it leaves on a resistor that holds the output in the middle of its range.
-        ohm = adc.full_scale_v / 2 / source.current_a
-        answer = yield self._noise(ohm, 1e-2)
-        seen = float(answer.final("noise")[0]) ** 2
-        spectrum = max(0.0, 4 * (capacitance * seen - thermal) / ohm)
-        return np.asarray(np.sqrt(variance + spectrum * time / (2 * capacitance**2)))
-
-    def _noise(self, load_ohm: float, below: float) -> Problem:
-        adc, source = self.adc, self.adc.source
-        if isinstance(source, Cdac):
-            # The charge that is sampled: its switches' own noise is beyond every band.
-            adc = replace(adc, source=replace(source, switch_ohm=1e-6))
-            capacitance = sum(source.bit_capacitors_f) + source.dummy_f + adc.line_f
-        else:
-            capacitance = adc.line_f
-            capacitance += source.capacitor_f if isinstance(source, CurrentSource | Mirror) else 0
-        corner = 1 / (2 * np.pi * load_ohm * capacitance)
-        return Problem(
-            circuit=ramp_noise_circuit(adc, load_ohm),
-            analysis=Noise("ramp", "vnoise", corner * below, corner * 1e4, 40),
-            probes=(Probe("noise", (NOISE_VECTOR,), (), _NOISE_BOUND_V),),
-            temperature_degc=self._temperature_degc,
-            label="noise of the ramp",
-        )
 
 
 def _order(count: int) -> Codes:

@@ -178,6 +178,10 @@ class Stimulus(Section):
     loop_tolerance: Annotated[float, SI("LSB"), Field(gt=0, le=1)] = Field(
         0.01, description="distance of those two inputs from the level"
     )
+    noise_conversions: int = Field(
+        1000, ge=10, le=10**9,
+        description="noise of the current that is slower than so many conversions is drift",
+    )  # fmt: skip
 
 
 class RampParameters(Parameters):
@@ -228,6 +232,8 @@ class RampParameters(Parameters):
             **keys_of_others(_RESET_KEYS, "reset_switch", circuit.reset_switch),
             **keys_idle(self.stimulus.loop_input is not None, "stimulus.loop_input given",
                         "stimulus.loop_tolerance"),
+            **keys_idle(circuit.ramp not in ("mirror", "cascode"), f'ramp = "{circuit.ramp}"',
+                        "stimulus.noise_conversions"),
         }  # fmt: skip
 
     def idle_quantities(self) -> Mapping[str, str]:

@@ -41,6 +41,7 @@ from imccircuit.benches.ramp_design import (
     nominal_adc,
     not_modelled,
 )
+from imccircuit.benches.ramp_noise import RampNoise
 from imccircuit.benches.ramp_parameters import LEAST_REACH, RampGates, RampParameters
 from imccircuit.circuits.ramp_adc import Pole, RampAdc
 from imccircuit.metrics.adc import compute_codes
@@ -118,7 +119,9 @@ def _measure(parameters: RampParameters, variation: Variation) -> Measurement:
                                                      strict=True)]  # fmt: skip
     outside_lsb = np.stack(outside) / adc.lsb_v
     _check_loop(outside_lsb)
-    ramp_noise = yield from converter.ramp_noise()
+    ramp_noise = yield from RampNoise(
+        adc, parameters.conditions.temperature, stimulus.noise_conversions
+    ).measure()
     noise = float(np.sqrt(np.mean(ramp_noise**2) + parameters.comparator_noise_v**2))
     metered = yield from converter.energy()
     pole = adc.comparator if isinstance(adc.comparator, Pole) else None

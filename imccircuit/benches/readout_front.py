@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from imccircuit.benches.bench import Variation
+from imccircuit.benches.dut_readout_parameters import DutReadoutParameters
 from imccircuit.benches.readout_parameters import ReadoutParameters
 from imccircuit.circuits.readout_parts import (
     Amplifier,
     ClampMirror,
+    ForeignFront,
     FrontEnd,
     Integrator,
     LinearAmplifier,
@@ -18,13 +20,17 @@ from imccircuit.circuits.readout_parts import (
 from imccircuit.circuits.technology import Technology, check_mismatch
 
 
-def draw_front(parameters: ReadoutParameters, variation: Variation) -> FrontEnd:
+def draw_front(
+    parameters: ReadoutParameters | DutReadoutParameters, variation: Variation
+) -> FrontEnd:
     """One manufactured front end.
 
     Raises
     ------
     UsageError : ``transistor`` varies in a technology that takes no mismatch from outside.
     """
+    if isinstance(parameters, DutReadoutParameters):
+        return _foreign(parameters)
     if not parameters.has_transistors:
         return _front(parameters, _linear(parameters, variation))
     nominal = _transistors(parameters, {})
@@ -40,6 +46,24 @@ def draw_front(parameters: ReadoutParameters, variation: Variation) -> FrontEnd:
     return _front(parameters, _transistors(parameters, drawn))
 
 
+def _foreign(parameters: DutReadoutParameters) -> ForeignFront:
+    circuit = parameters.circuit
+    technology = Technology(parameters.technology, parameters.corner, parameters.supply_v)
+    zero = circuit.zero_voltage
+    return ForeignFront(
+        text=circuit.dut.text,
+        subcircuit=circuit.dut.subcircuit,
+        pins=circuit.dut.pins,
+        nodes=circuit.nodes,
+        include_line=technology.include_line if parameters.uses_technology else "",
+        native=tuple(map(str, circuit.dut.native)),
+        supply_v=parameters.supply_v,
+        reference_v=circuit.reference_voltage,
+        gain_ohm=circuit.transresistance,
+        zero_v=circuit.reference_voltage if zero is None else zero,
+    )
+
+
 def pair_sigma_v(front: FrontEnd) -> float:
     """Estimate by hand of the offset of an input pair: A_VT·√(2/(W·L)) in V; NaN without one.
 
@@ -52,10 +76,12 @@ def pair_sigma_v(front: FrontEnd) -> float:
     return float(device.a_vt.value * np.sqrt(2 / (width * length)))
 
 
-def area_m2(parameters: ReadoutParameters, front: FrontEnd) -> float:
+def area_m2(parameters: ReadoutParameters | DutReadoutParameters, front: FrontEnd) -> float:
     """Area of transistors, capacitors and resistors in m²; NaN if it is not modelled."""
     layout, amplifier = parameters.technology.layout, front.amplifier
-    if layout is None or not isinstance(amplifier, TransistorAmplifier):
+    if layout is None or isinstance(front, ForeignFront):
+        return float("nan")
+    if not isinstance(amplifier, TransistorAmplifier):
         return float("nan")
     area = sum(
         layout.transistor_area_m2(w, length) for _, w, length in front.transistors().values()

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from imccircuit.benches.bench import Arrays, MeasurementError
 from imccircuit.benches.cost import Meter, mean_energy
+from imccircuit.benches.dut_readout_parameters import DutReadoutParameters
 from imccircuit.benches.problem import (
     NOISE_VECTOR,
     Analysis,
@@ -25,6 +26,7 @@ from imccircuit.benches.readout_parameters import ReadoutParameters
 from imccircuit.circuits.readout import BitLine, Phase, Steps, readout
 from imccircuit.circuits.readout_parts import (
     ClampMirror,
+    ForeignFront,
     FrontEnd,
     Integrator,
     LinearAmplifier,
@@ -52,7 +54,9 @@ _CHARGE: Mapping[str, str | float] = {"reltol": 1e-5, "vntol": 1e-7, "method": "
 class Fixture:
     """A front end between bit line and load."""
 
-    def __init__(self, parameters: ReadoutParameters, front: FrontEnd) -> None:
+    def __init__(
+        self, parameters: ReadoutParameters | DutReadoutParameters, front: FrontEnd
+    ) -> None:
         self.parameters = parameters
         self.front = front
         stimulus = parameters.stimulus
@@ -226,15 +230,16 @@ class Fixture:
             alterations=alterations,
             options=_CHARGE if charge else _TIGHT,
             temperature_degc=self.parameters.conditions.temperature,
+            native=self.front.native if isinstance(self.front, ForeignFront) else (),
         )
 
 
-def edge_names(parameters: ReadoutParameters) -> tuple[str, ...]:
+def edge_names(parameters: ReadoutParameters | DutReadoutParameters) -> tuple[str, ...]:
     """What settles: the reset of an integrator, a step up and down of the current otherwise."""
     return ("reset",) if parameters.circuit.kind == "integrator" else ("up", "down")
 
 
-def phase_names(parameters: ReadoutParameters) -> tuple[Phase, ...]:
+def phase_names(parameters: ReadoutParameters | DutReadoutParameters) -> tuple[Phase, ...]:
     """Phases whose noise adds."""
     return ("reset", "hold") if parameters.circuit.kind == "integrator" else ("run",)
 
@@ -264,6 +269,8 @@ def _meter(front: FrontEnd) -> Meter:
             missing.append("keep current")
         return Meter(sources | _top(front), tuple(missing))
     sources["supply"] = ("vdd", "vdd")
+    if isinstance(front, ForeignFront):
+        sources |= {f"pin {pin}": (f"vbias_{pin}", f"bias_{pin}") for pin in front.held}
     if isinstance(front, Integrator):
         sources |= {"reset": ("vreset", "reset"), "reset bar": ("vresetb", "resetb")}
     return Meter(sources | _top(front))

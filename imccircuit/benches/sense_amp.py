@@ -6,6 +6,9 @@ logic levels at the end of the evaluation and both inputs leave their columns en
 
 The sensing range are the mean currents at which the difference `stimulus.resolution` is decided
 right in both directions. A pair of currents outside it is flagged, whatever the outputs say.
+
+With ternary mapping the pairs are the currents of two simulated columns, and right is the sign of
+Σ weight·input.
 """
 
 from __future__ import annotations
@@ -31,11 +34,12 @@ from imccircuit.benches.cost import COST_VARIABLES, NOT_MODELLED, blocks_along
 from imccircuit.benches.problem import Answer
 from imccircuit.benches.sense_amplifier import Amplifier, Comparison, draw_amplifier
 from imccircuit.benches.sense_parameters import SenseParameters
+from imccircuit.benches.sense_ternary import pair_currents
 from imccircuit.circuits.sense_amp import MATCHED
 
 Floats = NDArray[np.float64]
 
-RIGHT, WRONG, UNDECIDED, OUTSIDE = 0, 1, 2, 3
+RIGHT, WRONG, UNDECIDED, OUTSIDE, TIE = 0, 1, 2, 3, 4
 _OFFSET_SPAN = 0.5
 _SECTIONS = 7
 _HALVINGS = 6
@@ -46,19 +50,26 @@ class NoGates(Section):
 
 
 def _sizes(parameters: SenseParameters) -> dict[str, int]:
-    return {
+    sizes = {
         "difference": len(parameters.differences_a),
         "common": len(parameters.common_modes_a),
-        "pair": len(parameters.pairs_a),
+        "pair": parameters.pairs,
         "side": 2,
         "transistor": len(MATCHED),
         "block": len(Amplifier.blocks(parameters)),
     }
+    return sizes | ({"row": parameters.circuit.rows} if parameters.ternary else {})
 
 
 def _variables(parameters: SenseParameters) -> tuple[Variable, ...]:
-    del parameters
+    pair: tuple[Variable, ...] = ()
+    if parameters.ternary:
+        pair = (
+            Variable("ideal_sum", ("pair",), "1", "sum of weight times input"),
+            Variable("ternary_weight", ("row",), "1", "weight, −1, 0 or 1"),
+        )
     return (
+        *pair,
         Variable("offset_current", (), "A", "input-referred offset at the common mode",
                  missing="no decision at this common mode"),
         Variable("hysteresis", (), "A", "what the decision before moves the turn by",
@@ -72,8 +83,10 @@ def _variables(parameters: SenseParameters) -> tuple[Variable, ...]:
                  missing="above the largest common mode, or nothing is resolved"),
         Variable("pair_input", ("pair", "side"), "A", "current of plus and minus column"),
         Variable("decision", ("pair",), "1", "1 plus, 0 minus, 2 none", "int"),
-        Variable("outcome", ("pair",), "1", "0 right, 1 wrong, 2 none, 3 outside range", "int"),
-        Variable("right_share", (), "1", "share of pairs that are decided right and in range"),
+        Variable("outcome", ("pair",), "1",
+                 "0 right, 1 wrong, 2 none, 3 outside range, 4 no right answer", "int"),
+        Variable("right_share", (), "1", "share of pairs that are decided right and in range",
+                 missing="no pair has a right answer"),
         Variable("threshold_shift", ("transistor",), "V", "of this chip's transistors",
                  missing=NOT_MODELLED),
         Variable("current_factor", ("transistor",), "1", "of this chip's transistors, over nominal",
@@ -98,10 +111,17 @@ def _measure(parameters: SenseParameters, variation: Variation) -> Measurement:
     curve = yield from amplifier.compare(_around(np.full(1, common), parameters.differences_a))
     offset, hysteresis = yield from _offset(amplifier, parameters)
     arrays = yield from _range(amplifier, parameters)
-    pairs = parameters.pairs_a
+    if parameters.ternary:
+        columns = yield from pair_currents(parameters, variation)
+        pairs, truth = columns["pair_current"], columns["ideal_sum"]
+        arrays |= {name: columns[name] for name in ("ideal_sum", "ternary_weight")}
+    else:
+        pairs = parameters.pairs_a
+        truth = pairs[:, 0] - pairs[:, 1]
     compared = yield from amplifier.compare(pairs)
-    outcome = _outcome(compared, pairs, float(arrays["range_low"]), float(arrays["range_high"]),
-                       bool(arrays["resolved"].any()))  # fmt: skip
+    outcome = _outcome(compared, pairs, truth, float(arrays["range_low"]),
+                       float(arrays["range_high"]), bool(arrays["resolved"].any()))  # fmt: skip
+    answerable = outcome != TIE
     cost = yield from amplifier.cost(common, parameters.resolution_a)
     return {
         "offset_current": np.asarray(offset),
@@ -111,7 +131,9 @@ def _measure(parameters: SenseParameters, variation: Variation) -> Measurement:
         "pair_input": pairs,
         "decision": compared.decision,
         "outcome": outcome,
-        "right_share": np.asarray(np.mean(outcome == RIGHT)),
+        "right_share": np.asarray(
+            np.mean(outcome[answerable] == RIGHT) if answerable.any() else np.nan
+        ),
         **amplifier.drawn,
         **cost,
     }
@@ -211,24 +233,26 @@ def _longest_run(resolved: NDArray[np.bool_]) -> tuple[int | None, int | None]:
 
 
 def _outcome(
-    compared: Comparison, pairs: Floats, low: float, high: float, any_range: bool
+    compared: Comparison, pairs: Floats, truth: Floats, low: float, high: float, any_range: bool
 ) -> NDArray[np.int64]:
-    right = (pairs[:, 0] > pairs[:, 1]).astype(np.int64)
+    """What became of each pair; ``truth`` (pair,) has the sign of the right answer, 0 for none."""
+    right = (truth > 0).astype(np.int64)
     outcome = np.where(compared.decision == right, RIGHT, WRONG)
     outcome = np.where(compared.decision == 2, UNDECIDED, outcome)
     mean = pairs.mean(axis=1)
     # NaN is an end that was not reached; comparisons with it are False: nothing is outside.
     slack = 1e-9 * mean
     outside = (mean < low - slack) | (mean > high + slack) | (not any_range)
-    return np.asarray(np.where(outside, OUTSIDE, outcome), dtype=np.int64)
+    outcome = np.where(outside, OUTSIDE, outcome)
+    return np.asarray(np.where(truth == 0, TIE, outcome), dtype=np.int64)
 
 
 BENCH = Bench(
     name="sense_amp",
-    summary="one-bit comparator of two column currents: offset, sensing range, decisions, cost",
+    summary="one-bit comparator of two columns: offset, sensing range, ternary pairs, cost",
     parameters=SenseParameters,
     gates=NoGates,
-    quantities=("transistor", "offset"),
+    quantities=("transistor", "offset", "conductance", "threshold", "current_factor"),
     surrogate="",
     sizes=_sizes,
     variables=_variables,

@@ -74,7 +74,7 @@ class Amplifier:
     @staticmethod
     def blocks(parameters: SenseParameters) -> tuple[str, ...]:
         """Blocks whose energy is reported."""
-        return (_METER if parameters.has_transistors else _NOT_MODELLED).blocks
+        return (_METER if parameters.transistor_level else _NOT_MODELLED).blocks
 
     @property
     def drawn(self) -> Arrays:
@@ -154,7 +154,7 @@ class Amplifier:
         the outputs stays within half the supply of its end, after the swapped pair; the later of
         both signs. What returns to the columns is their heat: the supply has delivered it.
         """
-        if not self.parameters.has_transistors:
+        if not self.parameters.transistor_level:
             nothing = np.full(1, np.nan)
             return {"energy": nothing, "energy_returned": nothing,
                     "latency": np.asarray(np.nan), "area": np.asarray(np.nan)}  # fmt: skip
@@ -199,7 +199,7 @@ def draw_amplifier(parameters: SenseParameters, variation: Variation) -> Amplifi
     """The amplifier of this chip."""
     circuit = parameters.circuit
     core: Latch | Behavioural
-    if parameters.has_transistors:
+    if parameters.transistor_level:
         core = _draw_latch(parameters, variation)
     else:
         offset = circuit.offset

@@ -12,6 +12,12 @@ from pydantic_core import PydanticCustomError
 
 from imccircuit.benches.bench import Parameters, Section
 from imccircuit.benches.idle import keys_idle, keys_of_others, never_mismatched
+from imccircuit.benches.irc_parameters import (
+    Cells,
+    misfit_of_cells,
+    misfit_of_inputs,
+    without_spread,
+)
 from imccircuit.circuits.sense_amp import LatchSizes
 from imccircuit.circuits.technology import Technology
 from imccircuit.units import SI, Capacitance, Current, SIArray, Time, Voltage
@@ -25,11 +31,22 @@ _LEVEL_KEYS = {
                    "reset_widths"),
     "behavioural": ("offset", "offset_sigma", "range_low", "range_high"),
 }  # fmt: skip
+_MAPPING_KEYS = {
+    "counts": ("stimulus.counts", "stimulus.currents"),
+    "ternary": ("stimulus.read_voltage", "stimulus.inputs", "stimulus.batch",
+                *(f"circuit.pair.{key}" for key in Cells.model_fields)),
+}  # fmt: skip
+_PAIR_QUANTITIES = ("conductance", "threshold", "current_factor")
 
 
 class Circuit(Section):
     """A differential current comparator and the columns at its inputs."""
 
+    mapping: Literal["counts", "ternary"] = Field(
+        "counts",
+        description="currents of stated counts of equal cells, or those of a simulated pair of "
+        "columns with ternary weights",
+    )
     level: Literal["transistor", "behavioural"] = "transistor"
     mirror_widths: Multiple = Field(32.0, description="input mirrors, of the technology's width")
     mirror_lengths: Multiple = 4.0
@@ -53,6 +70,7 @@ class Circuit(Section):
     unit_current: Annotated[Current, Field(gt=0)] = Field(
         6e-6, description="of one low-resistive cell"
     )
+    pair: Cells = Field(default_factory=Cells, description="columns of the ternary mapping")
 
     @model_validator(mode="after")
     def _consistent(self) -> Circuit:
@@ -72,6 +90,15 @@ class Stimulus(Section):
     resolution: Annotated[Current, Field(gt=0)] | None = Field(
         None, description="difference that must be decided; default circuit.unit_current"
     )
+    read_voltage: Annotated[Voltage, Field(gt=0)] = Field(
+        0.2, description="ternary: of the bit lines"
+    )
+    inputs: Annotated[NDArray[np.float64], SIArray("", 2, least=0.0, most=1.0)] | None = Field(
+        None, description="ternary: (pair, row) of 0 and 1; default drawn once"
+    )
+    batch: int | None = Field(
+        None, ge=1, le=10_000, description="ternary: drawn inputs, default 16; follows inputs"
+    )
     common_mode: Annotated[Current, Field(gt=0)] = Field(
         30e-6, description="mean current at which offset, decision curve and cost are measured"
     )
@@ -85,7 +112,7 @@ class Stimulus(Section):
         1e-9, description="of the reset and of the evaluation"
     )
     active_rows: int | None = Field(
-        None, ge=1, description="largest count of the default pairs; default 16 or circuit.rows"
+        None, ge=1, description="largest count of the default pairs; default 16, or circuit.rows"
     )
     counts: Annotated[NDArray[np.float64], SIArray("", 2, least=0.0)] | None = Field(
         None, description="(pair, 2) conducting cells in plus and minus column; default neighbours"
@@ -102,9 +129,24 @@ class SenseParameters(Parameters):
     stimulus: Stimulus = Field(default_factory=Stimulus)
 
     @property
-    def has_transistors(self) -> bool:
-        """Only at transistor level."""
+    def ternary(self) -> bool:
+        """Whether the currents are those of a simulated pair of columns."""
+        return self.circuit.mapping == "ternary"
+
+    @property
+    def transistor_level(self) -> bool:
+        """Whether the amplifier is made of transistors."""
         return self.circuit.level == "transistor"
+
+    @property
+    def has_transistors(self) -> bool:
+        """In the amplifier, or in the cells of a simulated pair."""
+        return self.transistor_level or self.ternary
+
+    @property
+    def has_temperature(self) -> bool:
+        """A behavioural amplifier of stated currents knows none."""
+        return self.has_transistors
 
     @property
     def has_supply(self) -> bool:
@@ -114,30 +156,42 @@ class SenseParameters(Parameters):
     def idle_keys(self) -> Mapping[str, str]:
         """Keys of the other level, and what given pairs leave nothing to."""
         circuit, stimulus = self.circuit, self.stimulus
-        currents = stimulus.currents is not None
+        currents = not self.ternary and stimulus.currents is not None
+        given = self.ternary and stimulus.inputs is not None
         return {
             **keys_of_others(_LEVEL_KEYS, "level", circuit.level),
+            **keys_of_others(_MAPPING_KEYS, "mapping", circuit.mapping, prefix=""),
             **keys_idle(currents, "stimulus.currents, which include it", "circuit.bias_rows"),
             **keys_idle(currents, "stimulus.currents given", "circuit.rows"),
-            **keys_idle(currents and stimulus.resolution is not None,
-                        "stimulus.currents and stimulus.resolution given", "circuit.unit_current"),
+            **keys_idle((currents or self.ternary) and stimulus.resolution is not None,
+                        "stimulus.resolution given", "circuit.unit_current"),
             **keys_idle(currents or stimulus.counts is not None, "pairs given",
                         "stimulus.active_rows"),
+            **keys_idle(given, "stimulus.inputs given", "stimulus.active_rows", "stimulus.batch"),
         }  # fmt: skip
 
     def idle_quantities(self) -> Mapping[str, str]:
         """Spread of the other level, and spread of zero."""
         card, why = self.technology, f'level = "{self.circuit.level}"'
+        cells = without_spread(self.circuit.pair.device_card, card.nmos)
+        none = keys_idle(True, 'mapping = "counts"', *_PAIR_QUANTITIES)
         return {
+            **(cells if self.ternary else none),
             **keys_idle(never_mismatched(card.nmos, card.pmos), "this technology", "transistor"),
-            **keys_idle(not self.has_transistors, why, "transistor"),
+            **keys_idle(not self.transistor_level, why, "transistor"),
             **keys_idle(self.circuit.offset_sigma == 0, "offset_sigma = 0 A", "offset"),
-            **keys_idle(self.has_transistors, why, "offset"),
+            **keys_idle(self.transistor_level, why, "offset"),
         }
 
     def transistor_quantities(self) -> Collection[str]:
-        """Mismatch of mirrors and latch."""
-        return ("transistor",)
+        """Mismatch of mirrors and latch, and of the cells of a simulated pair."""
+        return ("transistor", "threshold", "current_factor")
+
+    def bound_keys(self) -> Mapping[str, str]:
+        """Rows of a column whose counts are stated."""
+        stimulus = self.stimulus
+        stated = stimulus.counts is not None or stimulus.active_rows is not None
+        return {"circuit.rows": "the counts"} if stated and not self.ternary else {}
 
     def spread_keys(self) -> Mapping[str, str]:
         """Key of the spread of the offset."""
@@ -166,7 +220,37 @@ class SenseParameters(Parameters):
                 _check_pairs(name, pairs)
         if stimulus.counts is not None and np.any(stimulus.counts > circuit.rows):
             _refuse(f"stimulus.counts has more active cells than rows; allowed: to {circuit.rows}")
+        if self.ternary:
+            self._check_pair()
         return self
+
+    def _check_pair(self) -> None:
+        circuit, stimulus = self.circuit, self.stimulus
+        if why := misfit_of_cells(circuit.pair, circuit.rows):
+            _refuse(f"circuit.pair.{why}")
+        if why := misfit_of_inputs(stimulus.inputs, circuit.rows):
+            _refuse(why)
+        if not 2 <= circuit.rows <= 1024:
+            _refuse(f"circuit.rows = {circuit.rows} with a simulated pair; allowed: 2 to 1024")
+        limit = circuit.pair.device_card.max_voltage.value
+        if stimulus.read_voltage > limit:
+            _refuse(
+                f"stimulus.read_voltage = {stimulus.read_voltage:g} V is beyond the law of "
+                f"circuit.pair.device_card; allowed: up to {limit:g} V"
+            )
+
+    @property
+    def pairs(self) -> int:
+        """Number of comparisons whose outcome is judged."""
+        if not self.ternary:
+            return len(self.pairs_a)
+        given = self.stimulus.inputs
+        return (self.stimulus.batch or 16) if given is None else len(given)
+
+    @property
+    def most_active(self) -> int:
+        """Largest count of the default pairs, or of active rows of drawn inputs."""
+        return self.stimulus.active_rows or min(16, self.circuit.rows)
 
     @property
     def resolution_a(self) -> float:
@@ -187,14 +271,13 @@ class SenseParameters(Parameters):
 
     @property
     def pairs_a(self) -> NDArray[np.float64]:
-        """(pair, 2) currents of plus and minus column in A."""
+        """(pair, 2) stated currents of plus and minus column in A."""
         circuit, stimulus = self.circuit, self.stimulus
         if stimulus.currents is not None:
             return stimulus.currents
         counts = stimulus.counts
         if counts is None:
-            most = stimulus.active_rows or min(16, circuit.rows)
-            below = np.arange(most)
+            below = np.arange(self.most_active)
             up = np.stack([below + 1, below], axis=1)
             counts = np.stack([up, up[:, ::-1]], axis=1).reshape(-1, 2).astype(np.float64)
         return np.asarray((counts + circuit.bias_rows) * circuit.unit_current)

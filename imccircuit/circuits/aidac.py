@@ -20,14 +20,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from imccircuit.circuits.aidac_charge import (
-    RowDrivers,
-    cells,
-    columns,
-    junction_model,
-    row_dac,
-    row_drivers,
-)
+from imccircuit.circuits.aidac_charge import cells, columns, junction_model, row_dac
+from imccircuit.circuits.aidac_driver import RowDrivers, row_drivers
 from imccircuit.circuits.aidac_shape import AidacCapacitors, AidacPhases, AidacShape
 from imccircuit.circuits.aidac_time import TimeCells, accumulators
 from imccircuit.circuits.aidac_wiring import Lines, Wiring
@@ -77,6 +71,7 @@ def aidac(part: Aidac) -> Circuit:
     far = part.drivers is not None
     lines = [*part.wiring.header(), *part.time_cells.header(part.wiring.high_v)]
     lines += junction_model(part.capacitors)
+    lines += part.drivers.header() if part.drivers is not None else []
     lines += _sources(part)
     for array in range(part.shape.arrays):
         lines += row_dac(array, part.shape, part.capacitors, part.wiring, far)

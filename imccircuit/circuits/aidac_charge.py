@@ -10,8 +10,6 @@ Phases are nodes as well: ``precharge``, ``reset``, ``share``, ``multiply``, ``c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -59,46 +57,6 @@ def row_dac(array: int, shape: AidacShape, caps: AidacCapacitors, wiring: Wiring
         if wire > 0:
             lines.append(f"C{line} {line} 0 {wire!r}")
         lines.append(wiring.pull_down(f"z{line}", line, "reset", shape.row_units))
-    return lines
-
-
-@dataclass(frozen=True)
-class RowDrivers:
-    """Drivers between the first array of a row and this one.
-
-    Attributes
-    ----------
-    gain : (array, row, driver) of each driver in the chain; its length is how many there are.
-    offset_v : of the same shape, input-referred, in V.
-    r_out_ohm : output resistance.
-    """
-
-    gain: NDArray[np.float64]
-    offset_v: NDArray[np.float64]
-    r_out_ohm: float
-
-    @property
-    def hops(self) -> int:
-        """Drivers in a chain."""
-        return int(self.gain.shape[2])
-
-
-def row_drivers(array: int, shape: AidacShape, caps: AidacCapacitors, drivers: RowDrivers) -> Lines:
-    """Chain of behavioural drivers from ``r`` to ``d`` of every row: v = gain·(v_in + offset)."""
-    lines: Lines = []
-    for row in range(shape.rows):
-        node = f"r{array}_{row}"
-        for hop in range(drivers.hops):
-            gain = float(drivers.gain[array, row, hop])
-            offset = float(drivers.offset_v[array, row, hop])
-            after = f"h{array}_{row}_{hop}"
-            lines.append(f"V{after} v{after} 0 {gain * offset!r}")
-            lines.append(f"E{after} {after} v{after} {node} 0 {gain!r}")
-            node = after
-        lines.append(f"Rd{array}_{row} {node} d{array}_{row} {drivers.r_out_ohm!r}")
-        wire = caps.row_line * shape.row_units
-        if wire > 0:
-            lines.append(f"Cd{array}_{row} d{array}_{row} 0 {wire!r}")
     return lines
 
 

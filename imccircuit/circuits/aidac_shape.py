@@ -100,6 +100,7 @@ class AidacCapacitors:
     junction : voltage-dependent capacitance of a cell's plate at 0 V,
         C(V) = junction/(1 + V/potential)^½ as of a reverse-biased junction.
     junction_potential_v : in V.
+    row_unit : nominal unit capacitor, by which a row loads its driver.
     """
 
     cell: Floats
@@ -110,6 +111,7 @@ class AidacCapacitors:
     output_line: float
     junction: float = 0.0
     junction_potential_v: float = 0.8
+    row_unit: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from imccircuit.circuits.aidac_ramp import RampTime
 from imccircuit.circuits.aidac_shape import AidacShape
 from imccircuit.circuits.aidac_wiring import Lines
 from imccircuit.circuits.cells import read_cell
@@ -103,8 +104,13 @@ class StarvedTime:
         half = self.technology.supply_v / 2
         return [text, f"Bk{name} k{name} 0 V=v(t{name})-{half!r}"]
 
+    @property
+    def watched(self) -> tuple[str, str]:
+        """Nodes within a cell: that of the ramp, and where the decision falls."""
+        return ("n2", "n3")
 
-TimeCells = BehaviouralTime | StarvedTime
+
+TimeCells = BehaviouralTime | StarvedTime | RampTime
 
 
 def accumulators(shape: AidacShape, cells: TimeCells) -> Lines:

@@ -6,11 +6,13 @@ what. Every method returns deck lines.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
+import numpy as np
+
 from imccircuit.circuits.cells import read_cell
-from imccircuit.circuits.technology import Technology
+from imccircuit.circuits.technology import Technology, check_mismatch
 from imccircuit.errors import UsageError
 
 Lines = list[str]
@@ -107,6 +109,35 @@ class IdealWiring:
 
 
 @dataclass(frozen=True)
+class SwitchMismatch:
+    """Deviations of switch transistors: drawn when first asked for, then kept.
+
+    A deck of the same array names its transistors in the same order, whatever their sizes and the
+    weights, so a chip's draws are the same at every point of a sweep.
+
+    Attributes
+    ----------
+    technology : whose mismatch law.
+    generator : of this chip; two uniform numbers a transistor.
+    """
+
+    technology: Technology
+    generator: np.random.Generator
+    _drawn: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_mismatch(self.technology.card)
+
+    def of(self, name: str, kind: str, size: tuple[float, float]) -> tuple[float, float]:
+        """Threshold shift in V and mobility factor of one transistor of ``size`` in m."""
+        if name not in self._drawn:
+            device = self.technology.device(kind)
+            delta, ratio = device.draw_mismatch(self.generator, *size, (1,))
+            self._drawn[name] = (float(delta[0]), float(ratio[0]))
+        return self._drawn[name]
+
+
+@dataclass(frozen=True)
 class TransistorWiring:
     """Transmission gates, and series n-channel transistors to ground.
 
@@ -114,10 +145,15 @@ class TransistorWiring:
     ----------
     technology : transistors at a corner and a supply; the gates' power comes from node ``vdd``.
     widths : gate width of the switch of one unit capacitor, in default widths of the technology.
+    dummy_widths : that of the p-channel transistor on each plate that takes back what the discharge
+        of a weight of 0 injects, likewise; 0 for none.
+    mismatch : of all these transistors; None for none.
     """
 
     technology: Technology
     widths: float = 1.0
+    dummy_widths: float = 0.0
+    mismatch: SwitchMismatch | None = None
 
     @property
     def high_v(self) -> float:
@@ -131,8 +167,19 @@ class TransistorWiring:
 
     def header(self) -> Lines:
         """Models, and the cells with this technology's transistors."""
-        cells = ("transmission_gate", "aidac_zero_cell", "inverter", "aidac_steer")
+        cells = ("aidac_gate", "aidac_zero_cell", "aidac_steer")
         return [self.technology.include_line, *map(self.technology.cell, cells)]
+
+    def _deviations(self, name: str, units: int, transistors: tuple[tuple[str, str], ...]) -> str:
+        """Cell parameters ``vt_<t>`` and ``mu_<t>`` of transistors (t, kind); empty if nominal."""
+        if self.mismatch is None:
+            return ""
+        text = ""
+        for which, kind in transistors:
+            size = self.technology.size(kind, self.widths * units)
+            delta, ratio = self.mismatch.of(f"{name} {which}", kind, size)
+            text += f" vt_{which}={delta!r} mu_{which}={ratio!r}"
+        return text
 
     def _sizes(self, units: int) -> str:
         wn, length = self.technology.size("nmos", self.widths * units)
@@ -141,18 +188,36 @@ class TransistorWiring:
 
     def connect(self, name: str, a: str, b: str, phase: str, units: int) -> str:
         """Write one transmission gate."""
-        return f"X{name} {a} {b} {phase} {phase}_n vdd 0 transmission_gate {self._sizes(units)}"
+        gate = f"X{name} {a} {b} {phase} {phase}_n vdd 0 aidac_gate {self._sizes(units)}"
+        return gate + self._deviations(f"gate {name}", units, (("n", "nmos"), ("p", "pmos")))
 
     def pull_down(self, name: str, node: str, gate: str, units: int) -> str:
         """One n-channel transistor, enough to reach ground."""
         width, length = self.technology.size("nmos", self.widths * units)
-        return self.technology.line(name, "nmos", (node, gate, "0", "0"), width, length)
+        delta, ratio = 0.0, 1.0
+        if self.mismatch is not None:
+            delta, ratio = self.mismatch.of(f"down {name}", "nmos", (width, length))
+        return self.technology.line(
+            name, "nmos", (node, gate, "0", "0"), width, length, delta_vth_v=delta, mobility=ratio
+        )
 
     def zero_cell(self, name: str, node: str, phase: str, is_zero: bool, units: int) -> Lines:
-        """Two in series: the phase, and the inverted weight."""
+        """Two in series, the phase and the inverted weight, and the dummy.
+
+        The discharge's gate goes down at the end of its phase and takes charge with it onto the
+        plate. A dummy's gate goes up at that moment; its drain and source are both on the plate.
+        """
         width, length = self.technology.size("nmos", self.widths * units)
         gate = "vdd" if is_zero else "0"
-        return [f"X{name} {node} {phase} {gate} 0 aidac_zero_cell wn={width!r} l={length!r}"]
+        cell = f"X{name} {node} {phase} {gate} 0 aidac_zero_cell wn={width!r} l={length!r}"
+        lines = [
+            cell + self._deviations(f"zero {name}", units, (("phase", "nmos"), ("zero", "nmos")))
+        ]
+        if self.dummy_widths > 0:
+            width, length = self.technology.size("pmos", self.dummy_widths * units)
+            nodes = (node, f"{phase}_n", node, "vdd")
+            lines.append(self.technology.line(f"q{name}", "pmos", nodes, width, length))
+        return lines
 
     def unused(self, name: str, node: str, units: int) -> Lines:
         """The gate to a column, which ends in the air, and the discharge, with a weight of 1."""
@@ -160,8 +225,8 @@ class TransistorWiring:
         return [gate, *self.zero_cell(f"m{name}", node, "multiply", False, units)]
 
     def steer(self, name: str, line: str, supply: str, bit: str, units: int) -> str:
-        """Two inverters."""
-        return f"X{name} {bit} {line} {supply} 0 aidac_steer {self._sizes(units)}"
+        """Inverter and switches to the supply of the bits, which may be a lower one, and ground."""
+        return f"X{name} {bit} {line} {supply} vdd 0 aidac_steer {self._sizes(units)}"
 
 
 def _power_of_two(units: int) -> int:

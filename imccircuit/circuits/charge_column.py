@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imccircuit.circuits.cells import read_cell
+from imccircuit.circuits.charge_mismatch import ChargeMismatch
 from imccircuit.circuits.technology import Technology
 from imccircuit.circuits.text import numbers
 
@@ -33,6 +34,11 @@ Storage = Literal["static", "6t"]
 
 # Of a phase: the gap between two controls that must not overlap, and how long an edge takes.
 _GAP, _EDGE = 0.05, 0.02
+# With ideal switches all controls between two phases move together, for every edge costs time
+# points and a long one costs fewest. Switches that open do so a quarter into the edge, those that
+# close at three quarters: a gap lies between them.
+_IDEAL_EDGE = 2 * _GAP
+_CLOSED_V, _CLOSED_NOT_V = 0.75, -0.25
 _NEVER_S = 1.0
 
 
@@ -56,6 +62,7 @@ class ChargeArray:
     driver_width : the row drivers in units of a cell's switch.
     row_ohm, row_f : row wire of one cell, in ohm and F; 0 ohm is an ideal wire.
     column_ohm : column wire of one cell in ohm; 0 ohm is an ideal wire.
+    mismatch : of the transistors, where they vary.
     """
 
     capacitors_f: Floats
@@ -74,6 +81,7 @@ class ChargeArray:
     row_ohm: float
     row_f: float
     column_ohm: float
+    mismatch: ChargeMismatch | None = None
 
     @property
     def rows(self) -> int:
@@ -115,7 +123,7 @@ def energy_sources(switches: Switches) -> dict[str, tuple[str, str]]:
 def charge_array(array: ChargeArray) -> Circuit:
     """The array with its row drivers and phase controls.
 
-    Nodes: ``line_<col>``. Sources that a bench alters: ``vx_<row>``, 0 or 1 V, the input bit, and
+    Nodes: ``line_<col>``. Sources that a bench alters: ``ix_<row>``, 0 or 1 A, the input bit, and
     ``vstart``, the voltage of all lines and capacitors before the first operation.
     """
     from PySpice.Spice.Netlist import Circuit
@@ -139,14 +147,27 @@ def _control(
 ) -> None:
     """A voltage that goes from the first level to the second and back once an operation."""
     rise, fall = (float(value) for value in when)
-    edge = _EDGE * array.phase_s
+    edge = _edge_s(array)
     times = f"{rise!r} {edge!r} {edge!r} {fall - rise - edge!r} {array.cycle_s!r}"
     circuit.V(name, name, circuit.gnd, f"pulse({levels[0]!r} {levels[1]!r} {times})")
+
+
+def _edge_s(array: ChargeArray) -> float:
+    """How long an edge of a control takes, in s."""
+    return (_IDEAL_EDGE if array.switches == "sw" else _EDGE) * array.phase_s
 
 
 def _windows(array: ChargeArray) -> dict[str, Floats]:
     """When each control leaves its level at rest and when it comes back, in s."""
     phase, gap = array.phase_s, _GAP * array.phase_s
+    if array.switches == "sw":
+        active = np.array([phase, 2 * phase])
+        return {
+            "share": np.array([0.0, 2 * phase]),
+            "reset": np.array([0.0, phase]),
+            "active": active,
+            "sample": active,
+        }
     return {
         "share": np.array([gap, 2 * phase + 3 * gap]),
         "reset": np.array([2 * gap, phase]),
@@ -167,9 +188,9 @@ def _ideal_head(circuit: Circuit, array: ChargeArray) -> list[str]:
     switch = f"vh=0 ron={array.r_on_ohm!r} roff={array.r_off_ohm!r})"
     return [
         *map(read_cell, (f"sram_bit_{array.product}_sw", "row_driver_sw")),
-        f".model charge_switch sw(vt=0.5 {switch}",
-        f".model charge_switch_not sw(vt=-0.5 {switch}",
-        f".model reset_switch sw(vt=0.5 vh=0 ron={array.r_on_ohm / array.reset_width!r} "
+        f".model charge_switch sw(vt={_CLOSED_V} {switch}",
+        f".model charge_switch_not sw(vt={_CLOSED_NOT_V} {switch}",
+        f".model reset_switch sw(vt={_CLOSED_V} vh=0 ron={array.r_on_ohm / array.reset_width!r} "
         f"roff={array.r_off_ohm!r})",
         *(f"Sreset_{col} line_{col} 0 reset 0 reset_switch" for col in range(array.cols)),
     ]
@@ -188,32 +209,56 @@ def _transistor_head(circuit: Circuit, array: ChargeArray) -> list[str]:
     cells = [f"sram_bit_{array.product}_tg", "row_driver_tg"]
     if array.storage == "6t":
         cells.append("sram_6t")
-    w, length = technology.size("nmos", array.reset_width)
     return [
         technology.include_line,
         *map(technology.cell, cells),
-        *(
-            technology.line(f"reset_{col}", "nmos", (f"line_{col}", "reset", "0", "0"), w, length)
-            for col in range(array.cols)
-        ),
+        *(_reset_transistor(array, col) for col in range(array.cols)),
     ]
+
+
+def _reset_transistor(array: ChargeArray, col: int) -> str:
+    drawn = array.mismatch
+    if drawn is None:
+        return reset_transistor(array, col, "reset")
+    shift, factor = float(drawn.reset_vth_v[col]), float(drawn.reset_mobility[col])
+    return reset_transistor(array, col, "reset", delta_vth_v=shift, mobility=factor)
+
+
+def reset_transistor(
+    array: ChargeArray, col: int, gate: str, *, delta_vth_v: float = 0.0, mobility: float = 1.0
+) -> str:
+    """Write the reset switch of a column, its gate at a node, with its mismatch."""
+    w, length = array.technology.size("nmos", array.reset_width)
+    return array.technology.line(
+        f"reset_{col}", "nmos", (f"line_{col}", gate, "0", "0"), w, length,
+        delta_vth_v=delta_vth_v, mobility=mobility,
+    )  # fmt: skip
+
+
+def cell_sizes(technology: Technology) -> str:
+    """Gate sizes at the end of a cell's line, with a blank before them."""
+    wn, length = technology.size("nmos")
+    wp, lp = technology.size("pmos")
+    return f" wn={wn!r} wp={wp!r} l={length!r} lp={lp!r}"
 
 
 def _starts(array: ChargeArray) -> list[str]:
     """Before the first operation: all lines, and with them all capacitors, at one voltage."""
-    edge = _EDGE * array.phase_s
+    edge = _edge_s(array)
     # Together with the end of the share before: every further edge costs time points.
-    off = f"{_GAP * array.phase_s!r} {edge!r} {edge!r} {_NEVER_S} {2 * _NEVER_S}"
+    begin = float(_windows(array)["share"][0])
+    off = f"{begin!r} {edge!r} {edge!r} {_NEVER_S} {2 * _NEVER_S}"
     return [
         f"Vbegin begin 0 pulse(1 0 {off})",
-        ".model start_switch sw(vt=0.5 vh=0 ron=1 roff=1e12)",
+        f".model start_switch sw(vt={_CLOSED_V} vh=0 ron=1 roff=1e12)",
         *(f"Sstart_{col} line_{col} start begin 0 start_switch" for col in range(array.cols)),
     ]
 
 
 def _rows(array: ChargeArray, transistors: bool) -> list[str]:
     """Drivers, and wires if they resist."""
-    lines = [f"Vx_{row} x_{row} 0 0" for row in range(array.rows)]
+    # A current into an ohm is one unknown less than a voltage.
+    lines = [f"Ix_{row} 0 x_{row} 0\nRx_{row} x_{row} 0 1" for row in range(array.rows)]
     if array.product == "xnor" and transistors:
         lines += [f"Bnx_{row} nx_{row} 0 V=1-v(x_{row})" for row in range(array.rows)]
     if transistors:
@@ -275,18 +320,21 @@ def _tap(array: ChargeArray, row: int, col: int) -> str:
 
 def _cells(array: ChargeArray, transistors: bool) -> list[str]:
     """One line a cell, made from text, for there are many."""
-    capacitors = numbers(array.capacitors_f)
     suffix = "tg" if transistors else "sw"
     tail = "sample nsample share"
     size = stored_size = ""
     if transistors:
         wn, length = array.technology.size("nmos")
-        wp, lp = array.technology.size("pmos")
+        lp = array.technology.size("pmos")[1]
         tail = "sample sampleb share shareb vdd"
-        size = f" wn={wn!r} wp={wp!r} l={length!r} lp={lp!r}"
+        size = cell_sizes(array.technology)
         # Pull-down transistors of one and a half widths, the others by the cell's own ratios.
         stored_size = f"wn={1.5 * wn!r} l={length!r} lp={lp!r}"
     cell = f"sram_bit_{array.product}_{suffix}"
+    capacitors = numbers(array.capacitors_f)
+    tails = [size] * len(capacitors)
+    if array.mismatch is not None:
+        tails = [size + drawn for drawn in array.mismatch.cell_tails()]
     lines, nodesets = [], []
     for row in range(array.rows):
         for col in range(array.cols):
@@ -302,6 +350,6 @@ def _cells(array: ChargeArray, transistors: bool) -> list[str]:
                 nodesets.append(f".nodeset v({high}_{place})={array.supply_v!r} v({low}_{place})=0")
             lines.append(
                 f"Xcell_{place} {_tap(array, row, col)} {rows} {stored} {tail} {cell} "
-                f"c={capacitors[row * array.cols + col]}{size}"
+                f"c={capacitors[row * array.cols + col]}{tails[row * array.cols + col]}"
             )
     return lines + nodesets

@@ -3,6 +3,10 @@
 SPICE's noise analysis is linear about an operating point and knows no phases; ``sw`` switches are
 open in it. So each phase is a circuit of its own, and the phases' variances add. The level of an
 integrated kT/C does not depend on the resistance, which only decides where the band lies.
+
+Transistors have capacitances of their own, which lower kT/C. Their models' thermal noise misses
+kT/C (BSIM4's by up to 9 %: its noise and its conductance are two formulas), so it is not used:
+equipartition needs only capacitances, and those a resistor's noise tells.
 """
 
 from __future__ import annotations
@@ -10,6 +14,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from imccircuit.circuits.charge_column import ChargeArray, cell_sizes, reset_transistor
 
 if TYPE_CHECKING:
     from PySpice.Spice.Netlist import Circuit
@@ -19,6 +25,9 @@ if TYPE_CHECKING:
 _LEAK_OHM = 1e18
 # The ends of the band, in corner frequencies of what is inside: each misses 2/π·1e-5 of a variance.
 _BAND = 1e5
+# Feeds the line so hard that nothing behind a closed transistor counts, shared by the cells; the
+# least that every ngspice takes as it stands.
+_FEED_OHM, _LEAST_OHM = 1.0, 1e-3
 
 
 @dataclass(frozen=True)
@@ -96,6 +105,40 @@ def sharing_noise(column: ChargeColumn) -> NoiseCircuit:
     series = total * column.line_f / (total + column.line_f)
     corner = column.rows / (2 * math.pi * column.cell_ohm * series)
     return _noise_circuit("share", lines, "line", corner, corner)
+
+
+def gates_noise(array: ChargeArray, unit_f: float, bias_v: float, *, shared: bool) -> NoiseCircuit:
+    """Share, with transistors: kT/C of the line, told by a resistor that feeds it.
+
+    Parameters
+    ----------
+    array : its row count, line, sizes and technology; all cells are taken as nominal.
+    unit_f : nominal product capacitor in F.
+    bias_v : voltage of line and plates in V, for capacitances of transistors depend on it.
+    shared : C of line and plates together, joined without a switch; else of the line alone, at
+        frequencies that do not pass the share switches.
+    """
+    technology = array.technology
+    feed_ohm = max(_FEED_OHM / array.rows, _LEAST_OHM)
+    cell = f"sram_bit_{array.product}_tg"
+    rows = "0" if array.product == "and" else "0 0"
+    lines = [
+        technology.include_line,
+        technology.cell(cell),
+        f"Vquiet quiet 0 dc {bias_v!r} ac 1",
+        f"Vsupply vdd 0 {array.supply_v!r}",
+        f"Rfeed quiet line_0 {feed_ohm!r}",
+        f"Cline line_0 0 {array.line_f!r}",
+        reset_transistor(array, 0, "0"),
+        # All cells of a column as one, for they are alike.
+        f"Xcell line_0 {rows} vdd 0 0 vdd vdd 0 vdd {cell} c={unit_f!r}{cell_sizes(technology)} "
+        f"m={array.rows}",
+    ]
+    if shared:
+        lines.append("Vjoin line_0 xcell.plate 0")
+    total_f = array.line_f + (array.rows * unit_f if shared else 0.0)
+    corner = 1 / (2 * math.pi * feed_ohm * total_f)
+    return _noise_circuit("share, transistors", lines, "line_0", corner, corner)
 
 
 def _noise_circuit(

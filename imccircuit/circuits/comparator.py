@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from PySpice.Spice.Netlist import Circuit
 
 _NEVER_S = 1.0
-LATCH_NMOS_M, LATCH_PMOS_M = 200e-9, 400e-9
+# Inverters of the latch behind, in gate widths of the technology.
+_HOLD_NMOS, _HOLD_PMOS = 5 / 3, 10 / 3
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class StrongArm:
     Attributes
     ----------
     input_m, latch_nmos_m, latch_pmos_m, tail_m, reset_m : gate widths in m.
+    hold_nmos_m, hold_pmos_m : gate widths in m of the inverters of the latch behind.
     length_m, pmos_length_m : gate lengths in m.
     mismatch : parameters ``dvt_…`` (V) and ``beta_…`` (1) of ``netlists/strongarm.subckt``.
     """
@@ -36,6 +38,8 @@ class StrongArm:
     latch_pmos_m: float
     tail_m: float
     reset_m: float
+    hold_nmos_m: float
+    hold_pmos_m: float
     length_m: float
     pmos_length_m: float
     mismatch: Mapping[str, float] = field(default_factory=dict)
@@ -56,7 +60,7 @@ class StrongArm:
     @property
     def latch_parameters(self) -> dict[str, float]:
         """Parameters of an instance of ``strongarm_latch``."""
-        return {"wn": LATCH_NMOS_M, "wp": LATCH_PMOS_M, "l": self.length_m,
+        return {"wn": self.hold_nmos_m, "wp": self.hold_pmos_m, "l": self.length_m,
                 "lp": self.pmos_length_m}  # fmt: skip
 
     @property
@@ -65,9 +69,14 @@ class StrongArm:
         comparator = [("nmos", self.tail_m)]
         comparator += 2 * [("nmos", self.input_m), ("nmos", self.latch_nmos_m)]
         comparator += 2 * [("pmos", self.latch_pmos_m)] + 4 * [("pmos", self.reset_m)]
-        inverters = 2 * [("nmos", LATCH_NMOS_M), ("pmos", LATCH_PMOS_M)]
-        gates = 4 * [("nmos", LATCH_NMOS_M), ("pmos", 2 * LATCH_PMOS_M)]
+        inverters = 2 * [("nmos", self.hold_nmos_m), ("pmos", self.hold_pmos_m)]
+        gates = 4 * [("nmos", self.hold_nmos_m), ("pmos", 2 * self.hold_pmos_m)]
         return tuple(comparator + inverters + gates)
+
+
+def hold_widths(technology: Technology) -> tuple[float, float]:
+    """Gate widths in m of the inverters of the latch behind, NMOS and PMOS."""
+    return technology.size("nmos", _HOLD_NMOS)[0], technology.size("pmos", _HOLD_PMOS)[0]
 
 
 @dataclass(frozen=True)
@@ -157,7 +166,7 @@ def strongarm_copies(
     pulse = f"{rise_s!r} {edge!r} {edge!r} {_NEVER_S} {2 * _NEVER_S}"
     circuit.V("clk", "clk", circuit.gnd, f"pulse(0 {supply!r} {pulse})")
     sizes = " ".join(f"{key}={value!r}" for key, value in dut.comparator_parameters.items())
-    load = f"wn={LATCH_NMOS_M!r} wp={LATCH_PMOS_M!r} l={dut.length_m!r} lp={dut.pmos_length_m!r}"
+    load = " ".join(f"{key}={value!r}" for key, value in dut.latch_parameters.items())
     # A subcircuit whose inner nodes are ports: the noise currents need them.
     cell = technology.cell("strongarm").replace("vdd vss", "vdd vss tail dp dn", 1)
     lines = [technology.include_line, cell, technology.cell("inverter")]

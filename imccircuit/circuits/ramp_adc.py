@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 # Edges of control voltages, in clocks: a ramp moves 0.001 LSB in one. Those of a staircase, whose
 # levels do not depend on them, are longer, and easier on the solver.
 EDGE_CLOCKS, STAIRCASE_EDGE_CLOCKS = 1e-3, 0.02
+SENSE_OHM = 1e6
+"""Volts an ampere at the node ``sense`` of `ramp_current_circuit`."""
 _TRIPS_LOW = 8.0
 # Gates of the comparator's amplifier, in multiples of the technology's own width and length.
 _OTA_MULTIPLES = {
@@ -203,23 +205,36 @@ def ramp_adc(adc: RampAdc, inputs_v: Sequence[float]) -> Circuit:
 
 
 def ramp_noise_circuit(adc: RampAdc, load_ohm: float) -> Circuit:
-    """The ramp's source into ``load_ohm`` and its capacitors, for a noise analysis.
+    """The circuit under reset, for ``.noise``: source into ``load_ohm`` and its capacitors."""
+    lines = [f"Cline ramp 0 {adc.line_f!r}"] if adc.line_f > 0 else []
+    lines += [f"Rload ramp load {load_ohm!r}", "Vnoise load 0 dc 0 ac 1"]
+    return _still(adc, "reset", lines)
 
-    With the reset switch's resistance as load it is the circuit under reset; with a load that puts
-    a current source's output in the middle of its range, the noise of the current shows.
+
+def ramp_current_circuit(adc: RampAdc) -> Circuit:
+    """The ramp's source at half of full scale, for ``.noise`` of its current.
+
+    A voltage source holds the ramp, so no capacitor counts; node ``sense`` shows the current into
+    it as ``SENSE_OHM`` volts an ampere, without noise.
     """
+    lines = [
+        f"Vnoise ramp 0 dc {adc.full_scale_v / 2!r} ac 1",
+        f"Hsense sense 0 vnoise {SENSE_OHM!r}",
+    ]
+    return _still(adc, "current", lines)
+
+
+def _still(adc: RampAdc, what: str, around: list[str]) -> Circuit:
+    """The ramp's source, standing still, and what is around it."""
     from PySpice.Spice.Netlist import Circuit
 
-    circuit = Circuit("ramp ADC, noise of the ramp")
+    circuit = Circuit(f"ramp ADC, noise of the {what}")
     lines = [adc.technology.include_line] if isinstance(adc.source, Mirror) else []
     lines += source_cells(adc.source, adc.technology)
     lines += source_lines(adc.source, adc.bits, still=True)
-    if adc.line_f > 0:
-        lines.append(f"Cline ramp 0 {adc.line_f!r}")
     if isinstance(adc.source, Mirror):
         lines.append(f"Vdd vdd 0 {adc.technology.supply_v!r}")
-    lines += [f"Rload ramp load {load_ohm!r}", "Vnoise load 0 dc 0 ac 1"]
-    circuit.raw_spice = "\n".join(lines)
+    circuit.raw_spice = "\n".join([*lines, *around])
     return circuit
 
 

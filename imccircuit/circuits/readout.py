@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from imccircuit.circuits.cells import read_cell
 from imccircuit.circuits.readout_parts import (
     ClampMirror,
+    ForeignFront,
     FrontEnd,
     Integrator,
     LinearAmplifier,
@@ -64,7 +65,7 @@ def readout(
 
     Parameters
     ----------
-    front : one of the three kinds.
+    front : one of the three kinds, or somebody else's.
     line : rows and their cells; None: a current source only.
     c_line_f : capacitance at the input where ``line`` is None, in F.
     c_load_f : capacitance at the output in F.
@@ -93,7 +94,9 @@ def readout(
     if isinstance(amplifier, TransistorAmplifier):
         circuit.V("dd", "vdd", circuit.gnd, amplifier.technology.supply_v)
         lines.append(f"ibias bias 0 {amplifier.bias_a!r}")
-    if isinstance(front, ClampMirror):
+    if isinstance(front, ForeignFront):
+        lines += _foreign(front)
+    elif isinstance(front, ClampMirror):
         lines += _clamp_mirror(front)
     else:
         lines += _opamp(front)
@@ -106,6 +109,8 @@ def readout(
 
 
 def _library(front: FrontEnd) -> list[str]:
+    if isinstance(front, ForeignFront):
+        return [front.include_line, front.text] if front.include_line else [front.text]
     amplifier = front.amplifier
     if isinstance(amplifier, LinearAmplifier):
         cells = ["opamp_behavioural"]
@@ -119,6 +124,23 @@ def _library(front: FrontEnd) -> list[str]:
         cells.append("transmission_gate")
     technology = amplifier.technology
     return [technology.include_line, *(technology.cell(cell) for cell in cells)]
+
+
+_FOREIGN_NODES = {
+    "input": "in", "output": "out", "supply": "vdd", "reference": "ref", "ground": "0",
+}  # fmt: skip
+
+
+def _foreign(front: ForeignFront) -> list[str]:
+    """The subcircuit, its supply, and a source for every pin that is held at a voltage."""
+    nodes = []
+    for pin in front.pins:
+        role = front.nodes[pin]
+        own = f"bias_{pin}" if pin in front.held else f"open_{pin}"
+        nodes.append(_FOREIGN_NODES.get(str(role), own))
+    held = [f"vbias_{pin} bias_{pin} 0 {value!r}" for pin, value in front.held.items()]
+    return [f"vdd vdd 0 {front.supply_v!r}", *held,
+            f"xdut {' '.join(nodes)} {front.subcircuit}"]  # fmt: skip
 
 
 def _capacitor(name: str, node: str, value: float) -> list[str]:

@@ -228,11 +228,56 @@ class ClampMirror:
         return amplifier.clamp_mirror(self.keep_a, self.ratio)
 
 
-FrontEnd = Tia | Integrator | ClampMirror
+@dataclass(frozen=True)
+class ForeignFront:
+    """A subcircuit that somebody else drew.
+
+    Attributes
+    ----------
+    text : the netlist with the subcircuit in it.
+    subcircuit : its name.
+    pins : its pins in order.
+    nodes : pin → ``input``, ``output``, ``supply``, ``reference``, ``ground``, ``open``, or a
+        voltage in V to be held there.
+    include_line : line that brings in a technology's models, empty for none.
+    native : compiled models that are loaded before.
+    supply_v, reference_v : sources in V.
+    gain_ohm, zero_v : transresistance and output at no current that are meant.
+    """
+
+    text: str
+    subcircuit: str
+    pins: tuple[str, ...]
+    nodes: Mapping[str, str | float]
+    include_line: str
+    native: tuple[str, ...]
+    supply_v: float
+    reference_v: float
+    gain_ohm: float
+    zero_v: float
+
+    @property
+    def amplifier(self) -> None:
+        """Not one of ours."""
+        return None
+
+    @property
+    def held(self) -> dict[str, float]:
+        """Pins that are held at a voltage of their own, in V."""
+        return {pin: v for pin, v in self.nodes.items() if isinstance(v, float)}
+
+    def transistors(self) -> dict[str, Size]:
+        """None that are known."""
+        return {}
+
+
+FrontEnd = Tia | Integrator | ClampMirror | ForeignFront
 
 
 def zero_output_v(front: FrontEnd) -> float:
     """Output in V that is meant for no current."""
+    if isinstance(front, ForeignFront):
+        return front.zero_v
     if isinstance(front, ClampMirror):
         return front.top_v - front.ratio * front.r_load_ohm * front.keep_a
     return front.reference_v
@@ -240,6 +285,8 @@ def zero_output_v(front: FrontEnd) -> float:
 
 def nominal_gain_ohm(front: FrontEnd) -> float:
     """Transresistance dV_out/dI in ohm with an ideal amplifier."""
+    if isinstance(front, ForeignFront):
+        return front.gain_ohm
     if isinstance(front, Tia):
         return -front.r_feedback_ohm
     if isinstance(front, Integrator):

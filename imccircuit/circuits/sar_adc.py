@@ -46,7 +46,9 @@ _REPLICA_WIDER = 1.1
 # samples again; the next conversion begins at 2.
 _HOLD_ENDS, _SAMPLES_AGAIN = 1.20, 1.25
 
-Control = Literal["forced", "loop", "twice"]
+Control = Literal["forced", "decide", "loop", "twice"]
+# The code comes from outside; "decide" clocks the latch once, "forced" leaves it at rest.
+_WITHOUT_LOGIC = ("forced", "decide")
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,8 @@ class SarAdc:
 def sar_adc(adc: SarAdc, control: Control) -> Circuit:
     """The converter, with its code forced from outside, in closed loop, or converting twice.
 
+    Forced, the latch (if any) is at rest, and what its inputs differ by is ``decision``; with
+    "decide" it decides once, in the second half of the bit cycle, on that and on its own offset.
     Nodes: ``input``, ``top``, ``decision``, ``bit_<k>`` (LSB is 0), with a bridge ``lower``, with
     a latch ``outp`` and ``outn``. Sources that a bench alters: ``vin`` and, where the code is
     forced, ``vbit_<k>`` (0 or 1 V). A converter that converts twice keeps its input; its sources
@@ -145,7 +149,7 @@ def sar_adc(adc: SarAdc, control: Control) -> Circuit:
 
     circuit = Circuit(f"SAR ADC, {adc.bits} bit, {control}")
     cells = ["sar_bit_sw", "switch_sw", "comparator_behavioural"]
-    if control != "forced":
+    if control not in _WITHOUT_LOGIC:
         cells.append("sar_logic_xspice")
     texts = [read_cell(cell) for cell in cells]
     circuit.raw_spice = "\n".join(texts + transistor_cells(adc.switches, adc.latch))
@@ -153,7 +157,7 @@ def sar_adc(adc: SarAdc, control: Control) -> Circuit:
     supplies(circuit, adc.switches, adc.latch)
     _cdac(circuit, adc)
     _comparator(circuit, adc, control)
-    if control != "forced":
+    if control not in _WITHOUT_LOGIC:
         _logic(circuit, adc, control)
     else:
         for bit in range(adc.bits):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from imccircuit.circuits.sar_adc import SarAdc, top_load
-from imccircuit.circuits.sar_transistors import LATCH, PHASE, PMOS, SarLatch, SarSwitches
+from imccircuit.circuits.sar_transistors import PHASE, PMOS, SarLatch, SarSwitches
 
 _LATCH_COUNT = {"wn_in": 2, "wn_latch": 2, "wp_latch": 2, "w_tail": 1, "w_reset": 4}
 
@@ -45,7 +45,7 @@ def _latch_sizes(adc: SarAdc, latch: SarLatch) -> list[tuple[float, float]]:
     sizes = _phase(latch, PHASE)
     for key, count in _LATCH_COUNT.items():
         kind = "pmos" if key in ("wp_latch", "w_reset") else "nmos"
-        sizes += count * [latch.technology.size(kind, latch.scale * LATCH[key])]
+        sizes += count * [(latch.width_m(key), latch.technology.size(kind)[1])]
     if adc.switches is not None:
         sizes += _pair(adc.switches, adc.switches.top)
         widths = top_load(adc).widths * adc.switches.reference

@@ -6,10 +6,11 @@ it, for it carries about half the current.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from imccircuit.circuits.technology import Technology
+from imccircuit.circuits.technology import Technology, check_mismatch
 
 if TYPE_CHECKING:
     from PySpice.Spice.Netlist import Circuit
@@ -57,10 +58,17 @@ class SarLatch:
     technology : of its transistors.
     scale : all widths of the cell's default proportions, in multiples of the card's own width
         for the smallest transistor.
+    mismatch : parameters ``dvt_…`` (V) and ``beta_…`` (1) of ``netlists/strongarm.subckt``.
     """
 
     technology: Technology
     scale: float
+    mismatch: Mapping[str, float] = field(default_factory=dict)
+
+    def width_m(self, key: str) -> float:
+        """Gate width in m of the transistors that a key of `LATCH` names."""
+        kind = "pmos" if key in _LATCH_PMOS else "nmos"
+        return self.technology.size(kind, self.scale * LATCH[key])[0]
 
 
 @dataclass(frozen=True)
@@ -82,8 +90,9 @@ class SarLoad:
 
 
 PHASE = 4.0
-# Widths of the latch's transistors in multiples of `SarLatch.scale` card widths.
 LATCH = {"wn_in": 4.0, "wn_latch": 2.0, "wp_latch": 1.0, "w_tail": 4.0, "w_reset": 1.0}
+"""Widths of the StrongARM's transistors in multiples of `SarLatch.scale` card widths."""
+_LATCH_PMOS = ("wp_latch", "w_reset")
 
 
 def transistor_cells(switches: SarSwitches | None, latch: SarLatch | None) -> list[str]:
@@ -166,14 +175,12 @@ def latch(circuit: Circuit, latch: SarLatch, switches: SarSwitches | None, load:
     if load.parasitic_f > 0:
         circuit.C("replica_parasitic", "replica", ground, load.parasitic_f)
     circuit.raw_spice += "\nEoffset latch_plus replica offset 0 1"
-    widths = {
-        key: technology.size("pmos" if key in ("wp_latch", "w_reset") else "nmos",
-                             latch.scale * wide)[0]
-        for key, wide in LATCH.items()
-    }  # fmt: skip
+    if latch.mismatch:
+        check_mismatch(technology.card)
+    widths = {key: latch.width_m(key) for key in LATCH}
     ports = ("latch_plus", "top", "latch_clock_on", "outp", "outn", "vdd_latch", ground)
     lengths = {"l": technology.size("nmos")[1], "lp": technology.size("pmos")[1]}
-    circuit.X("latch", "strongarm", *ports, **widths, **lengths)
+    circuit.X("latch", "strongarm", *ports, **widths, **lengths, **latch.mismatch)
     return "replica"
 
 

@@ -8,11 +8,13 @@ from typing import Annotated
 import typer
 
 from imccircuit.benches.problem import Problem
-from imccircuit.cli.output import Libraries, Settings, complain, say
+from imccircuit.cli.output import AllowNative, Libraries, Settings, Unset, complain, say
 from imccircuit.engines import deck
 from imccircuit.engines.deck_files import DeckFiles
 from imccircuit.engines.ngspice import NgspiceEngine
 from imccircuit.errors import EngineError, SetupError, UsageError
+from imccircuit.recipes.load import load_recipe, recipe_of_results
+from imccircuit.recipes.native import check_native
 from imccircuit.recipes.plan import Plan, Task
 
 NAME = "netlist"
@@ -33,10 +35,20 @@ def command(
         Path | None, typer.Option("-o", "--output", help="File to write; default stdout.")
     ] = None,
     settings: Settings = None,
+    unset: Unset = None,
     libraries: Libraries = None,
+    allow_native: AllowNative = False,
 ) -> None:
     """Write the deck of one point and chip; `ngspice -b DECK` runs it."""
-    plan, recorded = _plan(source, settings or [], libraries or [], (point, sample))
+    if source.endswith(".h5"):
+        if settings or unset:
+            raise UsageError("--set changes a recipe; a results file is what it is")
+        plan, recorded = _stored_plan(source, (point, sample), allow_native=allow_native)
+    else:
+        recipe = load_recipe(
+            source, settings or [], libraries or [], unset=unset or [], allow_native=allow_native
+        )
+        plan, recorded = Plan(recipe), []
     if point >= plan.points or sample >= plan.samples:
         raise UsageError(
             f"{source} has {plan.points} point(s) and {plan.samples} sample(s), counted from 0"
@@ -73,19 +85,15 @@ def command(
         raise UsageError(f"{output} cannot be written: {error.strerror}") from None
 
 
-def _plan(
-    source: str, settings: list[str], libraries: list[Path], task: Task
-) -> tuple[Plan, list[str]]:
-    """Plan of a recipe or of the recipe inside a results file, and the recorded deck hashes."""
-    from imccircuit.recipes.load import load_recipe, recipe_of_results
+def _stored_plan(source: str, task: Task, *, allow_native: bool) -> tuple[Plan, list[str]]:
+    """Plan of the recipe inside a results file, and the recorded deck hashes."""
     from imccircuit.results.read import read_results
 
-    if not source.endswith(".h5"):
-        return Plan(load_recipe(source, settings, libraries)), []
-    if settings:
-        raise UsageError("--set changes a recipe; a results file is what it is")
     results = read_results(Path(source))
-    plan = Plan(recipe_of_results(results))
+    recipe = recipe_of_results(results)
+    if not allow_native:
+        check_native(recipe)
+    plan = Plan(recipe)
     if plan.digest != results.provenance.digest:
         complain("warning: a card or the version of imccircuit differs from that of the results")
     for data in results.datasets:

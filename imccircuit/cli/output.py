@@ -22,6 +22,18 @@ Settings = Annotated[
         help="Change a key of the recipe; the value is TOML, else a string. Repeatable.",
     ),
 ]
+Unset = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--unset",
+        metavar="KEY",
+        help="Take a key or a table out of the recipe, before --set. Repeatable.",
+    ),
+]
+AllowNative = Annotated[
+    bool,
+    typer.Option("--allow-native", help="Let ngspice run the compiled models (OSDI) of a netlist."),
+]
 Libraries = Annotated[
     list[Path] | None,
     typer.Option(

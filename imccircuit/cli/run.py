@@ -8,9 +8,11 @@ from typing import Annotated
 import typer
 
 from imccircuit.cli.output import (
+    AllowNative,
     JsonFlag,
     Libraries,
     Settings,
+    Unset,
     complain,
     say,
     say_json,
@@ -18,8 +20,10 @@ from imccircuit.cli.output import (
     say_table,
 )
 from imccircuit.cli.progress import as_dict, interrupts, progress_of
+from imccircuit.engines.ngspice import locate, probe, require_osdi
 from imccircuit.errors import ExitCode, UsageError
 from imccircuit.recipes.load import load_recipe
+from imccircuit.recipes.native import native_files
 from imccircuit.recipes.plan import Plan
 from imccircuit.sweeps.ledger import work_folder
 from imccircuit.sweeps.log import log_file
@@ -38,6 +42,7 @@ def command(
         int | None, typer.Option("-j", "--jobs", min=1, help="Default: all cores.")
     ] = None,
     settings: Settings = None,
+    unset: Unset = None,
     samples: Annotated[
         int | None, typer.Option(min=1, help="Short for --set variation.samples=N.")
     ] = None,
@@ -69,6 +74,7 @@ def command(
         str, typer.Option(metavar="ADDRESS", help="Of the Dask scheduler: tcp://HOST:8786.")
     ] = "",
     libraries: Libraries = None,
+    allow_native: AllowNative = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Run a recipe's points on ngspice (or nodal) and write one results file."""
@@ -79,7 +85,17 @@ def command(
     if jobs and executor == "dask":
         raise UsageError("--jobs is of this machine; a Dask cluster brings its own workers")
     mode: Mode = "resume" if resume else "fresh" if fresh else "new"
-    plan = Plan(load_recipe(recipe, _all_settings(settings, samples, seed), libraries or []))
+    plan = Plan(
+        load_recipe(
+            recipe,
+            _all_settings(settings, samples, seed),
+            libraries or [],
+            unset=unset or [],
+            allow_native=allow_native,
+        )
+    )
+    for file in native_files(plan.recipe):
+        require_osdi(probe(locate()), str(file))
     target = output or Path("results") / f"{plan.recipe.name}.h5"
     if dry_run:
         _say_plan(plan, target, as_json=as_json)
@@ -102,9 +118,20 @@ def command(
         say_json_line({"event": "end", **as_dict(summary)})
     else:
         _say_summary(summary)
+    if any(v.name == "loop_difference" for group in plan.groups for v in group.variables):
+        _warn_of_loop(summary)
     code = exit_code(summary)
     if code:
         raise typer.Exit(code)
+
+
+def _warn_of_loop(summary: Summary) -> None:
+    from imccircuit.cli.loop_limit import loop_warnings
+    from imccircuit.results.read import read_results
+
+    if summary.output.is_file():
+        for line in loop_warnings(read_results(summary.output)):
+            complain(line)
 
 
 def _bytes(option: str, text: str) -> int:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from imccircuit.cli.loop_limit import loop_warnings
 from imccircuit.cli.output import JsonFlag, figures_of, say, say_json, say_table
 from imccircuit.results.hdf5 import schema_of
 from imccircuit.results.read import Results, read_results
@@ -62,6 +63,7 @@ def _report(results: Results) -> dict[str, Any]:
         "digest": provenance.digest,
         "shapes": [dict(data.sizes) for data in results.datasets],
         "failures": results.failures(),
+        "warnings": loop_warnings(results),
         "figures": [figure for data in results.datasets for figure in figures(data)],
         "run": {key: str(value) for key, value in results.run.items()},
     }
@@ -212,6 +214,8 @@ def _say(results: Results, report: dict[str, Any]) -> None:
             for f in report["figures"]
         ]
         say_table("figures", ("what", "median", "worst", "over"), rows)
+    for line in report["warnings"]:
+        say(line)
     fit = f"   imccircuit fit {results.path} -o model.h5" if _has_surrogate(results) else ""
     say(f"next: imccircuit plot {results.path}{fit}")
 

@@ -24,6 +24,12 @@ from imccircuit.devices.laws import Spread
 from imccircuit.devices.measured import MeasuredSpread, ReadSpread
 from imccircuit.devices.rram_spread import CardSpread, EmpiricalSpread, TableSpread
 from imccircuit.errors import InputError, UsageError
+from imccircuit.units import SI
+
+REFERENCE_DEGC = 27.0
+"""Temperature of the conductances of a card, and of every bench unless a recipe says otherwise."""
+# Within these, 1 + α·(T − 27 °C) is positive from -60 to 200 °C, all that a bench allows.
+PerKelvin = Annotated[float, SI("1/K"), Field(ge=-5e-3, le=1e-2)]
 
 
 class LinearConduction(Frozen):
@@ -54,6 +60,8 @@ class RramCard(Card):
     max_voltage : largest read voltage in V at which the conduction law holds.
     conduction : current over voltage.
     spread : of the conductance; none means that every cell is nominal.
+    temperature_coefficient : change of every conductance with temperature over its value at 27 °C,
+        in 1/K; none if that was not measured.
     """
 
     kind: Literal["rram"]
@@ -62,6 +70,7 @@ class RramCard(Card):
     max_voltage: Figure[PositiveVoltage]
     conduction: Annotated[LinearConduction | SinhConduction, Field(discriminator="law")]
     spread: CardSpread | None = None
+    temperature_coefficient: Figure[PerKelvin] | None = None
 
     @model_validator(mode="after")
     def _on_above_off(self) -> RramCard:
@@ -124,6 +133,12 @@ class RramCard(Card):
         if isinstance(self.spread, EmpiricalSpread):
             return self.spread.around_nominal(self.empirical, self.empirical.cv)
         return self.spread.around_nominal()
+
+    def temperature_factor(self, temperature_degc: float) -> float:
+        """Conductance at a temperature over that at 27 °C: 1 + α·(T − 27 °C)."""
+        if self.temperature_coefficient is None:
+            return 1.0
+        return 1.0 + self.temperature_coefficient.value * (temperature_degc - REFERENCE_DEGC)
 
     def current_a(self, conductance_s: ArrayLike, voltage_v: ArrayLike) -> NDArray[np.float64]:
         """Give the current (A) of cells of ``conductance_s`` (S, at 0 V) at ``voltage_v`` (V)."""

@@ -142,10 +142,21 @@ def deck_body(problem: Problem, options: Mapping[str, str | float], rung: Rung) 
     )
 
 
+def load_commands(native: Iterable[str]) -> list[str]:
+    """Control commands that load compiled models, before ngspice reads the circuit around them."""
+    return [f"pre_osdi '{path}'" for path in native]
+
+
 def control_lines(problem: Problem, rung: Rung, raw_name: str, threads: int = 1) -> list[str]:
     """Control commands: for each run alter, analyse, write."""
     command = _analysis_command(problem)
-    lines = [f"{_THREADS}={threads}", "set filetype=binary", "set appendwrite", "set noinit"]
+    lines = [
+        *load_commands(problem.native),
+        f"{_THREADS}={threads}",
+        "set filetype=binary",
+        "set appendwrite",
+        "set noinit",
+    ]
     lines += rung.commands
     stands: dict[str, float] = {}
     for index, alteration in enumerate(problem.alterations):

@@ -8,12 +8,10 @@ is run again alone, through a ladder of convergence options whose rung is record
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import secrets
 import shutil
-import signal
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -28,27 +26,22 @@ from imccircuit.engines.deck_files import DeckFiles
 from imccircuit.engines.extract import NotGoodError, extract_answer
 from imccircuit.engines.process import Finished, check_room, run, scratch_folder
 from imccircuit.engines.rawfile import RawFileError, read_plots
+from imccircuit.engines.said import (
+    analysis_times,
+    check_exit,
+    check_memory,
+    check_signal,
+    check_time,
+    complaint_of,
+)
 from imccircuit.errors import SetupError
 
 Solver = Literal["auto", "klu", "sparse"]
 
 INSTALL_HINT = "install ngspice 42 or later, or set IMCCIRCUIT_NGSPICE to its path"
-_FAILURE = re.compile(
-    r"^[^\n]*(?:^[ \t]*error\b|singular matrix|timestep too small|"
-    r"run simulation\(s\) aborted|doanalyses:)[^\n]*",
-    re.IGNORECASE | re.MULTILINE,
-)
-_MAX_REASON = 200
-_ANALYSIS_TIME = "Total analysis time"
 _SHARED_S = 60.0
 # What a simulator looks like that could not write.
 _WITHOUT_ROOM = (Status.BAD_OUTPUT, Status.CRASH, Status.REFUSED, Status.NO_CONVERGENCE)
-_NO_MEMORY = re.compile(
-    r"can(?:'|no)t allocate|out of memory|not enough memory|bad_alloc|failed to map segment",
-    re.IGNORECASE,
-)
-# KLU that is refused memory says this; no true singularity is at the ground node.
-_KLU_NO_MEMORY = re.compile(r"singular matrix:\s+check node 0\s*$", re.MULTILINE)
 _VERSION = re.compile(r"ngspice-(\d+(?:\.\d+)*)")
 
 
@@ -149,6 +142,38 @@ def probe(path: str) -> Ngspice:
     )
 
 
+_OSDI_PROBE = """imccircuit probe
+.control
+osdi imccircuit_none.osdi
+quit 0
+.endc
+.end
+"""
+
+
+@lru_cache(maxsize=8)
+def _has_osdi(path: str) -> bool:
+    with scratch_folder() as folder:
+        (folder / "probe.cir").write_text(_OSDI_PROBE)
+        command = [path, "-b", "-n", "probe.cir"]
+        ended = run(command, folder, timeout_s=20.0, env=_environment())
+    return "imccircuit_none.osdi" in ended.stdout + ended.stderr
+
+
+def require_osdi(ngspice: Ngspice, file: str) -> None:
+    """Check, on a deck, that this ngspice loads compiled Verilog-A models such as ``file``.
+
+    Raises
+    ------
+    SetupError : it was built without.
+    """
+    if not _has_osdi(ngspice.path):
+        raise SetupError(
+            f"{Path(file).name} needs OSDI, which ngspice {ngspice.version} was built without; "
+            "allowed: one from 39 on that was built with it"
+        )
+
+
 class NgspiceEngine:
     """Engine of one ngspice executable.
 
@@ -196,6 +221,8 @@ class NgspiceEngine:
         """All problems in one process; those that are not good again, each alone."""
         if not problems:
             return []
+        for file in dict.fromkeys(path for problem in problems for path in problem.native):
+            require_osdi(self.ngspice, file)
         outcomes = self._process(problems, deck.LADDER[0])
         if len(problems) > 1:
             for index, outcome in enumerate(outcomes):
@@ -246,9 +273,9 @@ class NgspiceEngine:
                 env=_environment(self.threads),
                 memory_bytes=self.memory_bytes,
             )
-            complaint = _complaint(ended)
+            complaint = complaint_of(ended)
             said = ended.stdout.splitlines()
-            times = _analysis_times(said, nonce)
+            times = analysis_times(said, nonce)
             lines = frozenset(said)
             outcomes = [
                 self._judge(problem, folder, ended, lines, complaint, nonce, index)
@@ -273,6 +300,8 @@ class NgspiceEngine:
     ) -> list[str]:
         hashes, files = [], DeckFiles()
         main = ["imccircuit main", "v0 1 0 0", "r0 1 0 1", ".control"]
+        # A model that is loaded after a circuit makes ngspice 46 crash when it frees that circuit.
+        main += deck.load_commands(dict.fromkeys(p for problem in problems for p in problem.native))
         for index, problem in enumerate(problems):
             text = deck.deck_text(
                 problem,
@@ -303,13 +332,13 @@ class NgspiceEngine:
         title = f"imccircuit {nonce}-{index}"
         finished = f"{deck.SENTINEL} {nonce}-{index}" in said
         try:
-            _check_time(ended, self.timeout_s)
-            _check_memory(ended, self.memory_bytes)
-            _check_signal(ended, self.memory_bytes)
+            check_time(ended, self.timeout_s)
+            check_memory(ended, self.memory_bytes)
+            check_signal(ended, self.memory_bytes)
             if complaint:
                 # A deck that was loaded goes on to its sentinel whatever its analyses do.
                 raise NotGoodError(Status.NO_CONVERGENCE if finished else Status.REFUSED, complaint)
-            _check_exit(ended)
+            check_exit(ended)
             if not finished or f"{deck.SENTINEL} {nonce}" not in said:
                 raise NotGoodError(
                     Status.BAD_OUTPUT, "ngspice did not reach the end of its commands"
@@ -322,63 +351,3 @@ class NgspiceEngine:
             return Outcome(Status.BAD_OUTPUT, reason="ngspice wrote no raw file")
         except RawFileError as error:
             return Outcome(Status.BAD_OUTPUT, reason=f"raw file: {error}")
-
-
-def _analysis_times(said: Sequence[str], nonce: str) -> dict[int, float]:
-    """Seconds of analysis that ngspice states for each problem, before the problem's sentinel."""
-    times: dict[int, float] = {}
-    last = 0.0
-    for line in said:
-        if line.startswith(_ANALYSIS_TIME):
-            with contextlib.suppress(ValueError):  # a process that is killed ends anywhere
-                last = float(line.rpartition("=")[2])
-        elif line.startswith(f"{deck.SENTINEL} {nonce}-"):
-            times[int(line.rpartition("-")[2])] = last
-            last = 0.0
-    return times
-
-
-def _check_time(ended: Finished, timeout_s: float) -> None:
-    if ended.timed_out:
-        raise NotGoodError(Status.TIMEOUT, f"no answer in {timeout_s:.4g} s a problem")
-
-
-def _check_signal(ended: Finished, memory_bytes: int) -> None:
-    if ended.exit_code < 0:
-        hint = "; the kernel does that when memory runs out" if ended.exit_code == -9 else ""
-        if memory_bytes and ended.exit_code == -signal.SIGSEGV:
-            hint = f"; perhaps it needs more memory than {_size(memory_bytes)}"
-        text = f"ngspice was ended by signal {-ended.exit_code}{hint}"
-        raise NotGoodError(Status.CRASH, text)
-
-
-def _check_memory(ended: Finished, memory_bytes: int) -> None:
-    said = ended.stderr + ended.stdout
-    refused = ended.exit_code != 0 and _NO_MEMORY.search(said)
-    if refused or (memory_bytes and _KLU_NO_MEMORY.search(said)):
-        limit = _size(memory_bytes) if memory_bytes else "what this machine gives"
-        raise NotGoodError(Status.OUT_OF_MEMORY, f"ngspice needs more memory than {limit}")
-
-
-def _size(count: int) -> str:
-    return f"{count / 1e9:.4g} GB" if count >= 1e9 else f"{count / 1e6:.4g} MB"
-
-
-def _check_exit(ended: Finished) -> None:
-    if ended.exit_code != 0:
-        raise NotGoodError(Status.CRASH, f"ngspice exited with {ended.exit_code}")
-
-
-def _complaint(ended: Finished) -> str:
-    """The first failure that ngspice reports, in one line; empty if there is none."""
-    for text in (ended.stderr, ended.stdout):
-        found = _FAILURE.search(text)
-        if found is None:
-            continue
-        line = found.group().strip()
-        if line.endswith(":"):
-            # "Error on line 3 or its substitute:" says what it is about in the lines after it.
-            after = text[found.end() : found.end() + _MAX_REASON].split("\n")
-            line = " ".join([line, *[part.strip() for part in after if part.strip()][:2]])
-        return " ".join(line.split())[:_MAX_REASON]
-    return ""

@@ -12,14 +12,17 @@ a unit capacitor:
                                    + (i < 2^j) k_b (m_j − u S/(S + d))] δ_ij/S
     switches         du = Σ_j 2^j/(S R) Σ_i [w_ij f_1(v_i) + (1 − w_ij) f_0] − u
     leakage          du = −(a + ½) l(u), for array a is read a stages after the first
-    row drivers      dv_i = v_i Σ ε + Σ o, over the drivers of the chain
+    switch mismatch  du = Σ_j Σ_i 2^j ε_ij/(S R), from one cell to the next
+    row drivers      dv_i = v_i Σ ε + Σ o, over the drivers of the chain, and the curve of the chain
+                     as of the switches: Σ_j 2^j/(S R) Σ_i [w_ij c(v_i) + (1 − w_ij) c_0] − u
     time curvature   du = h(u)
     time mismatch    du = (u − product·[end points]) ε + s(u) ξ, its slope and its curvature
     time offset      du = o_a − o_reference, nothing if end points calibrate it away
     noise            Gaussian, one of each array
+    time noise       the same of the edges, those of the reference as well
     converter        rounding to 2^bits − 1 steps
 
-f_1, f_0, l, h and s are measured curves. The sum of A independent errors of one size is √A of it.
+f_1, f_0, c, c_0, l, h and s are measured. The sum of A independent errors of one size is √A of it.
 """
 
 from __future__ import annotations
@@ -36,8 +39,8 @@ Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
 
 PARTS = (
-    "row DAC", "sum and weigh", "switches", "leakage", "row drivers", "time curvature",
-    "time mismatch", "time offset", "noise", "converter",
+    "row DAC", "sum and weigh", "switches", "switch mismatch", "leakage", "row drivers",
+    "time curvature", "time mismatch", "time offset", "noise", "time noise", "converter",
 )  # fmt: skip
 
 
@@ -53,6 +56,7 @@ class BudgetParts:
     path_one : (level,) output of an array whose weights are all largest, over its full scale, if
         all its inputs have that level: f_1.
     path_zero : the same if all weights are 0, inputs of half scale: f_0.
+    switch_sigma : σ of what the switches of one cell add, cell to cell, over its full scale: ε.
     loss : (level,) what the output line loses while one time cell delays, over full scale: l.
     time_residual : (level,) delay of a time cell less the line through its ends, over its span: h.
     residual_sigma : (level,) σ of that from cell to cell: s.
@@ -60,7 +64,10 @@ class BudgetParts:
     offset_sigma : σ of a time cell's delay at 0 V, over the span of its delay.
     drivers : row drivers in the chain.
     driver_gain_sigma, driver_offset_sigma : σ of one, the latter over the row's full scale.
+    driver_curve : (level,) output of a chain of drivers without mismatch, from 0 to 1: c.
+    driver_zero : 0 V, less what the chain makes of it, over its span: c_0.
     noise_sigma : rms of one array's output line, over its full scale.
+    jitter : rms noise of the delay of one time cell, over its span.
     output_bits : of the time-to-digital converter.
     end_points : each output is calibrated at product 0 and 1.
     """
@@ -70,6 +77,7 @@ class BudgetParts:
     dummy_units: int = 0
     path_one: Floats = field(default_factory=lambda: np.linspace(0, 1, 2))
     path_zero: float = 0.0
+    switch_sigma: float = 0.0
     loss: Floats = field(default_factory=lambda: np.zeros(2))
     time_residual: Floats = field(default_factory=lambda: np.zeros(2))
     residual_sigma: Floats = field(default_factory=lambda: np.zeros(2))
@@ -78,7 +86,10 @@ class BudgetParts:
     drivers: int = 0
     driver_gain_sigma: float = 0.0
     driver_offset_sigma: float = 0.0
+    driver_curve: Floats = field(default_factory=lambda: np.linspace(0, 1, 2))
+    driver_zero: float = 0.0
     noise_sigma: float = 0.0
+    jitter: float = 0.0
     output_bits: int = 8
     end_points: bool = True
 
@@ -137,13 +148,15 @@ class _Chip:
         found = [
             self._rows(self._dac()),
             self._cells(),
-            self._switches(),
+            self._curve(self.parts.path_one, self.parts.path_zero),
+            self._switch_mismatch(),
             self._leakage(),
-            self._rows(self._drivers()),
+            self._rows(self._drivers()) + self._chain(),
             _at(self.u, self.parts.time_residual).mean(axis=1),
             self._mismatch(),
             self._offset(),
             self._noise(),
+            self._time_noise(),
         ]
         steps = 2**self.parts.output_bits - 1
         return np.stack([*found, np.rint(self.product * steps) / steps - self.product])
@@ -183,10 +196,23 @@ class _Chip:
             found -= self.u * share * dummies * self.rng.standard_normal(self.arrays)
         return np.asarray(found.mean(axis=1))
 
-    def _switches(self) -> Floats:
-        one = _at(self.v, self.parts.path_one)
-        real = self._rows(one) + self.parts.path_zero * (1 - self.weights.mean() / self.scale)
+    def _curve(self, one: Floats, zero: float) -> Floats:
+        """Error if cells of weight 1 give a curve of their input, and those of weight 0 a level."""
+        real = self._rows(_at(self.v, one)) + zero * (1 - self.weights.mean() / self.scale)
         return np.asarray(real - self.product)
+
+    def _switch_mismatch(self) -> Floats:
+        gains = self.parts.gains
+        units = 4.0 ** np.arange(gains.weight_bits)
+        share = np.sqrt(units.sum() / (self.rows * self.arrays)) / self.scale
+        return np.full(
+            len(self.inputs), share * self.parts.switch_sigma * self.rng.standard_normal()
+        )
+
+    def _chain(self) -> Floats:
+        if self.parts.drivers == 0:
+            return np.zeros(len(self.inputs))
+        return self._curve(self.parts.driver_curve, self.parts.driver_zero)
 
     def _leakage(self) -> Floats:
         loss = self.parts.loss
@@ -218,6 +244,11 @@ class _Chip:
     def _noise(self) -> Floats:
         drawn = self.rng.standard_normal(self.u.shape)
         return np.asarray(self.parts.noise_sigma * drawn.mean(axis=1))
+
+    def _time_noise(self) -> Floats:
+        """Edges through the cascade of the output and through that of the reference."""
+        drawn = self.rng.standard_normal((2, *self.u.shape))
+        return np.asarray(self.parts.jitter * (drawn[0] - drawn[1]).mean(axis=1))
 
 
 def _at(level: Floats, curve: Floats) -> Floats:

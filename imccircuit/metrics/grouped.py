@@ -85,3 +85,24 @@ def compute_crossing(time_s: Floats, value: Floats) -> float:
     at = int(rising[-1])
     share = -value[at] / (value[at + 1] - value[at])
     return float(time_s[at] + share * (time_s[at + 1] - time_s[at]))
+
+
+def compute_jitter(
+    current_a: float, density_a2_hz: float, charge_s: float, slope_v_s: float, temperature_k: float
+) -> tuple[float, float]:
+    """Jitter in s, rms, of a ramp's crossing by the noise of its current and by kT/C of its reset.
+
+    White noise of one-sided density S moves Gaussian charge of variance S·t/2 in a time t, which a
+    current I makes up for in √(S·t/2)/I. The capacitor is C = I/slope; √(kT/C)/slope of time comes
+    from where it begins.
+
+    Parameters
+    ----------
+    current_a, density_a2_hz : I and S.
+    charge_s : time from the begin of the ramp to the crossing.
+    slope_v_s : of the ramp at the crossing.
+    """
+    capacitor_f = current_a / slope_v_s
+    ramp = np.sqrt(density_a2_hz * charge_s / 2) / current_a
+    reset = np.sqrt(1.380649e-23 * temperature_k / capacitor_f) / slope_v_s
+    return float(ramp), float(reset)

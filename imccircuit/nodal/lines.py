@@ -40,6 +40,7 @@ def solve_lines(
     r_driver_ohm: float = 0.0,
     r_sense_ohm: float = 0.0,
     v0_v: float | Array | None = None,
+    r_rise_ohm_per_a: float = 0.0,
 ) -> tuple[Array, Array]:
     """Output currents and cell voltages of a crossbar with wire resistance.
 
@@ -51,6 +52,8 @@ def solve_lines(
     r_driver_ohm : resistance before the first segment of each word line in ohm.
     r_sense_ohm : resistance between the last segment of each bit line and ground in ohm.
     v0_v : None for linear cells; else V0 in V of I = G·V0·sinh(V/V0), a number or (row, col).
+    r_rise_ohm_per_a : of cells without V0, by how much their resistance 1/G rises with their own
+        current, in ohm/A: V = I/G + r·I·|I|, such as that of a transistor in series.
 
     Returns
     -------
@@ -67,6 +70,9 @@ def solve_lines(
     if g.ndim != 3 or drive.ndim != 2 or drive.shape[1] != g.shape[1]:
         raise ValueError(f"voltages {drive.shape} do not fit conductances {g.shape[1:]}")
     v0 = None if v0_v is None else np.asarray(v0_v, dtype=np.float64)
+    if v0 is not None and r_rise_ohm_per_a != 0:
+        raise ValueError("cells have a V0 or a resistance that rises, not both")
+    linear = v0 is None and r_rise_ohm_per_a == 0
 
     # A word line runs from its driver, a bit line (turned round) from its sense end: both are
     # "lines" along their last axis whose first node is next to the end.
@@ -78,7 +84,7 @@ def solve_lines(
     scale = np.max(np.abs(drive), axis=1, initial=0.0)
 
     def unbalance(w: Array, b: Array) -> tuple[Array, Array, Array, Array]:
-        current, slope = _cells(g, v0, w - b)
+        current, slope = _cells(g, v0, r_rise_ohm_per_a, w - b)
         into_w = rows.injected(w, end_v) - current
         into_b = _turn(cols.injected(_turn(b), 0.0)) + current
         return current, slope, into_w, into_b
@@ -99,7 +105,7 @@ def solve_lines(
                 current, slope, into_w, into_b = unbalance(*trial)
                 worse = ~(norm(into_w, into_b) <= (1 - 1e-4 * damping) * before) & ~last
             # A linear array needs no damping, and at rounding level nothing falls any more.
-            if v0 is None or not np.any(worse):
+            if linear or not np.any(worse):
                 break
             damping = np.where(worse, damping / 2, damping)
         w, b = trial
@@ -209,10 +215,14 @@ def _step(
     return step_w, step_b
 
 
-def _cells(g: Array, v0: Array | None, voltage: Array) -> tuple[Array, Array]:
+def _cells(g: Array, v0: Array | None, rise: float, voltage: Array) -> tuple[Array, Array]:
     """Cell currents in A and slopes in S."""
-    if v0 is None:
+    if v0 is None and rise == 0:
         return g * voltage, np.broadcast_to(g, voltage.shape)
+    if v0 is None:
+        # The root of V = I/g + rise·I·|I|, written so that nothing cancels.
+        root = np.sqrt(1.0 + 4.0 * rise * g**2 * np.abs(voltage))
+        return 2.0 * g * voltage / (1.0 + root), g / root
     return g * v0 * np.sinh(voltage / v0), g * np.cosh(voltage / v0)
 
 

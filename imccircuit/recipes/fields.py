@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Annotated, Any, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from imccircuit.devices.reference import CardOf
+from imccircuit.errors import InputError
 from imccircuit.units import SI, SIArray
 
 
@@ -59,6 +60,29 @@ def field_of(model: type[BaseModel], key: str) -> FieldInfo:
 
 def _keys_with(model: type[BaseModel], kind: type) -> tuple[str, ...]:
     return tuple(key for key in field_keys(model) if _has(field_of(model, key), kind))
+
+
+def check_each(model: type[BaseModel], key: str, values: Sequence[Any], *, file: str) -> list[Any]:
+    """Check values of one key, each by itself, and return them as the model would hold them.
+
+    What only several keys together can tell (a group larger than its array) is not seen here.
+
+    Raises
+    ------
+    InputError : one of them is impossible; it names the key and the value.
+    """
+    field = field_of(model, key)
+    kind: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+    adapter = TypeAdapter(kind)
+    found = []
+    for value in values:
+        try:
+            found.append(adapter.validate_python(value, context={"of_sweep": True}))
+        except ValidationError as error:
+            why = error.errors(include_url=False)[0]["msg"]
+            problem, _, allowed = why.partition("; allowed: ")
+            raise InputError(file, f"sweep.{key}", value, problem, allowed) from None
+    return found
 
 
 def unit_of(field: FieldInfo) -> str:

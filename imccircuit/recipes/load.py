@@ -15,7 +15,7 @@ from imccircuit.benches.bench import Bench, Parameters, Section
 from imccircuit.benches.registry import bench_names, get_bench
 from imccircuit.devices.text_file import parse_toml, read_text
 from imccircuit.errors import FileFormatError, InputError, UsageError
-from imccircuit.recipes.fields import card_keys, costly_keys, field_keys, value_of
+from imccircuit.recipes.fields import card_keys, check_each, costly_keys, field_keys, value_of
 from imccircuit.recipes.files import (
     check_card_files,
     check_depth,
@@ -24,9 +24,15 @@ from imccircuit.recipes.files import (
     resolve_value,
 )
 from imccircuit.recipes.model import COMMON_KEYS, CommonTables
+from imccircuit.recipes.native import check_native
 from imccircuit.recipes.paths import FilePolicy
-from imccircuit.recipes.settings import apply_settings, flatten_axes, parse_setting
-from imccircuit.recipes.sweep import Axis, parse_axes
+from imccircuit.recipes.settings import (
+    apply_settings,
+    flatten_axes,
+    parse_setting,
+    remove_keys,
+)
+from imccircuit.recipes.sweep import MOST_TRIED, Axis, parse_axes
 from imccircuit.validation import validate
 
 if TYPE_CHECKING:
@@ -67,7 +73,9 @@ class Recipe:
         return {**self.__dict__, "_kept": {}}
 
     def steps(self, keys: Collection[str] | None = None) -> Iterator[dict[str, Any]]:
-        """The first point, and every other value of every axis once, the others at their first.
+        """The first point, and the other values of every axis, the others at their first.
+
+        Of an axis longer than `MOST_TRIED` only as many values.
 
         Parameters
         ----------
@@ -77,7 +85,7 @@ class Recipe:
         yield first
         for axis in self.axes:
             if keys is None or any(key in keys for key in axis.values):
-                for index in range(1, len(axis)):
+                for index in axis.tried()[1:]:
                     yield {**first, **axis.step(index)}
 
     def parameters(self, values: Mapping[str, Any]) -> Parameters:
@@ -164,7 +172,14 @@ def read_toml(path: Path, shown: str) -> tuple[str, dict[str, Any]]:
         raise InputError(shown, "", "", f"is not TOML: {str(error)[:200]}") from None
 
 
-def load_recipe(name: str, settings: Sequence[str] = (), libraries: Sequence[Path] = ()) -> Recipe:
+def load_recipe(
+    name: str,
+    settings: Sequence[str] = (),
+    libraries: Sequence[Path] = (),
+    *,
+    unset: Sequence[str] = (),
+    allow_native: bool = False,
+) -> Recipe:
     """Read and check a recipe.
 
     Parameters
@@ -172,6 +187,8 @@ def load_recipe(name: str, settings: Sequence[str] = (), libraries: Sequence[Pat
     name : path of a .toml file, or a shipped name.
     settings : texts of ``--set``, applied together before anything is checked.
     libraries : further folders the recipe's own paths may point into.
+    unset : keys that are taken out of the recipe before ``settings`` are applied.
+    allow_native : let ngspice load compiled models, which are programs, for this recipe.
 
     Raises
     ------
@@ -185,10 +202,13 @@ def load_recipe(name: str, settings: Sequence[str] = (), libraries: Sequence[Pat
     resolve_files(name, raw, policy)
     own_cards = named_cards(raw)
     flatten_axes(raw, name)
+    remove_keys(raw, unset)
     apply_settings(raw, _resolve_settings(settings, libraries))
     flatten_axes(raw, "--set")
     recipe = check_recipe(path.stem, name, text, raw)
     _check_own_cards(recipe, policy, own_cards)
+    if not allow_native:
+        check_native(recipe)
     return recipe
 
 
@@ -317,6 +337,10 @@ def _check_axes(recipe: Recipe) -> None:
     if tasks > MOST_TASKS:
         problem = f"{points} points with {recipe.common.variation.samples} samples each"
         raise InputError(recipe.file, "sweep", tasks, problem, f"at most {MOST_TASKS} measurements")
+    for axis in recipe.axes:
+        if len(axis) > MOST_TRIED:
+            for key, values in axis.values.items():
+                check_each(recipe.bench.parameters, key, values, file=recipe.file)
     _check_idle(recipe, first)
 
 
@@ -333,12 +357,22 @@ def _check_idle(recipe: Recipe, first: Mapping[str, Any]) -> None:
         swept_idle = {key: all_idle[key] for key in swept if key in all_idle}
         given = {**found.idle_given, **swept_idle}
         idle = given if idle is None else {key: idle[key] for key in idle if key in given}
-        alive |= {key for key in swept if spread.get(key) in (None, *varied)}
+        alive |= {key for key in swept if key not in spread or {*_names(spread[key])} & {*varied}}
+        bounds = found.bound_keys()
+        for key in swept:
+            if key in bounds:
+                problem = f"changes nothing, it only bounds {bounds[key]}"
+                raise InputError(recipe.file, f"sweep.{key}", first[key], problem, "no such axis")
     for key, why in (idle or {}).items():
         problem = f"{key} would change nothing with {why}"
         raise InputError(recipe.file, "", "", problem, "leave it out")
     for key in swept:
         if key not in alive:
             problem = "changes nothing while its quantity does not vary"
-            allowed = f"variation.quantities with {spread[key]!r}, or no such axis"
+            names = " or ".join(repr(name) for name in _names(spread[key]))
+            allowed = f"variation.quantities with {names}, or no such axis"
             raise InputError(recipe.file, f"sweep.{key}", first[key], problem, allowed)
+
+
+def _names(quantities: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (quantities,) if isinstance(quantities, str) else quantities

@@ -18,10 +18,17 @@ from imccircuit.benches.bench import Along, Parameters, Variation
 from imccircuit.devices.draws import Draws
 from imccircuit.devices.figure import Card
 from imccircuit.devices.reference import card_label
-from imccircuit.recipes.fields import card_keys, field_of, is_card_key, unit_of, value_of
+from imccircuit.recipes.fields import (
+    card_keys,
+    check_each,
+    field_of,
+    is_card_key,
+    unit_of,
+    value_of,
+)
 from imccircuit.recipes.load import Recipe
 from imccircuit.recipes.resolve import ArrayTable, resolve
-from imccircuit.recipes.sweep import Axis
+from imccircuit.recipes.sweep import MOST_TRIED, Axis
 from imccircuit.results.schema import Coordinate, ShapeGroup
 
 Task = tuple[int, int]
@@ -128,12 +135,15 @@ class Plan:
 
     def _axis_values(self, axis: Axis, key: str) -> tuple[NDArray[Any], str]:
         """Values along an axis as an array in SI with its unit; indices where they are arrays."""
-        first = self.values(0)
-        found = [
-            value_of(self.recipe.parameters({**first, **axis.step(index)}), key)
-            for index in range(len(axis))
-        ]
-        unit = unit_of(field_of(self.recipe.bench.parameters, key))
+        first, model = self.values(0), self.recipe.bench.parameters
+        if len(axis) > MOST_TRIED:
+            found = check_each(model, key, axis.values[key], file=self.recipe.file)
+        else:
+            found = [
+                value_of(self.recipe.parameters({**first, **axis.step(index)}), key)
+                for index in range(len(axis))
+            ]
+        unit = unit_of(field_of(model, key))
         if all(isinstance(value, bool) for value in found):
             return np.array(found, dtype=np.int8), "1"  # netCDF has no boolean
         if all(isinstance(value, int | float) for value in found):
@@ -152,12 +162,16 @@ class Plan:
         return sizes, tuple(variable.name for variable in bench.variables(parameters)), coordinates
 
     def _axes_that_change_shape(self) -> tuple[bool, ...]:
-        """Axes along which, from the first point, the shape changes: only they are walked."""
+        """Axes along which, from the first point, the shape changes: only they are walked.
+
+        A long axis that changes it between the values that are tried only is not seen: its points
+        do not fit their group and are marked so when they are measured.
+        """
         first = self.values(0)
         shape = self._shape(self.recipe.parameters(first))
         flags = []
         for axis in self.recipe.axes:
-            steps = ({**first, **axis.step(index)} for index in range(1, len(axis)))
+            steps = ({**first, **axis.step(index)} for index in axis.tried()[1:])
             flags.append(any(self._shape(self.recipe.parameters(s)) != shape for s in steps))
         return tuple(flags)
 

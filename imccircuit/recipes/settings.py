@@ -55,6 +55,39 @@ def apply_settings(raw: dict[str, Any], settings: Sequence[tuple[str, Any]]) -> 
         place[last] = value
 
 
+def remove_keys(raw: dict[str, Any], keys: Sequence[str]) -> None:
+    """Take keys or whole tables out of the raw tables, with the axes that sweep them.
+
+    Raises
+    ------
+    InputError : the recipe has no such key.
+    """
+    for key in keys:
+        if not (_remove_axis(raw, key) | _remove(raw, key.split("."))):
+            problem = f"the recipe does not give {key[:80]!r}"
+            raise InputError("--unset", "", key, problem, "a key or table that it gives")
+
+
+def _remove(table: dict[str, Any], path: Sequence[str]) -> bool:
+    head, *rest = path
+    if not rest:
+        return table.pop(head, None) is not None
+    inner = table.get(head)
+    return isinstance(inner, dict) and _remove(inner, rest)
+
+
+def _remove_axis(raw: dict[str, Any], key: str) -> bool:
+    """Drop a swept key, or all of a table; an axis that sweeps nothing else goes with it."""
+    axes = raw.get("sweep")
+    if not isinstance(axes, list) or not all(isinstance(axis, dict) for axis in axes):
+        return False
+    rests = [{k: v for k, v in axis.items() if not f"{k}.".startswith(f"{key}.")} for axis in axes]
+    found = rests != axes
+    if found:
+        raw["sweep"] = [rest for rest in rests if rest]
+    return found
+
+
 def flatten_axes(raw: dict[str, Any], shown: str) -> None:
     """Write keys of the axes dotted: in TOML ``circuit.rows = [4, 8]`` is a table in a table.
 

@@ -14,6 +14,9 @@ from imccircuit.errors import InputError
 from imccircuit.units import parse_quantity
 
 MOST_VALUES = 100_000
+# Of a longer axis so many values, evenly spaced, are tried with all keys together before a run;
+# each is checked by itself.
+MOST_TRIED = 256
 _NUMBER = re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 _RANGE_KEYS = {"from", "to", "steps", "scale"}
 
@@ -31,6 +34,13 @@ class Axis:
 
     def __len__(self) -> int:
         return len(next(iter(self.values.values())))
+
+    def tried(self) -> list[int]:
+        """Indices that are tried before a run: all of a short axis, both ends of a long one."""
+        count = len(self)
+        if count <= MOST_TRIED:
+            return list(range(count))
+        return [int(index) for index in np.linspace(0, count - 1, MOST_TRIED)]
 
     def step(self, index: int) -> dict[str, Any]:
         """Values of its keys at an index."""

@@ -23,7 +23,10 @@ _IDENTIFIED = 0.5
 _LINEAR_V0 = 300.0
 _START_SHARES = (1e-4, 1e-3, 1e-2, 1e-1)
 
-UNITS = {name: "V" if name == "v0_v" else "ohm" for name in ArrayModel.__dataclass_fields__}
+_OTHER_UNITS = {"v0_v": "V", "r_rise_ohm_per_a": "ohm/A"}
+UNITS = {name: _OTHER_UNITS.get(name, "ohm") for name in ArrayModel.__dataclass_fields__}
+# Share by which the rise of a resistance must change a cell's current at least, as with V0.
+_LEAST_RISE = 2e-6
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,8 @@ def fit_array(
     model = ArrayModel().with_values(names, np.exp(found.x))
     if not model.linear and model.v0_v > _LINEAR_V0 * problem.drive_v:
         model = model.with_values(("v0_v",), np.array([np.inf]))
+    if model.r_rise_ohm_per_a * problem.drive_v / problem.cell_ohm**2 < _LEAST_RISE:
+        model = model.with_values(("r_rise_ohm_per_a",), np.zeros(1))
     return model, _parameters(model, names, found.jac, found.fun)
 
 
@@ -89,6 +94,8 @@ class _Problem:
     def _typical(self, name: str) -> float:
         if name == "v0_v":
             return 3.0 * self.drive_v
+        if name == "r_rise_ohm_per_a":
+            return self.cell_ohm**2 / self.drive_v
         return self.cell_ohm if name == "r_series_ohm" else self.line_ohm
 
     def start(self, share: float) -> Floats:
@@ -128,7 +135,7 @@ def _parameters(
     found = {}
     for k, name in enumerate(names):
         value, unit = float(getattr(model, name)), UNITS[name]
-        if np.isinf(value):
+        if np.isinf(value) or value == 0:
             note = "the cells are linear within what the data can tell"
             found[name] = Parameter(name, value, unit, np.nan, note)
         elif sigmas[k] > _IDENTIFIED:

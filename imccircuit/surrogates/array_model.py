@@ -25,6 +25,10 @@ class ArrayModel:
         resistance included.
     r_series_ohm : in series with every cell, such as its transistor.
     v0_v : V0 in V of I = G·V0·sinh(V/V0), infinite for linear cells.
+    r_rise_ohm_per_a : rise of the series resistance with the cell's current in ohm/A. A transistor
+        of long channel in its triode region has R_T·(1 + V_d/(2·V_ov)) at a drain voltage
+        V_d = R_T·I, to first order, so that the rise is R_T²/(2·V_ov) with V_ov its overdrive;
+        velocity saturation makes it larger.
     """
 
     r_row_ohm: float = 0.0
@@ -33,11 +37,12 @@ class ArrayModel:
     r_sense_ohm: float = 0.0
     r_series_ohm: float = 0.0
     v0_v: float = np.inf
+    r_rise_ohm_per_a: float = 0.0
 
     @property
     def linear(self) -> bool:
         """Whether currents are proportional to voltages."""
-        return not np.isfinite(self.v0_v)
+        return not np.isfinite(self.v0_v) and self.r_rise_ohm_per_a == 0
 
     def cells(self, conductance_s: Floats) -> Floats:
         """Conductance of the cells with their series resistance, in S: g / (1 + g·r)."""
@@ -75,7 +80,8 @@ class ArrayModel:
             r_col_ohm=self.r_col_ohm,
             r_driver_ohm=self.r_driver_ohm,
             r_sense_ohm=self.r_sense_ohm,
-            v0_v=None if self.linear else self.v0_v,
+            v0_v=self.v0_v if np.isfinite(self.v0_v) else None,
+            r_rise_ohm_per_a=self.r_rise_ohm_per_a,
         )[0]
 
     def port_admittance(self, conductance_s: Floats) -> Floats:

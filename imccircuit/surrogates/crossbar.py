@@ -2,9 +2,9 @@
 
 A chip's conductances and the drive voltages are inputs of the model. Fitted are the resistance of
 one segment of each wire, of driver and sense end (an amplifier's input resistance included), V0
-of I = G·V0·sinh(V/V0) and a series resistance where the cell is not a plain resistor, and, where
-there are amplifiers, their transresistance and each one's offsets. A resistance that the recipe
-gives as 0 is no element of the circuit and stays 0.
+of I = G·V0·sinh(V/V0) where the cell has one, of a cell's transistor a series resistance and how
+it rises with the current, and, where there are amplifiers, their transresistance and each one's
+offsets. A resistance that the recipe gives as 0 is no element of the circuit and stays 0.
 
 Amplifier: its input stands at e_j behind the sense resistance, which lowers the currents by
 e @ Y with Y the admittance of the array seen from its sense ends (for sinh cells: at 0 V, a
@@ -269,7 +269,8 @@ def fitted_names(parameters: CrossbarParameters) -> tuple[str, ...]:
         "r_driver_ohm": circuit.driver_resistance > 0,
         "r_sense_ohm": circuit.sense_resistance > 0 or circuit.readout != "ideal",
         "r_series_ohm": circuit.cell == "1t1r",
-        "v0_v": circuit.cell != "1r",
+        "r_rise_ohm_per_a": circuit.cell == "1t1r",
+        "v0_v": circuit.cell == "1r_sinh",
     }
     return tuple(name for name, there in present.items() if there)
 

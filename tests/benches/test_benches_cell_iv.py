@@ -197,3 +197,44 @@ def test_bad_input_is_one_line(name, setting, words):
 def test_a_supply_beside_given_word_lines():
     with pytest.raises(InputError, match="supply would change nothing"):
         parameters("onet1r_iv", 'stimulus.word_line_voltages=["1 V"]', 'conditions.supply="1 V"')
+
+
+def hot_card(folder, name):
+    text = (library.path("device_models") / f"{name}.toml").read_text()
+    line = 'temperature_coefficient = { value = "-0.2 %/K", source = "x" }\n\n[conduction]'
+    path = folder / "hot.toml"
+    path.write_text(text.replace("[conduction]", line))
+    return path
+
+
+@pytest.mark.ngspice
+@pytest.mark.parametrize(
+    ("bench", "name", "current"),
+    [("cell_iv", "rram_sinh", "cell_current"), ("crossbar_mvm", "rram_10k", "output_current"),
+     ("irc_column", "rram_10k", "lrs_current")],
+)  # fmt: skip
+def test_temperature_reaches_cells_whose_card_knows_it(tmp_path, bench, name, current):
+    """-0.2 % a kelvin: 77 degC leaves nine tenths of every conductance, and of a linear current."""
+    path = tmp_path / "mine.toml"
+    small = {
+        "cell_iv": 'cell = "1r_sinh"',
+        "crossbar_mvm": 'rows = 3\ncols = 2\nrow_segment_resistance = "0 ohm"\n'
+        'column_segment_resistance = "0 ohm"',
+        "irc_column": "rows = 2",
+    }[bench]
+    path.write_text(
+        f'bench = "{bench}"\n[circuit]\n{small}\ndevice_card = "{hot_card(tmp_path, name)}"\n'
+    )
+    found = []
+    for temperature in (27, 77):
+        given = load_recipe(str(path), [f'conditions.temperature="{temperature} degC"'])
+        found.append(measure(get_bench(bench), given.parameters({}), NgspiceEngine()))
+    drawn = "low_conductance" if bench == "irc_column" else "conductance"
+    np.testing.assert_allclose(found[1][drawn], 0.9 * found[0][drawn], rtol=1e-12)
+    if bench == "irc_column":
+        # In series with a transistor, which loses some of its own current to heat.
+        ratio = found[1][current] / found[0][current]
+        assert np.all((ratio < 0.94) & (ratio > 0.85))
+    else:
+        np.testing.assert_allclose(found[1][current], 0.9 * found[0][current], rtol=1e-6,
+                                   atol=1e-15)  # fmt: skip

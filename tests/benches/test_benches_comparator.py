@@ -83,6 +83,27 @@ def test_drawn_pairs_spread_as_the_card_says():
     assert np.std(shifts, axis=0) == pytest.approx(expected, rel=0.11, abs=0)
 
 
+def test_sizes_that_are_not_given_follow_the_technology():
+    """With gates of 120 nm: 2, 1, 0.5 um, and 200 and 400 nm behind; given ones stay."""
+    card = ComparatorParameters().technology
+    wide = card.nmos.width.model_copy(update={"value": 300e-9})
+    long = card.nmos.length.model_copy(update={"value": 130e-9})
+    nmos = card.nmos.model_copy(update={"width": wide, "length": long})
+    other = card.model_copy(update={"nmos": nmos})
+
+    def sizes(**tables):
+        dut = draw_strongarm(ComparatorParameters(**tables), Variation(Draws(0, 0)))
+        return [dut.input_m, dut.latch_nmos_m, dut.latch_pmos_m, dut.tail_m, dut.reset_m,
+                dut.hold_nmos_m, dut.hold_pmos_m, dut.length_m, dut.pmos_length_m]  # fmt: skip
+
+    usual = np.array([2e-6, 1e-6, 500e-9, 2e-6, 500e-9, 200e-9, 400e-9, 60e-9, 60e-9])
+    np.testing.assert_allclose(sizes(), usual, rtol=1e-12)
+    nmos_only = usual * [2.5, 2.5, 1, 2.5, 1, 2.5, 1, 130 / 60, 1]
+    np.testing.assert_allclose(sizes(technology=other), nmos_only, rtol=1e-12)
+    given = sizes(technology=other, circuit={"input_width": "3 um"})
+    np.testing.assert_allclose(given, [3e-6, *nmos_only[1:]], rtol=1e-12)
+
+
 def test_what_the_other_implementation_varies_is_idle():
     assert set(ComparatorParameters().idle_quantities()) == {"comparator_offset"}
     other = ComparatorParameters(circuit=BEHAVIOURAL)

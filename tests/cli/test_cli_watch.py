@@ -262,7 +262,7 @@ def test_ctrl_c_before_a_run_has_begun(
     from imccircuit.cli import run
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(run, "load_recipe", lambda *_: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setattr(run, "load_recipe", lambda *_, **__: signal.raise_signal(signal.SIGINT))
     ended = cli("run", "adc_sar8")
     assert ended.code == 130
     assert ended.err == "imccircuit: interrupted; what was finished is kept\n"

@@ -185,3 +185,21 @@ def test_bad_tables_are_refused(tmp_path, change, message):
 def test_missing_table_is_refused(tmp_path):
     with pytest.raises(InputError, match="unreadable"):
         MeasuredSpread.read(tmp_path / "none.csv", "techC")
+
+
+HOT = 'temperature_coefficient = { value = "0.1 %/K", source = "x" }\n'
+
+
+def test_conductance_over_temperature_is_linear_where_the_card_says_so(tmp_path):
+    text = (library.path("device_models") / "rram_10k.toml").read_text()
+    (tmp_path / "hot.toml").write_text(text.replace("[conduction]", HOT + "\n[conduction]"))
+    card = load_card(str(tmp_path / "hot.toml"), "rram")
+    assert card.temperature_factor(27.0) == 1.0
+    assert card.temperature_factor(127.0) == pytest.approx(1.1, rel=1e-12, abs=0)
+    assert load_card("rram_10k", "rram").temperature_factor(127.0) == 1.0
+    for bad in ('"0.1"', '"2 %/K"', '"1 mV"'):
+        faulty = HOT.replace('"0.1 %/K"', bad)
+        (tmp_path / "bad.toml").write_text(text.replace("[conduction]", faulty + "\n[conduction]"))
+        with pytest.raises(InputError, match=r"temperature_coefficient") as caught:
+            load_card(str(tmp_path / "bad.toml"), "rram")
+        assert "\n" not in str(caught.value)

@@ -3,8 +3,9 @@
 Energy. The second of two conversions of an input V: before it all bottom plates are at V and the
 top plate at V_cm. Each clock cycle puts the bottom plates to b_k·V_ref of a trial code; the top
 plate's charge stays, so its voltage is X = V_cm + (V_ref Σ C_k b_k − C_a V)/(C_a + C_p). What the
-reference gives in a step is the change of charge on the bottom plates that are then connected to
-it, Σ C_k [(V_ref − X') − (u_k − X)] with u_k where the plate was before, times V_ref.
+reference gives in a step, less what returns, is the change of charge on the bottom plates that are
+then connected to it, Σ C_k [(V_ref − X') − (u_k − X)] with u_k where the plate was before, times
+V_ref. Gross of what returns it takes the currents within a step, from the plates' RC network.
 
 Noise. The charge that an opening switch leaves on a plate of capacitance C has the variance kTC.
 
@@ -33,6 +34,7 @@ pytestmark = [
 KT = 1.380649e-23 * 300.15
 CAPS = np.array([2.1e-15, 3.9e-15, 8.3e-15, 15.8e-15, 32.5e-15, 63e-15])
 DUMMY, PARASITIC, V_REF, V_CM = 2.2e-15, 25e-15, 0.9, 0.5
+R_ON = 100.0
 
 
 def found(energy_inputs=4, **circuit):
@@ -49,50 +51,85 @@ def found(energy_inputs=4, **circuit):
     return measure(BENCH, parameters, NgspiceEngine(timeout_s=60))
 
 
-def reference_energy(voltage):
-    """Energy in J that the reference gives in one conversion, and what returns to it."""
+def conversion(voltage):
+    """Codes that the array is given one after the other in a conversion of an input in V."""
     bits, total = len(CAPS), CAPS.sum() + DUMMY
-    at = np.full(bits, voltage)
-    top = V_CM
-    given = back = 0.0
-    code = 0
-    trials = []
+    code, trials = 0, []
     for bit in reversed(range(bits)):
         trials.append(code | 1 << bit)
         level = V_REF * sum(CAPS[k] for k in range(bits) if trials[-1] >> k & 1) / total
         code = trials[-1] if voltage > level else code
-    for trial in [*trials, code]:
+    return [*trials, code]
+
+
+def reference_energy_by_steps(voltage):
+    """Energy in J that the reference gives in one conversion, from whole steps: net."""
+    bits, total = len(CAPS), CAPS.sum() + DUMMY
+    at, top, given = np.full(bits, voltage), V_CM, 0.0
+    for trial in conversion(voltage):
         on = np.array([trial >> k & 1 == 1 for k in range(bits)])
         after = np.where(on, V_REF, 0.0)
         x = V_CM + (CAPS @ after - total * voltage) / (total + PARASITIC)
-        charge = np.sum(np.where(on, CAPS * ((after - x) - (at - top)), 0.0))
-        given += V_REF * max(charge, 0.0)
-        back += V_REF * max(-charge, 0.0)
+        given += V_REF * np.sum(np.where(on, CAPS * ((after - x) - (at - top)), 0.0))
         at, top = after, x
+    return given
+
+
+def reference_energy(voltage):
+    """Energy in J that the reference gives, and what returns to it, current by current.
+
+    Every bottom plate is behind R: i_k = (s_k − u_k)/R = C_k·d(u_k − x)/dt, and the top plate's
+    charge stays, x = (Q + Σ C_k u_k)/(C_a + C_p). So with M = diag(C) − C·Cᵀ/(C_a + C_p) the
+    deviations e = s − u fall as M·de/dt = −e/R, from what each step leaves them to begin with. The
+    reference's current is the sum of i_k over the plates at it. It is integrated where it is
+    positive, and where it is negative, on 4000 times from 1 fs to 1 ns, spaced by ratios.
+    """
+    bits, caps = len(CAPS), np.append(CAPS, DUMMY)
+    matrix = np.diag(caps) - np.outer(caps, caps) / (caps.sum() + PARASITIC)
+    rates, modes = np.linalg.eig(-np.linalg.inv(matrix) / R_ON)
+    times = np.concatenate([[0.0], np.geomspace(1e-15, 1e-9, 4000)])
+    at = np.full(bits + 1, voltage)
+    given = back = 0.0
+    for trial in conversion(voltage):
+        on = np.append([trial >> k & 1 == 1 for k in range(bits)], False)
+        after = np.where(on, V_REF, 0.0)
+        error = (modes * np.linalg.solve(modes, after - at)) @ np.exp(np.outer(rates, times))
+        power = V_REF * np.real(on @ error) / R_ON
+        pieces = np.diff(times) * (power[1:] + power[:-1]) / 2
+        given += pieces[pieces > 0].sum()
+        back -= pieces[pieces < 0].sum()
+        at = after
     return given, back
 
 
 def test_energy_of_the_reference_is_that_of_the_charges():
-    arrays = found()
     inputs = (np.arange(4) + 0.5) / 4 * V_REF
     given, back = np.mean([reference_energy(v) for v in inputs], axis=0)
+    # The two calculations by hand agree on what is left when the currents have died away; what
+    # whole steps cannot show is that 2 % go to and fro within a step, when plates that stay at the
+    # reference follow the top plate's first jump. (abs=0: pytest's own 1e-12 is above all this.)
+    net = np.mean([reference_energy_by_steps(v) for v in inputs])
+    assert given - back == pytest.approx(net, rel=1e-4, abs=0)
+    assert 0.01 < back / given < 0.03
+    arrays = found()
     delivered, returned = arrays["energy"][0], arrays["energy_returned"][0]
-    # 1 % is what is asked for. (abs=0: pytest's own 1e-12 is far above a femtojoule.)
+    # 1 % is what is asked for, gross and net. What is found is 0.2 %, from the time points of
+    # picosecond spikes: at a tenth of the simulator's tolerance it is 0.05 %.
+    assert delivered == pytest.approx(given, rel=0.01, abs=0)
     assert delivered - returned == pytest.approx(given - back, rel=0.01, abs=0)
-    # Within a step, plates that stay at the reference follow the top plate's first jump and return
-    # charge before they take it again: some per cent that no sum over whole steps can show.
-    assert back == 0
-    assert 0 < returned < 0.03 * given
+    # The same absolute error, on what returns.
+    assert returned == pytest.approx(back, rel=0, abs=0.005 * given)
 
 
 def test_blocks_that_are_ideal_have_no_energy():
     arrays = found(energy_inputs=1)
-    reference, common_mode, source, drivers, comparator, logic = arrays["energy"]
+    reference, common_mode, source, drivers, comparator, outputs, logic = arrays["energy"]
     assert reference > 0
     assert common_mode > 0
     assert source > 0
     assert np.isnan(drivers)
     assert np.isnan(comparator)
+    assert np.isnan(outputs)
     assert logic > 0
     assert arrays["latency"] == pytest.approx(7 * 10e-9, rel=1e-6, abs=0)
     assert np.isnan(arrays["area"])

@@ -60,6 +60,38 @@ def test_steep_cells_need_damping():
     compare(rng.uniform(1e-6, 1e-4, (8, 8)), np.full((1, 8), 0.4), (5, 5, 50, 50), 0.01)
 
 
+RISE = 3e7
+"""ohm/A: about that of a minimum-size transistor of 5 kohm with 0.4 V of overdrive."""
+
+
+def test_a_cell_whose_resistance_rises_is_a_quadratic_equation():
+    g, volts = np.array([[5e-5]]), np.array([[0.2], [-0.2], [0.0]])
+    current, cell = lines.solve_lines(g, volts, r_driver_ohm=100.0, r_sense_ohm=50.0,
+                                      r_rise_ohm_per_a=RISE)  # fmt: skip
+    ohm = 1 / 5e-5 + 150.0
+    root = (-ohm + np.sqrt(ohm**2 + 4 * RISE * 0.2)) / (2 * RISE)
+    np.testing.assert_allclose(current[:, 0], [root, -root, 0.0], rtol=1e-9)
+    np.testing.assert_allclose(cell[:, 0, 0], volts[:, 0] - 150.0 * current[:, 0], rtol=1e-9)
+
+
+def test_an_array_of_such_cells_is_one_of_the_resistors_that_they_are():
+    """The linear solver with each cell's V/I, found by repetition: it shrinks tenfold a turn."""
+    rng = np.random.default_rng(6)
+    g, volts = rng.uniform(1e-6, 4e-5, (6, 5)), rng.uniform(0.02, 0.2, (1, 6))
+    r = (5.0, 7.0, 100.0, 30.0)
+    current, cell = lines.solve_lines(
+        g, volts, **dict(zip(NAMES, r, strict=True)), r_rise_ohm_per_a=RISE
+    )
+    as_resistors = g
+    for _ in range(30):
+        found = solve_array(ResistiveArray(as_resistors, *r), volts)
+        as_resistors = 1 / (1 / g + RISE * as_resistors * np.abs(found.cell_voltage_v[0]))
+    np.testing.assert_allclose(current, found.output_current_a, rtol=TOLERANCE)
+    np.testing.assert_allclose(cell, found.cell_voltage_v, rtol=TOLERANCE)
+    with pytest.raises(ValueError, match="not both"):
+        lines.solve_lines(g, volts, v0_v=0.1, r_rise_ohm_per_a=RISE)
+
+
 def test_imports_numpy_alone():
     tree = ast.parse(Path(lines.__file__).read_text(encoding="utf-8"))
     found = set()

@@ -35,6 +35,7 @@ SMALL = {
     "readout_integrator_transistor": ["stimulus.levels=5"],
     "readout_tia_transistor": ["stimulus.levels=5"],
     "sense_amp": ["stimulus.active_rows=1"],
+    "sense_amp_ternary": ["circuit.rows=4", "stimulus.active_rows=4", "stimulus.batch=2"],
 }  # fmt: skip
 
 # Sizes that a cell has of its own, in whatever technology.

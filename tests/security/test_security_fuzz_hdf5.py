@@ -50,7 +50,8 @@ def change(rng, file):
     if kind == 0:
         del item.parent[name]
     elif kind == 1:
-        item.parent.move(name, rng.choice(["x", "status", "point", "shape_x", "shape_9", "a$b'"]))
+        free = [n for n in ("x", "status", "point", "shape_x", "a$b'") if n not in item.parent]
+        item.parent.move(name, rng.choice(free))
     elif kind in (2, 3):
         parent = item.parent
         del parent[name]

@@ -56,7 +56,8 @@ class Crossbar:
     Parameters
     ----------
     arrays : ``conductance`` (chip, row, col) in S, and ``effective_conductance`` (linear cells)
-        or ``cell_conductance`` with ``v0_v`` and the wires' resistances in ohm; with amplifiers
+        or ``cell_conductance`` with ``v0_v`` or ``r_rise_ohm_per_a`` and the wires' resistances in
+        ohm; with amplifiers
         ``offset_current`` A and ``output_offset`` V (chip, col) and ``transresistance_ohm``.
     solver : ``solve_lines`` of the file ``lines.py``; only nonlinear cells need it.
     """
@@ -106,8 +107,10 @@ class Crossbar:
             raise ValueError("nonlinear cells need the solver in lines.py")
         wires = {
             name: float(self._arrays[name])
-            for name in ("r_row_ohm", "r_col_ohm", "r_driver_ohm", "r_sense_ohm", "v0_v")
-        }
+            for name in ("r_row_ohm", "r_col_ohm", "r_driver_ohm", "r_sense_ohm", "v0_v",
+                         "r_rise_ohm_per_a")
+            if name in self._arrays
+        }  # fmt: skip
         return self._solver(self._arrays["cell_conductance"][chip], voltage, **wires)[0]
 
 
