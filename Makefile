@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-long lint docs bench setup-demo setup-test clean distclean
+.PHONY: help demo test test-long lint docs bench setup-demo setup-test setup-bench clean distclean
 
 PYTEST_WORKERS ?= 2
 PYTEST_ARGS ?=
@@ -31,6 +31,9 @@ setup-demo:
 setup-test:
 	@bash scripts/setup.sh test
 
+setup-bench:
+	@bash scripts/setup.sh bench
+
 demo: setup-demo
 	@$(VENV)/imccircuit accuracy digits
 
@@ -48,7 +51,7 @@ test-long: setup-test
 docs: setup-test
 	@$(PYTEST) tests/docs $(PYTEST_ARGS)
 
-bench: setup-test
+bench: setup-bench
 	@. .venv/.setup/env && $(ONE_THREAD) .venv/bin/python benchmarks/run.py
 
 clean:

@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from enum import IntEnum
+
+# Signs that steer a terminal, turn its text around, or are no text at all.
+_STEERING = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff]"
+)
+
+
+def visible(text: str) -> str:
+    """``text`` with every sign that would steer a terminal written as its escape; lines stay."""
+    return _STEERING.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 class ExitCode(IntEnum):
@@ -21,6 +32,10 @@ class ImcError(Exception):
     """Base of all errors of this package. Its text is one line that a user can act on."""
 
     exit_code: ExitCode = ExitCode.USAGE
+
+    def __str__(self) -> str:
+        """One line, whatever name of a file or text from a file is in it."""
+        return visible(" ".join(super().__str__().split()))
 
 
 class UsageError(ImcError):
@@ -60,6 +75,12 @@ class EngineError(ImcError):
 
 class SetupError(ImcError):
     """Something is missing on this machine; the text names the command that installs it."""
+
+    exit_code = ExitCode.ENVIRONMENT
+
+
+class StorageError(ImcError):
+    """What was measured cannot be kept: disk full, folder read-only or taken away."""
 
     exit_code = ExitCode.ENVIRONMENT
 

@@ -118,6 +118,24 @@ def parse_quantity(text: str, unit: str) -> float:
     return float(f"{magnitude:.15g}")
 
 
+_BYTES = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kMGT]?)(i?)B\s*")
+
+
+def parse_bytes(text: str) -> int:
+    """Number of bytes: ``"8 GB"`` is 8e9, ``"8 GiB"`` is 8·2^30.
+
+    Raises
+    ------
+    ValueError : no size; the message says what is allowed.
+    """
+    found = _BYTES.fullmatch(text)
+    if found is None or float(found[1]) <= 0:
+        raise ValueError('not a size; allowed: a number with kB, MB, GB or TB, such as "8 GB"')
+    base = 1024 if found[3] else 1000
+    power: int = " kMGT".index(found[2] or " ")
+    return round(float(found[1]) * float(base) ** power)
+
+
 def format_quantity(value: float, unit: str, digits: int = 4) -> str:
     """``value`` in SI with an engineering prefix, such as ``"2 fF"``; for prints and labels."""
     value += 0.0  # no negative zero

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Bring this machine to where `make demo` or `make test` can run, and do nothing if it is there.
 #
-#   bash scripts/setup.sh demo|test
+#   bash scripts/setup.sh demo|test|bench
 #
 # 1. ngspice 42 or newer with the KLU solver: the user's own if there is one, else the package of
 #    Debian 12 (backports), Debian 13 or Ubuntu 24.04.
@@ -185,6 +185,17 @@ setup_ngspice() { # leaves in `ngspice_env` what the commands after this need in
     ngspice_env="export IMCCIRCUIT_NGSPICE=$(printf %q "$ngspice")"
 }
 
+setup_library() { # ngspice's shared library, which only the peers of the benchmarks need
+    if ldconfig -p | grep -q 'libngspice\.so\.0'; then return; fi
+    require_apt "there is no libngspice, a peer of the benchmarks" "apt-get install libngspice0"
+    if [[ $(package_source) == backports ]]; then
+        enable_backports
+        apt_install -t "$(system_field VERSION_CODENAME)-backports" libngspice0
+    else
+        apt_install libngspice0
+    fi
+}
+
 # ---- Python and its packages ----------------------------------------------------------------
 
 find_python() { # leaves in `python` one that can make an environment; fails if there is none
@@ -260,15 +271,16 @@ setup_packages() { # demo|test
 
 main() {
     case ${1:-} in
-        demo | test) ;;
+        demo | test | bench) ;;
         *)
-            say "usage: bash scripts/setup.sh demo|test"
+            say "usage: bash scripts/setup.sh demo|test|bench"
             exit 1
             ;;
     esac
     setup_ngspice
     setup_environment
-    setup_packages "$1"
+    if [[ $1 == bench ]]; then setup_library; fi
+    setup_packages "${1/bench/test}"
     printf '%s\n' "$ngspice_env" >"$STATE/env"
 }
 

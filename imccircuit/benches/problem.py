@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -118,6 +119,12 @@ class Problem:
     row_voltage_v: NDArray[np.float64] | None = None
     label: str = ""
     native: tuple[str, ...] = ()
+
+    @cached_property
+    def netlist(self) -> str:
+        """The circuit as text, without a title; printed once, because that takes milliseconds."""
+        head, _, rest = str(self.circuit).partition("\n")
+        return (rest if head.startswith(".title") else f"{head}\n{rest}").rstrip("\n")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from imccircuit.cli.output import JsonFlag, say, say_json
+from imccircuit.cli.output import JsonFlag, figures_of, say, say_json
 from imccircuit.errors import ExitCode
 from imccircuit.results.read import read_results
 
@@ -27,7 +27,9 @@ def command(
     from imccircuit.surrogates.files import load_model
     from imccircuit.surrogates.fit import check
 
-    verdict = check(load_model(model), read_results(against), point)
+    loaded, measured = load_model(model), read_results(against)
+    with figures_of(against):
+        verdict = check(loaded, measured, point)
     if as_json:
         say_json(verdict_dict(verdict))
     else:

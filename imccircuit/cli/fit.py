@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from imccircuit.cli.output import JsonFlag, say, say_json
+from imccircuit.cli.output import JsonFlag, figures_of, say, say_json
 from imccircuit.errors import ExitCode
 
 NAME = "fit"
@@ -27,7 +27,8 @@ def command(
     from imccircuit.cli.model_report import model_dict, model_text
     from imccircuit.surrogates.fit import fit_results
 
-    model = fit_results(results, point)
+    with figures_of(results):
+        model = fit_results(results, point)
     target = output or results.with_name(f"{results.stem}.model.h5")
     model.save(target)
     if as_json:

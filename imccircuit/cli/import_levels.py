@@ -104,8 +104,8 @@ def read_levels(path: Path, unit: str = "") -> NDArray[np.float64]:
 
 def _take(chips: dict[str, dict[int, float]], row: dict[str, Any], unit: str, where: str) -> None:
     text, chip = str(row["code"] or "").strip(), str(row.get("chip") or "0").strip()
-    if not text.isdecimal() or not 1 <= int(text) < 2**16:
-        raise UsageError(f"{where}: code {text!r}; allowed: 1 to 2^bits − 1")
+    if not text.isdecimal() or len(text) > 9 or not 1 <= int(text) < 2**16:
+        raise UsageError(f"{where}: code {text[:40]!r}; allowed: 1 to 2^bits − 1")
     if None in row:
         raise UsageError(
             f"{where}: more fields than columns; allowed: as many, with points for decimals"
@@ -122,7 +122,7 @@ def _take(chips: dict[str, dict[int, float]], row: dict[str, Any], unit: str, wh
         level = parse_quantity(quantity, "V")
     except ValueError as error:
         hint = "" if unit else " (or --unit mV, for levels without a unit)"
-        raise UsageError(f"{where}: level {value!r}: {error}{hint}") from None
+        raise UsageError(f"{where}: level {value[:40]!r}: {error}{hint}") from None
     if code in chips.setdefault(chip, {}):
         raise UsageError(f"{where}: code {code} is there twice")
     chips[chip][code] = level

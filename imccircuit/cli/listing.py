@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from imccircuit import library
-from imccircuit.cli.output import JsonFlag, say_json, say_table
+from imccircuit.cli.output import JsonFlag, Libraries, say_json, say_table
+from imccircuit.errors import UsageError
 
 NAME = "list"
 _MOST_NAMES = 3
@@ -29,10 +31,13 @@ class What(StrEnum):
 
 def command(
     what: Annotated[What, typer.Argument(help="What to list.")] = What.RECIPES,
+    libraries: Libraries = None,
     as_json: JsonFlag = False,
 ) -> None:
     """List recipes, benches, cards, surrogates or export targets."""
-    rows = _LISTS[what]()
+    if libraries and what is not What.CARDS:
+        raise UsageError(f"--library holds cards; allowed: list {What.CARDS.value}")
+    rows = _cards(libraries or []) if what is What.CARDS else _LISTS[what]()
     if as_json:
         say_json(rows)
         return
@@ -89,13 +94,19 @@ def _benches() -> Rows:
     ]
 
 
-def _cards() -> Rows:
-    from imccircuit.devices.cards import list_cards, load_card
+def _cards(libraries: Sequence[Path]) -> Rows:
+    """Cards by name, each from the folder in which a recipe would find it."""
+    from imccircuit.devices.cards import CARDS, list_cards, load_card
+    from imccircuit.recipes.paths import library_folders
 
-    return [
-        {"name": name, "kind": kind, "what": load_card(name, kind).description}  # type: ignore[call-overload]
-        for name, kind in list_cards().items()
-    ]
+    found: dict[str, dict[str, str]] = {}
+    for folder in (*library_folders(libraries), None):
+        for name, kind in list_cards(folder).items():
+            is_here = folder is None or (folder / f"{name}.toml").is_file()
+            if is_here and kind in CARDS and name not in found:
+                card = load_card(name, kind, folder)  # type: ignore[call-overload]
+                found[name] = {"name": name, "kind": kind, "what": card.description}
+    return list(found.values())
 
 
 def _surrogates() -> Rows:
@@ -116,7 +127,6 @@ def _targets() -> Rows:
 _LISTS: dict[What, Callable[[], Rows]] = {
     What.RECIPES: _recipes,
     What.BENCHES: _benches,
-    What.CARDS: _cards,
     What.SURROGATES: _surrogates,
     What.TARGETS: _targets,
 }

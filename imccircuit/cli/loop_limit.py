@@ -22,12 +22,13 @@ def loop_warnings(results: Results) -> list[str]:
     ``static_against_loop``; where that is not measured, ``loop_difference``, a lower bound of it.
     Whole conversions are the truth, so where they differ the levels are not to be trusted.
     """
+    converters = [data for data in results.datasets if "loop_difference" in data]
+    if not converters:
+        return []
     limit = _limit_lsb(results)
     found: list[tuple[float, int, int]] = []
     measured = 0
-    for data in results.datasets:
-        if "loop_difference" not in data:
-            continue
+    for data in converters:
         apart = np.asarray(data["loop_difference"].values, dtype=np.float64).max(axis=2)
         if "static_against_loop" in data:
             better = data["static_against_loop"].values

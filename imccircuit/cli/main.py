@@ -1,67 +1,30 @@
-"""The command ``imccircuit``: its verbs, and one line and an exit code for every failure."""
+"""The command ``imccircuit``: one line and an exit code for every failure.
+
+Nothing heavy is imported before a Ctrl-C is taken care of: loading the verbs takes a second.
+"""
 
 from __future__ import annotations
 
+import errno
+import os
+import signal
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from types import FrameType
 
-import typer
-from typer.exceptions import TyperException
-
-import imccircuit
-from imccircuit.cli import (
-    accuracy,
-    check,
-    doctor,
-    export,
-    fit,
-    import_levels,
-    listing,
-    netlist,
-    plot,
-    run,
-    show,
-    status,
-)
-from imccircuit.cli.output import complain
 from imccircuit.errors import ExitCode, ImcError
 
-app = typer.Typer(
-    name="imccircuit",
-    help="From SPICE decks of in-memory computing circuits to surrogates that state their own "
-    "error. Exit codes: 0 good, 1 usage or recipe, 2 some points failed (results written), "
-    "3 verdict below its gate (file written), 4 environment, 130 interrupted and resumable.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-for _module in (
-    doctor, listing, netlist, run, import_levels, status, show, fit, check, export, plot, accuracy,
-):  # fmt: skip
-    app.command(name=_module.NAME)(_module.command)
-
-
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"imccircuit {imccircuit.__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _options(
-    _version: Annotated[
-        bool,
-        typer.Option(
-            "--version", help="Print the version.", callback=_print_version, is_eager=True
-        ),
-    ] = False,
-) -> None:
-    pass
+_STORAGE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG)
 
 
 def run_command(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code; failures are one line on stderr."""
+    import typer
+    from typer.exceptions import TyperException
+
+    from imccircuit.cli.output import complain
+    from imccircuit.cli.verbs import app
+
     try:
         code = app(args=list(arguments) if arguments is not None else None, standalone_mode=False)
     except TyperException as error:
@@ -84,10 +47,22 @@ def run_command(arguments: Sequence[str] | None = None) -> int:
         return ExitCode.GOOD
     except OSError as error:
         complain(f"{error.filename or 'a file'}: {error.strerror or error}")
-        return ExitCode.USAGE
+        return ExitCode.ENVIRONMENT if error.errno in _STORAGE_ERRORS else ExitCode.USAGE
     return code if isinstance(code, int) else ExitCode.GOOD
+
+
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    """End at once: raised inside an import, an exception may be lost or turned into another."""
+    os.write(2, b"imccircuit: interrupted; nothing was begun\n")
+    os._exit(ExitCode.INTERRUPTED)
 
 
 def main() -> None:
     """Entry point of the script."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _leave)
+    import imccircuit.cli.verbs  # noqa: F401 - loaded now, while nothing has begun
+
+    signal.signal(signal.SIGINT, before)
     sys.exit(run_command())

@@ -10,9 +10,11 @@ import typer
 from imccircuit.benches.problem import Problem
 from imccircuit.cli.output import AllowNative, Libraries, Settings, Unset, complain, say
 from imccircuit.engines import deck
+from imccircuit.engines.deck_files import DeckFiles
 from imccircuit.engines.ngspice import NgspiceEngine
 from imccircuit.errors import EngineError, SetupError, UsageError
-from imccircuit.recipes.load import check_native, load_recipe, recipe_of_results
+from imccircuit.recipes.load import load_recipe, recipe_of_results
+from imccircuit.recipes.native import check_native
 from imccircuit.recipes.plan import Plan, Task
 
 NAME = "netlist"
@@ -58,7 +60,10 @@ def command(
         options = {}
     label = plan.label((point, sample))
     text = deck.deck_text(found, title=f"{_TITLE} {label}", options=options)
-    if len(recorded) > problem and deck.deck_sha256(text) != recorded[problem]:
+    if (
+        len(recorded) > problem
+        and deck.deck_sha256(DeckFiles().portable(text)) != recorded[problem]
+    ):
         complain("warning: this is not the deck that was run (version, solver or rung differ)")
     title, _, rest = text.partition("\n")
     values = ", ".join(f"{key} = {value}" for key, value in plan.values(point).items()) or "none"

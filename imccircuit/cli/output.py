@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from imccircuit.errors import FileFormatError, visible
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 Settings = Annotated[
@@ -32,23 +36,49 @@ AllowNative = Annotated[
 ]
 Libraries = Annotated[
     list[Path] | None,
-    typer.Option("--library", help="A folder the recipe's own paths may point into. Repeatable."),
+    typer.Option(
+        "--library",
+        exists=True,
+        file_okay=False,
+        help="A folder of your own cards; the recipe's paths may point into it. Repeatable.",
+    ),
 ]
 
 
 def say(text: str = "") -> None:
     """Print to stdout."""
-    typer.echo(text)
+    typer.echo(visible(text))
 
 
 def complain(text: str) -> None:
     """Print one line to stderr."""
-    typer.echo(f"imccircuit: {text}", err=True)
+    typer.echo(f"imccircuit: {visible(' '.join(text.split()))}", err=True)
 
 
 def say_json(data: Any) -> None:
     """Print JSON to stdout; NaN and infinity as null, because JSON has neither."""
     typer.echo(json.dumps(_plain(data), indent=1, sort_keys=True, allow_nan=False))
+
+
+def say_json_line(data: Any) -> None:
+    """Print JSON to stdout on one line, at once: something may be reading while we work."""
+    typer.echo(json.dumps(_plain(data), sort_keys=True, allow_nan=False))
+    sys.stdout.flush()
+
+
+@contextmanager
+def figures_of(path: Path) -> Iterator[None]:
+    """Context that works with numbers of a file which may be of any shape, named or not.
+
+    Raises
+    ------
+    FileFormatError : they do not fit together; the exception that said so is its cause.
+    """
+    try:
+        yield
+    except (LookupError, ValueError, TypeError, AttributeError, ArithmeticError) as error:
+        why = f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
+        raise FileFormatError(f"{path}: its numbers do not fit together ({why})") from error
 
 
 def _plain(data: Any) -> Any:
@@ -70,11 +100,13 @@ def say_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object
     from rich import box
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
     for number, column in enumerate(columns):
         # A name is what one copies: it is never broken.
         table.add_column(column, overflow="fold", no_wrap=number == 0)
     for row in rows:
-        table.add_row(*(str(cell) for cell in row))
+        # Not strings: in those rich would take what stands in brackets for a style.
+        table.add_row(*(Text(visible(str(cell))) for cell in row))
     Console().print(table)

@@ -10,7 +10,7 @@ import typer
 
 from imccircuit.benches.registry import get_bench
 from imccircuit.cli.figures import Choice, draw, kinds_of
-from imccircuit.cli.output import JsonFlag, say, say_json
+from imccircuit.cli.output import JsonFlag, figures_of, say, say_json
 from imccircuit.errors import UsageError
 from imccircuit.results.read import Results, read_results
 
@@ -59,8 +59,10 @@ def command(
             raise UsageError("--over needs --variable, what is to be drawn over it")
         from imccircuit.cli.sweep_figure import draw_over
 
+        with figures_of(results):
+            drawn = draw_over(loaded, variable, over)  # refuses names that are no variable's
         target = output or results.with_name(f"{results.stem}-{variable}.png")
-        _say_written([save_figure(draw_over(loaded, variable, over), target)], as_json=as_json)
+        _say_written([save_figure(drawn, target)], as_json=as_json)
         return
     data, row = _group_of(loaded, point)
     curves = get_bench(loaded.provenance.bench).curves
@@ -74,8 +76,10 @@ def command(
     several = sum(group.sizes["point"] for group in loaded.datasets) > 1
     tail = f"-p{point}" if several else ""
     for name in kinds:
-        target = output or results.with_name(f"{results.stem}-{name}{tail}.png")
-        written.append(save_figure(draw(name, data, choice, curves), target))
+        with figures_of(results):
+            drawn = draw(name, data, choice, curves)  # refuses names that are no picture's
+            target = output or results.with_name(f"{results.stem}-{name}{tail}.png")
+            written.append(save_figure(drawn, target))
     _say_written(written, as_json=as_json)
 
 

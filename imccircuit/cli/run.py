@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -20,14 +16,19 @@ from imccircuit.cli.output import (
     complain,
     say,
     say_json,
+    say_json_line,
     say_table,
 )
+from imccircuit.cli.progress import as_dict, interrupts, progress_of
 from imccircuit.engines.ngspice import locate, probe, require_osdi
 from imccircuit.errors import ExitCode, UsageError
-from imccircuit.recipes.load import load_recipe, native_files
+from imccircuit.recipes.load import load_recipe
+from imccircuit.recipes.native import native_files
 from imccircuit.recipes.plan import Plan
 from imccircuit.sweeps.ledger import work_folder
-from imccircuit.sweeps.run import Mode, Progress, RunOptions, Stopper, Summary, run_plan
+from imccircuit.sweeps.log import log_file
+from imccircuit.sweeps.run import ExecutorName, Mode, RunOptions, Stopper, Summary, run_plan
+from imccircuit.units import parse_bytes
 
 NAME = "run"
 
@@ -57,6 +58,21 @@ def command(
     max_fail: Annotated[
         float, typer.Option(min=0, max=100, help="Stop when more than PCT percent have failed.")
     ] = 100.0,
+    memory: Annotated[
+        str, typer.Option(metavar="BYTES", help='Most memory of one simulator, such as "8 GB".')
+    ] = "",
+    cores_per_point: Annotated[
+        int, typer.Option(min=1, help="Cores for each simulator; so many fewer run side by side.")
+    ] = 1,
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Simulate also what was simulated before.")
+    ] = False,
+    executor: Annotated[
+        ExecutorName, typer.Option(help="Processes of this machine, or a Dask cluster.")
+    ] = "local",
+    scheduler: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Of the Dask scheduler: tcp://HOST:8786.")
+    ] = "",
     libraries: Libraries = None,
     allow_native: AllowNative = False,
     as_json: JsonFlag = False,
@@ -64,6 +80,10 @@ def command(
     """Run a recipe's points on ngspice (or nodal) and write one results file."""
     if resume and fresh:
         raise UsageError("--resume and --fresh exclude each other")
+    if scheduler and executor != "dask":
+        raise UsageError("--scheduler needs --executor dask")
+    if jobs and executor == "dask":
+        raise UsageError("--jobs is of this machine; a Dask cluster brings its own workers")
     mode: Mode = "resume" if resume else "fresh" if fresh else "new"
     plan = Plan(
         load_recipe(
@@ -80,12 +100,22 @@ def command(
     if dry_run:
         _say_plan(plan, target, as_json=as_json)
         return
-    options = RunOptions(jobs or 0, mode, timeout, max_fail)
+    options = RunOptions(
+        jobs=jobs or 0,
+        mode=mode,
+        timeout_s=timeout,
+        max_fail_percent=max_fail,
+        memory_bytes=_bytes("--memory", memory),
+        cores_per_point=cores_per_point,
+        use_cache=not no_cache,
+        executor=executor,
+        scheduler=scheduler,
+    )
     stopper = Stopper()
-    with _interrupts(stopper), _progress(plan.tasks, quiet=as_json) as progress:
+    with interrupts(stopper), progress_of(plan.tasks, as_json=as_json) as progress:
         summary = run_plan(plan, target, options, progress=progress, stopper=stopper)
     if as_json:
-        say_json(as_dict(summary))
+        say_json_line({"event": "end", **as_dict(summary)})
     else:
         _say_summary(summary)
     if any(v.name == "loop_difference" for group in plan.groups for v in group.variables):
@@ -104,6 +134,13 @@ def _warn_of_loop(summary: Summary) -> None:
             complain(line)
 
 
+def _bytes(option: str, text: str) -> int:
+    try:
+        return parse_bytes(text) if text else 0
+    except ValueError as error:
+        raise UsageError(f"{option} {text}: {error}") from None
+
+
 def _all_settings(settings: list[str] | None, samples: int | None, seed: int | None) -> list[str]:
     found = list(settings or [])
     if samples is not None:
@@ -118,65 +155,6 @@ def exit_code(summary: Summary) -> ExitCode:
     if summary.interrupted:
         return ExitCode.INTERRUPTED
     return ExitCode.POINTS_FAILED if summary.failed else ExitCode.GOOD
-
-
-def as_dict(summary: Summary) -> dict[str, Any]:
-    """A summary for JSON."""
-    return {
-        "output": str(summary.output),
-        "total": summary.total,
-        "done": summary.done,
-        "already_done": summary.already,
-        "failed": summary.failed,
-        "status": {status.name.lower(): count for status, count in summary.counts.items()},
-        "reasons": dict(summary.reasons),
-        "elapsed_s": round(summary.elapsed_s, 3),
-        "complete": summary.complete,
-        "interrupted": summary.interrupted,
-        "stopped_by_max_fail": summary.stopped_by_max_fail,
-    }
-
-
-@contextmanager
-def _interrupts(stopper: Stopper) -> Iterator[None]:
-    """Ctrl-C once drains and writes, twice kills; a polite kill counts as the first."""
-
-    def handle(_number: int, _frame: FrameType | None) -> None:
-        stopper.request()
-        if stopper.requests > 1:
-            raise KeyboardInterrupt
-        complain("stopping: what is in flight is finished and written; Ctrl-C again kills it")
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def _progress(total: int, *, quiet: bool) -> Iterator[Progress | None]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    console = Console(stderr=True)
-    if quiet or not console.is_terminal:
-        yield None
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-               TimeRemainingColumn(), TextColumn("{task.fields[note]}"))  # fmt: skip
-    with Bar(*columns, console=console) as bar:
-        line = bar.add_task("measuring", total=total, note="")
-
-        def update(summary: Summary) -> None:
-            new = summary.done - summary.already
-            rate = f"{new / summary.elapsed_s:.3g}/s" if new and summary.elapsed_s else ""
-            failed = f"{summary.failed} failed" if summary.failed else ""
-            bar.update(line, completed=summary.done, note=" ".join(filter(None, (rate, failed))))
-
-        yield update
 
 
 def _say_plan(plan: Plan, target: Path, *, as_json: bool) -> None:
@@ -223,7 +201,7 @@ def _say_summary(summary: Summary) -> None:
     failed = work_folder(summary.output) / "failed"
     if summary.failed and failed.is_dir():
         say(f"decks of failed points, each with the command that runs it again: {failed}")
-    say(f"results: {summary.output}")
+    say(f"results: {summary.output}, log: {log_file(summary.output)}")
     if not summary.complete:
         complain("unfinished; go on with the same command and --resume")
     else:

@@ -9,7 +9,8 @@ import numpy as np
 import typer
 
 from imccircuit.cli.loop_limit import loop_warnings
-from imccircuit.cli.output import JsonFlag, say, say_json, say_table
+from imccircuit.cli.output import JsonFlag, figures_of, say, say_json, say_table
+from imccircuit.results.hdf5 import schema_of
 from imccircuit.results.read import Results, read_results
 from imccircuit.surrogates.files import SCHEMA as MODEL_SCHEMA
 from imccircuit.units import format_quantity
@@ -26,11 +27,12 @@ def command(
     """Show where a file comes from, its figures, and what failed."""
     if _is_results(file):
         results = read_results(file)
-        report = _report(results)
-        if as_json:
-            say_json(report)
-        else:
-            _say(results, report)
+        with figures_of(file):
+            report = _report(results)
+            if as_json:
+                say_json(report)
+            else:
+                _say(results, report)
         return
     from imccircuit.cli.model_report import model_dict, model_text
     from imccircuit.surrogates.files import load_model
@@ -43,11 +45,8 @@ def command(
 
 
 def _is_results(path: Path) -> bool:
-    import h5py
-
     try:
-        with h5py.File(path, "r") as file:
-            return bool(file.attrs.get("schema") != MODEL_SCHEMA)
+        return not path.is_file() or schema_of(path) != MODEL_SCHEMA
     except OSError:
         return True  # the reader of results says what is wrong with it
 

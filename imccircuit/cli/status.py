@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import fcntl
 from collections import Counter
+from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +15,10 @@ from imccircuit.cli.output import JsonFlag, say, say_json
 from imccircuit.engines.contract import Status
 from imccircuit.errors import UsageError
 from imccircuit.results.read import read_results
-from imccircuit.sweeps.ledger import read_ledger, work_folder
+from imccircuit.results.schema import TaskRecord
+from imccircuit.sweeps.ledger import read_entries, read_header, work_folder
+from imccircuit.sweeps.log import log_file
+from imccircuit.sweeps.state import Pace, Tally
 
 NAME = "status"
 
@@ -24,11 +29,13 @@ def command(
 ) -> None:
     """Say whether a run is running, dead or finished, and what failed so far."""
     folder = work_folder(output)
+    report: dict[str, Any] = {}
     if (folder / "ledger.jsonl").is_file():
-        report = _of_ledger(output, folder)
-    elif output.is_file():
+        with suppress(FileNotFoundError):  # it may end and remove its work at this very moment
+            report = _of_ledger(output, folder)
+    if not report and output.is_file():
         report = _of_results(output)
-    else:
+    if not report:
         raise UsageError(f"{output}: neither results nor unfinished work")
     if as_json:
         say_json(report)
@@ -37,6 +44,11 @@ def command(
     say(f"{output}: {report['state']}, {report['done']} of {report['total']}, {failed} failed")
     for reason, count in list(report["reasons"].items())[:10]:
         say(f"  {count} × {reason}")
+    if report.get("left_s") is not None:
+        left = timedelta(seconds=round(report["left_s"]))
+        say(f"  process {report['process']}, {report['rate_per_s']:.3g}/s, about {left} left")
+    if log_file(output).is_file():
+        say(f"log: {log_file(output)}")
     if report["state"] == "unfinished":
         say("go on with: imccircuit run RECIPE --resume")
 
@@ -52,17 +64,20 @@ def _report(state: str, total: int, counts: Counter[str], reasons: Counter[str])
 
 
 def _of_ledger(output: Path, folder: Path) -> dict[str, Any]:
-    header, entries = read_ledger(folder)
-    counts: Counter[str] = Counter()
-    reasons: Counter[str] = Counter()
-    for entry in entries:
+    tally, pace = Tally(), Pace()
+    for entry in read_entries(folder):
         for row in entry["records"]:
-            name = Status(row[2]).name.lower()
-            counts[name] += 1
-            if row[2] != Status.GOOD:
-                reasons[f"{name}: {row[3]}"] += 1
+            tally.count(TaskRecord(row[0], row[1], Status(row[2]), row[3]))
+        pace.add(entry["elapsed_s"], len(entry["records"]))
+    total = int(read_header(folder).get("tasks", 0))
     state = "running" if _is_locked(folder) else "unfinished"
-    return {"output": output, **_report(state, int(header.get("tasks", 0)), counts, reasons)}
+    counts = Counter({status.name.lower(): n for status, n in tally.counts.items()})
+    report = {"output": output, **_report(state, total, counts, tally.reasons)}
+    if state == "running":
+        report["process"] = (folder / "lock").read_text().strip()
+        report["rate_per_s"] = pace.rate
+        report["left_s"] = (total - tally.done) / pace.rate if pace.rate else None
+    return report
 
 
 def _of_results(output: Path) -> dict[str, Any]:

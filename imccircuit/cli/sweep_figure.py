@@ -31,7 +31,7 @@ def draw_over(results: Results, variable: str, over: str) -> Figure:
     UsageError : no such variable or key, or nothing good to draw.
     """
     from imccircuit.plots.curves import plot_curves
-    from imccircuit.plots.style import house_style, make_figure
+    from imccircuit.plots.style import house_style, make_figure, plain
 
     groups = [data for data in results.datasets if variable in data]
     if not groups:
@@ -58,7 +58,7 @@ def draw_over(results: Results, variable: str, over: str) -> Figure:
                 y_unit=groups[0][variable].attrs["units"], name=label,
             )  # fmt: skip
         if names:
-            ax.set_xticks(range(len(names)), names)
+            ax.set_xticks(range(len(names)), [plain(name) for name in names])
         if not ax.lines:
             raise UsageError(f"{variable}: no point has a good sample to draw")
     return figure

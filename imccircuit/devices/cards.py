@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -10,12 +9,15 @@ from imccircuit import library as shipped
 from imccircuit.devices.capacitor import CapacitorCard
 from imccircuit.devices.mos import MosCard
 from imccircuit.devices.rram import RramCard
+from imccircuit.devices.text_file import parse_toml, read_text
 from imccircuit.devices.wire import WireCard
 from imccircuit.errors import InputError, UsageError
 from imccircuit.validation import MISSING, validate
 
 Kind = Literal["rram", "mos", "capacitor", "wire"]
 AnyCard = RramCard | MosCard | CapacitorCard | WireCard
+
+_LARGEST_CARD = 1024 * 1024
 
 CARDS: dict[str, type[AnyCard]] = {
     "rram": RramCard,
@@ -106,8 +108,8 @@ def _find(name: str, library: Path | None, folder: Path | None) -> Path:
 
 def _read_toml(path: Path, name: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return parse_toml(read_text(path, _LARGEST_CARD))
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(name, "", None, f"unreadable: {error}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(name, "", None, f"not TOML: {error}") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(name, "", None, f"not TOML: {str(error)[:200]}") from None

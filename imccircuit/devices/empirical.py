@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import zipfile
+import io
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -11,6 +11,8 @@ from typing import ClassVar
 import numpy as np
 
 from imccircuit.devices.laws import Floats, Value
+from imccircuit.devices.npz import read_npz
+from imccircuit.devices.text_file import read_text
 from imccircuit.errors import InputError
 
 _FEWEST = 2
@@ -138,11 +140,10 @@ def _check_quantiles(share: Floats, value: Floats, file: str) -> None:
 
 def _read_csv(path: Path, file: str) -> dict[str, Floats]:
     try:
-        with path.open(newline="", encoding="utf-8") as stream:
-            reader = csv.DictReader(stream)
-            names = [name.strip() for name in reader.fieldnames or ()]
-            rows = [dict(zip(names, row.values(), strict=False)) for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reader = csv.DictReader(io.StringIO(read_text(path)))
+        names = [name.strip() for name in reader.fieldnames or ()]
+        rows = [dict(zip(names, row.values(), strict=False)) for row in reader]
+    except (OSError, ValueError, csv.Error) as error:
         raise InputError(file, "", None, f"unreadable: {error}") from None
     _check_names(names, file)
     table: dict[str, list[float]] = {name: [] for name in ("value", "share") if name in names}
@@ -157,11 +158,10 @@ def _read_csv(path: Path, file: str) -> dict[str, Floats]:
 
 def _read_npz(path: Path, file: str) -> dict[str, Floats]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            found = {name: archive[name] for name in archive.files if name in ("value", "share")}
+        found = read_npz(path, ("value", "share"))
         _check_names(list(found), file)
         return {name: np.asarray(array, dtype=np.float64) for name, array in found.items()}
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
+    except (OSError, ValueError) as error:
         raise InputError(file, "", None, f"unreadable: {error}") from None
 
 

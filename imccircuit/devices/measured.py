@@ -18,6 +18,7 @@ the *shape* of the law at each level and time; M and S are kept exactly whatever
 from __future__ import annotations
 
 import csv
+import io
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +29,7 @@ from numpy.typing import ArrayLike, NDArray
 from imccircuit.devices.core_tail import CoreTail, fit_core_tail
 from imccircuit.devices.groups import Group, uniform
 from imccircuit.devices.laws import LAWS, Floats
+from imccircuit.devices.text_file import read_text
 from imccircuit.errors import InputError, UsageError
 from imccircuit.units import format_quantity
 
@@ -294,14 +296,14 @@ def _no_core_tail(levels: int) -> CoreTail:
 
 def _read_rows(path: Path, technology: str, file: str) -> list[dict[str, float]]:
     try:
-        with path.open(newline="", encoding="utf-8") as stream:
-            reader = csv.DictReader(stream)
-            if lacking := [key for key in _KEYS if key not in (reader.fieldnames or ())]:
-                raise InputError(file, "", None, f"no column {lacking[0]!r}", ", ".join(_KEYS))
-            rows = list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reader = csv.DictReader(io.StringIO(read_text(path)))
+        lacking = [key for key in _KEYS if key not in (reader.fieldnames or ())]
+        rows = [] if lacking else list(reader)
+    except (OSError, ValueError, csv.Error) as error:
         raise InputError(file, "", None, f"unreadable: {error}") from None
-    known = sorted({row["tech"] for row in rows})
+    if lacking:
+        raise InputError(file, "", None, f"no column {lacking[0]!r}", ", ".join(_KEYS))
+    known = sorted({row["tech"] or "" for row in rows})
     if technology not in known:
         raise InputError(file, "tech", technology, "no such technology", ", ".join(known))
     return [_numbers(row, file) for row in rows if row["tech"] == technology]

@@ -25,6 +25,9 @@ from imccircuit.devices.spice_library import read_library
 from imccircuit.errors import InputError, UsageError
 from imccircuit.units import SI, Current, Voltage
 
+# Both stand in decks as they are written here.
+ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$")]
+SectionName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.+-]*$")]
 VoltLength = Annotated[float, SI("V*m"), Field(ge=0)]
 RatioLength = Annotated[float, SI("m"), Field(ge=0)]
 
@@ -44,7 +47,7 @@ class Transistor(Frozen):
         in V and A; for information.
     """
 
-    model: Text
+    model: ModelName
     width: Figure[PositiveLength]
     length: Figure[PositiveLength]
     a_vt: Figure[VoltLength]
@@ -141,7 +144,7 @@ class MosCard(Card):
 
     kind: Literal["mos"]
     library: Text
-    corners: Annotated[dict[str, str], Field(min_length=1)]
+    corners: Annotated[dict[str, SectionName], Field(min_length=1)]
     default_corner: Text
     device: Literal["model", "subcircuit"] = "model"
     supply: Figure[PositiveVoltage]

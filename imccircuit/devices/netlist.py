@@ -16,7 +16,13 @@ from pathlib import Path
 from typing import Literal
 
 from imccircuit.devices.figure import Card, Text
-from imccircuit.devices.spice_lines import SpiceLine, find_reference, read_lines
+from imccircuit.devices.spice_lines import (
+    SpiceLine,
+    check_depth,
+    find_reference,
+    included_file,
+    read_lines,
+)
 from imccircuit.errors import UsageError
 
 DESCRIBING = (
@@ -158,18 +164,21 @@ def _take_control(
     return tuple(native), lines[:first] + lines[last + 1 :]
 
 
-def _absolute(line: SpiceLine, path: Path, others: dict[Path, str], check: Check) -> str:
+def _absolute(
+    line: SpiceLine, path: Path, others: dict[Path, str], check: Check, depth: int = 0
+) -> str:
     """The line with the path of the file that it brings in absolute; that file is read as well."""
     _check(line, path.name)
     reference = find_reference(line, path.name)
     if reference is None:
         return "" if line.text.lower() == ".end" else _GLUED.sub(r"\1 (", line.text)
-    other = (path.parent / reference.path).resolve()
+    other = included_file(path, reference)
     if other not in others:
-        check(other)
+        check(other.resolve())
+        check_depth(depth, other)
         others[other] = ""
         for inner in read_lines(other, "netlist"):
-            _absolute(inner, other, others, check)
+            _absolute(inner, other, others, check, depth + 1)
             glued = _GLUED.match(inner.text)
             if glued and glued[2].lower() not in _BUILT_IN:
                 others[other] = (

@@ -8,9 +8,11 @@ from pathlib import Path
 
 from imccircuit.devices.spice_lines import (
     SpiceLine,
+    check_depth,
     check_runs_nothing,
     find_reference,
     find_section,
+    included_file,
     read_lines,
 )
 from imccircuit.errors import UsageError
@@ -47,24 +49,54 @@ def read_library(path: Path, section: str | None) -> LibraryContent:
         library or in what it includes.
     """
     content = LibraryContent()
-    _collect(path.resolve(), section, content, set())
+    reader = _Reader()
+    _collect(reader, path.resolve(), section, content, 0)
+    # ngspice opens the files of sections that it does not take, too.
+    for file in list(content.files):
+        reader.check_all(file, 0)
     return content
 
 
+class _Reader:
+    """Checked lines of files, each read once."""
+
+    def __init__(self) -> None:
+        self.seen: set[tuple[Path, str | None]] = set()
+        self._lines: dict[Path, list[SpiceLine]] = {}
+        self._checked: set[Path] = set()
+
+    def lines(self, path: Path) -> list[SpiceLine]:
+        if path not in self._lines:
+            lines = read_lines(path, "model library")
+            check_runs_nothing(lines, path.name)
+            self._lines[path] = lines
+        return self._lines[path]
+
+    def check_all(self, path: Path, depth: int) -> None:
+        """Check all that a file brings in in any section, as far as it exists."""
+        if path in self._checked:
+            return
+        check_depth(depth, path)
+        self._checked.add(path)
+        for line in self.lines(path):
+            reference = find_reference(line, path.name)
+            if reference and (other := included_file(path, reference)).exists():
+                self.check_all(other, depth + 1)
+
+
 def _collect(
-    path: Path, section: str | None, content: LibraryContent, seen: set[tuple[Path, str | None]]
+    reader: _Reader, path: Path, section: str | None, content: LibraryContent, depth: int
 ) -> None:
-    if (path, section) in seen:
+    if (path, section) in reader.seen:
         return
-    seen.add((path, section))
+    check_depth(depth, path)
+    reader.seen.add((path, section))
     first = not content.files
     if path not in content.files:
         content.files.append(path)
-    lines = read_lines(path, "model library")
-    check_runs_nothing(lines, path.name)
     current: str | None = None
     found = section is None
-    for line in lines:
+    for line in reader.lines(path):
         if not line.text.startswith("."):
             continue
         if opened := find_section(line):
@@ -75,13 +107,13 @@ def _collect(
         elif _END.match(line.text):
             current = None
         elif (current or "").lower() == (section or "").lower():
-            _take(line, path, content, seen)
+            _take(reader, line, path, content, depth)
     if not found:
         raise UsageError(f"model library {path} has no section {section!r}")
 
 
 def _take(
-    line: SpiceLine, path: Path, content: LibraryContent, seen: set[tuple[Path, str | None]]
+    reader: _Reader, line: SpiceLine, path: Path, content: LibraryContent, depth: int
 ) -> None:
     if model := _MODEL.match(line.text):
         name = model[1].lower()
@@ -89,5 +121,5 @@ def _take(
     elif subcircuit := _SUBCIRCUIT.match(line.text):
         content.subcircuits.add(subcircuit[1].lower())
     elif reference := find_reference(line, path.name):
-        other = (path.parent / reference.path).resolve()
-        _collect(other, reference.section or None, content, seen)
+        other = included_file(path, reference)
+        _collect(reader, other, reference.section or None, content, depth + 1)

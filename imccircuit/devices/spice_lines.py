@@ -8,6 +8,7 @@ names are read here first, line by line as ngspice reads them, and refused if th
 from __future__ import annotations
 
 import re
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,9 +21,12 @@ _KINDS = re.compile(
     r"numos)(?![\w.])",
     re.IGNORECASE,
 )
-_FILE_PARAMETER = re.compile(
-    r"(?<!\w)((?:input_|state_|process_)?file|ic\.file)\s*=", re.IGNORECASE
-)
+# The kind as a plain word: ngspice would take it from a text parameter ({kind}) or the next line.
+_MODEL = re.compile(r"\.model\s+[\w.:!@%/+-]+\s+[a-z]\w*(?![^\s(])", re.IGNORECASE)
+_FILE_NAME = r"(?<!\w)((?:input_|state_|process_)?file|ic\.file)"
+_FILE_PARAMETER = re.compile(rf"{_FILE_NAME}\s*[=\"']", re.IGNORECASE)
+# Signs that the shell of ngspice expands in a path, and quotes inside of quotes.
+_NO_PATH = re.compile(r"^~|[\"'`$*?{}\[\]]")
 _NAME = r"[\w./+@%~-]+"
 _PATH = rf"""(?P<path>"[^"]+"|'[^']+'|{_NAME})"""
 _INCLUDE = re.compile(rf"(?P<command>\.inc(?:lude)?)\s+{_PATH}(?P<rest>\s.*)?", re.I | re.S)
@@ -30,6 +34,7 @@ _LIB = re.compile(
     rf"(?P<command>\.lib)\s+{_PATH}(?P<rest>\s+(?P<section>{_NAME})(\s.*)?)", re.I | re.S
 )
 _SECTION = re.compile(rf"\.lib\s+(?P<name>{_NAME})\s*", re.I)
+_DEEPEST = 20
 
 
 @dataclass(frozen=True)
@@ -75,13 +80,18 @@ def read_lines(path: Path, what: str) -> list[SpiceLine]:
     ------
     UsageError : it cannot be read, is too large, or has a line that would run something.
     """
-    if "'" in str(path) or not str(path).isprintable():
+    if set("'`") & set(str(path)) or not str(path).isprintable():
         raise UsageError(f"{what} {str(path)!r}: a path that no deck can hold; allowed: no quotes")
     try:
-        if path.stat().st_size > _LARGEST:
+        state = path.stat()
+        if not stat.S_ISREG(state.st_mode):
+            raise UsageError(f"{what} {path}: no ordinary file")
+        if state.st_size > _LARGEST:
             raise UsageError(f"{what} {path.name} is larger than {_LARGEST >> 20} MiB")
-        # Neither read as text nor split by Python: both know line ends that ngspice does not.
-        text = path.read_bytes().decode("utf-8", "replace")
+        with path.open("rb") as file:
+            # Neither read as text nor split by Python: both know line ends that ngspice does not.
+            # And no more than its size: some files of the system have none and no end.
+            text = file.read(state.st_size).decode("utf-8", "replace")
     except OSError as error:
         raise UsageError(f"{what} {path}: {error.strerror or error}") from None
     lines: list[SpiceLine] = []
@@ -104,11 +114,17 @@ def read_lines(path: Path, what: str) -> list[SpiceLine]:
 
 
 def _check_models(line: SpiceLine, name: str) -> None:
-    found = _KINDS.search(line.text) if line.text[:6].lower() == ".model" else None
+    is_model = line.text[:6].lower() == ".model"
+    found = _KINDS.search(line.text) if is_model else None
     if found:
         raise UsageError(
             f"{name} line {line.number}: a model of kind {found[1]} reads or runs files; allowed: "
             "models that do not"
+        )
+    if is_model and not _MODEL.match(line.text):
+        raise UsageError(
+            f"{name} line {line.number}: {line.text[:60]!r} names no kind of model; allowed: "
+            ".model NAME KIND on one line"
         )
     found = _FILE_PARAMETER.search(line.text)
     if found:
@@ -149,8 +165,36 @@ def find_reference(line: SpiceLine, name: str) -> FileReference | None:
             ".include 'FILE', .lib 'FILE' SECTION"
         )
     groups = found.groupdict()
-    path = groups["path"].strip("'\"")
+    path = groups["path"]
+    if path[0] in "'\"":
+        path = path[1:-1]
+    if _NO_PATH.search(path):
+        raise UsageError(
+            f"{name} line {line.number}: {path[:60]!r} is no plain path; allowed: no ~ before it "
+            "and no quotes, $, braces or wildcards in it"
+        )
     return FileReference(groups["command"], path, groups.get("section") or "", groups["rest"] or "")
+
+
+def included_file(path: Path, reference: FileReference) -> Path:
+    """Where ngspice finds a file that ``path`` brings in.
+
+    Links among folders are followed, but the file itself is not: if it is a link, what it brings in
+    in turn lies beside the link for ngspice, not beside what it points to.
+    """
+    other = path.parent / reference.path
+    return other.parent.resolve() / other.name
+
+
+def check_depth(depth: int, path: Path) -> None:
+    """Refuse files that bring in files that bring in files, and so on.
+
+    Raises
+    ------
+    UsageError : ``path`` would be one too deep.
+    """
+    if depth > _DEEPEST:
+        raise UsageError(f"{path.name} is brought in by more than {_DEEPEST} files in a row")
 
 
 def find_section(line: SpiceLine) -> str:

@@ -22,6 +22,7 @@ class Status(IntEnum):
     UNPHYSICAL = 6
     REFUSED = 7
     MEASUREMENT_FAILED = 8
+    OUT_OF_MEMORY = 9
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Outcome:
     reason : one line that says why it is not good; empty if it is.
     rung : name of the convergence options that gave the answer; ``default`` if none were needed.
     wall_s : time spent on it, in s; problems that share a process share its time.
+    analysis_s : the part of it that the simulator spent in analyses, not in reading and writing.
     deck_sha256 : hash of the deck that was solved, without its title; empty where there is none.
     kept_deck : path of the deck kept because it failed, empty otherwise.
     """
@@ -44,6 +46,7 @@ class Outcome:
     reason: str = ""
     rung: str = "default"
     wall_s: float = 0.0
+    analysis_s: float = 0.0
     deck_sha256: str = ""
     kept_deck: str = ""
 

@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from imccircuit.benches.problem import Noise, OperatingPoint, Problem
+from imccircuit.errors import UsageError
 
 MARKER = "v(imc_run)"
 NOISE_MARKER = "imc_run"
 SENTINEL = "IMC_DONE"
+_THREADS = "set num_threads"
+_CHANGING = (f"echo {SENTINEL}", "write ", "quit", _THREADS)
 _VECTORS_PER_LINE = 8
 # ngspice looks named vectors up one by one: 32,000 names take 6.5 s, all of them 0.4 s.
 _NAMED_VECTORS = 1000
@@ -44,6 +48,37 @@ LADDER = (
     Rung("optran", commands=("optran 0 0 0 1n 1u 0",)),
     Rung("gear", {"method": "gear", "itl1": 500, "itl4": 100, "gminsteps": 50}),
 )
+
+
+# What ngspice would run, wherever in a deck it stands: a control block, a comment of this form.
+_RUNS = re.compile(r"^[ \t\r\f\v]*(?:\.control|\*#)", re.IGNORECASE | re.MULTILINE)
+_WORD = re.compile(r"[\w.@:#\[\]()+-]+")
+
+
+def check_harmless(title: str, body: str, words: Iterable[str]) -> None:
+    """Refuse what would make ngspice run more than the commands that are written here.
+
+    Names and values are checked where they are read; this is the last look before there is a deck.
+
+    Parameters
+    ----------
+    body : all lines between title and control block.
+    words : names of elements and nodes that stand in control commands.
+
+    Raises
+    ------
+    UsageError : a control block in the circuit, a title of two lines, or a name that is no word.
+    """
+    lower = body.lower()
+    # Looked for as plain text first: that is a hundred times faster than the expression.
+    suspect = any(text in lower for text in (".control", "*#"))
+    if "`" in body or "\0" in body or (suspect and _RUNS.search(body)):
+        raise UsageError("a control block or command in the circuit; allowed: what describes it")
+    if not title.isprintable() or "`" in title:
+        raise UsageError(f"title {title[:80]!r} of a deck; allowed: one line of text")
+    for word in words:
+        if not _WORD.fullmatch(word):
+            raise UsageError(f"name {word[:80]!r} in a command; allowed: letters, digits, . and _")
 
 
 def write_options(options: Mapping[str, str | float]) -> str:
@@ -80,12 +115,6 @@ def _band(analysis: Noise) -> str:
     return f"{points} {analysis.start_hz!r} {stop * (1 - 5e-4)!r}"
 
 
-def circuit_text(problem: Problem) -> str:
-    """The netlist itself, without title, options and control block."""
-    lines = str(problem.circuit).splitlines()
-    return "\n".join(line for line in lines if not line.startswith(".title"))
-
-
 def deck_body(problem: Problem, options: Mapping[str, str | float], rung: Rung) -> str:
     """Everything of a deck between its title line and its control block."""
     merged = {**options, **problem.options, **rung.options}
@@ -104,7 +133,7 @@ def deck_body(problem: Problem, options: Mapping[str, str | float], rung: Rung) 
         ]
     return "\n".join(
         [
-            circuit_text(problem),
+            problem.netlist,
             "v_imc_run imc_run 0 0",
             write_options(merged) if merged else "*",
             f".temp {problem.temperature_degc!r}",
@@ -118,12 +147,12 @@ def load_commands(native: Iterable[str]) -> list[str]:
     return [f"pre_osdi '{path}'" for path in native]
 
 
-def control_lines(problem: Problem, rung: Rung, raw_name: str) -> list[str]:
+def control_lines(problem: Problem, rung: Rung, raw_name: str, threads: int = 1) -> list[str]:
     """Control commands: for each run alter, analyse, write."""
     command = _analysis_command(problem)
     lines = [
         *load_commands(problem.native),
-        "set num_threads=1",
+        f"{_THREADS}={threads}",
         "set filetype=binary",
         "set appendwrite",
         "set noinit",
@@ -150,6 +179,13 @@ def control_lines(problem: Problem, rung: Rung, raw_name: str) -> list[str]:
     return lines
 
 
+def _names_in_commands(problem: Problem) -> set[str]:
+    names = {name for alteration in problem.alterations for name in alteration}
+    if isinstance(problem.analysis, Noise):
+        names |= {problem.analysis.node, problem.analysis.source}
+    return names
+
+
 def deck_text(
     problem: Problem,
     *,
@@ -158,6 +194,7 @@ def deck_text(
     rung: Rung = LADDER[0],
     raw_name: str = "imccircuit.raw",
     standalone: bool = True,
+    threads: int = 1,
 ) -> str:
     """A whole deck.
 
@@ -166,21 +203,28 @@ def deck_text(
     title : first line; ngspice copies it, in lower case, into every raw file.
     options : the engine's own options, such as ``{"klu": ""}``.
     raw_name : file the runs are written to, in the folder ngspice runs in.
+    threads : cores that models may use; decides no number.
     standalone : end with ``quit 0``, so that ``ngspice -b deck.cir`` gives exit code 0.
     """
-    control = control_lines(problem, rung, raw_name)
+    control = [*control_lines(problem, rung, raw_name, threads), "rusage time"]
     control.append(f"echo {SENTINEL} {title.split()[-1]}")
     if standalone:
         control.append("quit 0")
     body = deck_body(problem, options, rung)
+    check_harmless(title, body, _names_in_commands(problem))
     return "\n".join([title, body, ".control", *control, ".endc", ".end", ""])
 
 
 def deck_sha256(text: str) -> str:
-    """Hash of a deck without its title line and sentinel, which differ from run to run."""
-    lines = [
-        line
-        for line in text.splitlines()[1:]
-        if not line.startswith((f"echo {SENTINEL}", "write ", "quit"))
-    ]
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    """Hash of a deck without what differs from run to run: title, sentinel, number of threads.
+
+    Parameters
+    ----------
+    text : a deck whose included paths were replaced by what is in the files
+        (`DeckFiles.portable`): a deck is the same on every machine.
+    """
+    _, _, rest = text.partition("\n")
+    # The control block alone holds them; the thousands of lines before it are not looked at.
+    circuit, block, control = rest.partition("\n.control\n")
+    kept = [line for line in control.split("\n") if not line.startswith(_CHANGING)]
+    return hashlib.sha256("\n".join([circuit, block, *kept]).encode()).hexdigest()

@@ -68,6 +68,22 @@ def _run(problem: Problem, plot: Plot, index: int) -> Run:
     return Run(axis, values)
 
 
+def fits(problem: Problem, answer: Answer) -> bool:
+    """Whether an answer that was kept is one to this problem: runs, probes, shapes, bounds."""
+    if len(answer.runs) != len(problem.alterations):
+        return False
+    for index, run in enumerate(answer.runs):
+        if set(run.values) != {probe.name for probe in problem.probes} or not len(run.axis):
+            return False
+        for probe in problem.probes:
+            array = run.values[probe.name]
+            if array.shape != (len(run.axis), *probe.shape):
+                return False
+            if describe_unphysical(probe, array, index):
+                return False
+    return True
+
+
 def describe_unphysical(probe: Probe, array: NDArray[np.float64], index: int) -> str:
     """What is physically impossible about the array of a probe in one run; empty if nothing is."""
     if not np.all(np.isfinite(array)):

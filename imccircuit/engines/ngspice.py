@@ -12,7 +12,6 @@ import os
 import re
 import secrets
 import shutil
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -23,21 +22,26 @@ from typing import Literal
 from imccircuit.benches.problem import Problem
 from imccircuit.engines import deck
 from imccircuit.engines.contract import Outcome, Status
+from imccircuit.engines.deck_files import DeckFiles
 from imccircuit.engines.extract import NotGoodError, extract_answer
-from imccircuit.engines.process import Finished, run
+from imccircuit.engines.process import Finished, check_room, run, scratch_folder
 from imccircuit.engines.rawfile import RawFileError, read_plots
+from imccircuit.engines.said import (
+    analysis_times,
+    check_exit,
+    check_memory,
+    check_signal,
+    check_time,
+    complaint_of,
+)
 from imccircuit.errors import SetupError
 
 Solver = Literal["auto", "klu", "sparse"]
 
 INSTALL_HINT = "install ngspice 42 or later, or set IMCCIRCUIT_NGSPICE to its path"
-_FAILURE = re.compile(
-    r"^[^\n]*(?:^[ \t]*error\b|singular matrix|timestep too small|"
-    r"run simulation\(s\) aborted|doanalyses:)[^\n]*",
-    re.IGNORECASE | re.MULTILINE,
-)
-_MAX_REASON = 200
 _SHARED_S = 60.0
+# What a simulator looks like that could not write.
+_WITHOUT_ROOM = (Status.BAD_OUTPUT, Status.CRASH, Status.REFUSED, Status.NO_CONVERGENCE)
 _VERSION = re.compile(r"ngspice-(\d+(?:\.\d+)*)")
 
 
@@ -59,11 +63,21 @@ class Ngspice:
     has_xspice: bool
 
 
-def _environment() -> dict[str, str]:
-    kept = {key: os.environ[key] for key in ("PATH", "HOME", "TMPDIR", "SPICE_SCRIPTS",
-            "SPICE_LIB_DIR", "LD_LIBRARY_PATH") if key in os.environ}  # fmt: skip
+def _environment(threads: int = 1) -> dict[str, str]:
+    kept = {key: os.environ[key] for key in ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH")
+            if key in os.environ}  # fmt: skip
+    # Where an ngspice that was moved has its code models. What lies there is run, -n or not: the
+    # user's own, unless it depends on the folder that the user stands in.
+    for key in ("SPICE_SCRIPTS", "SPICE_LIB_DIR"):
+        if Path(os.environ.get(key, "")).is_absolute():
+            kept[key] = os.environ[key]
     # Debian's builds spread BSIM4 over OpenMP threads, many times slower on shared cores.
-    return {**kept, "OMP_NUM_THREADS": "1", "OMP_THREAD_LIMIT": "1", "LC_ALL": "C"}
+    return {
+        **kept,
+        "OMP_NUM_THREADS": f"{threads}",
+        "OMP_THREAD_LIMIT": f"{threads}",
+        "LC_ALL": "C",
+    }
 
 
 def locate() -> str:
@@ -104,8 +118,7 @@ def probe(path: str) -> Ngspice:
     ------
     SetupError : it does not solve a voltage divider.
     """
-    with tempfile.TemporaryDirectory(prefix="imccircuit-") as name:
-        folder = Path(name)
+    with scratch_folder() as folder:
         answers = []
         for text in (_PROBE, _PROBE.replace("abridge", "*").replace(".model bridge", "*")):
             (folder / "probe.cir").write_text(text)
@@ -140,8 +153,7 @@ quit 0
 
 @lru_cache(maxsize=8)
 def _has_osdi(path: str) -> bool:
-    with tempfile.TemporaryDirectory(prefix="imccircuit-") as name:
-        folder = Path(name)
+    with scratch_folder() as folder:
         (folder / "probe.cir").write_text(_OSDI_PROBE)
         command = [path, "-b", "-n", "probe.cir"]
         ended = run(command, folder, timeout_s=20.0, env=_environment())
@@ -172,6 +184,8 @@ class NgspiceEngine:
     timeout_s : longest time for one problem. Problems that share a process get the sum of theirs,
         but no more than a minute beyond one: whoever is not done by then is run again alone.
     keep_failed : folder for the decks of problems that failed; default: not kept.
+    memory_bytes : address space of one process; 0 does not limit it.
+    threads : cores that the models of one process may use.
     """
 
     name = "ngspice"
@@ -183,6 +197,8 @@ class NgspiceEngine:
         solver: Solver = "auto",
         timeout_s: float = 600.0,
         keep_failed: Path | None = None,
+        memory_bytes: int = 0,
+        threads: int = 1,
     ) -> None:
         self.ngspice = probe(executable or locate())
         if solver == "klu" and not self.ngspice.has_klu:
@@ -194,6 +210,8 @@ class NgspiceEngine:
         self.solver = "klu" if use_klu else "sparse"
         self.timeout_s = timeout_s
         self.keep_failed = keep_failed
+        self.memory_bytes = memory_bytes
+        self.threads = threads
 
     def versions(self) -> dict[str, str]:
         """Version and linear solver."""
@@ -229,44 +247,58 @@ class NgspiceEngine:
     def _keep(self, problem: Problem, outcome: Outcome) -> Path | None:
         if self.keep_failed is None:
             return None
-        self.keep_failed.mkdir(parents=True, exist_ok=True)
         name = re.sub(r"[^A-Za-z0-9_.-]", "_", problem.label) or outcome.deck_sha256[:12]
         path = self.keep_failed / f"{name}.cir"
         text = deck.deck_text(problem, title=f"imccircuit {name}", options=self.options)
         note = f"* failed: {outcome.reason}\n* again: ngspice -b -n {path.name}\n"
         title, _, rest = text.partition("\n")
-        path.write_text(f"{title}\n{note}{rest}")
+        try:
+            self.keep_failed.mkdir(parents=True, exist_ok=True)
+            path.unlink(missing_ok=True)
+            path.write_text(f"{title}\n{note}{rest}")
+        except OSError:  # a full disk must not end a run because of this deck
+            return None
         return path
 
     def _process(self, problems: Sequence[Problem], rung: deck.Rung) -> list[Outcome]:
         """One ngspice process for all; every outcome is judged by itself."""
         nonce = secrets.token_hex(8)
         started = time.monotonic()
-        with tempfile.TemporaryDirectory(prefix="imccircuit-") as name:
-            folder = Path(name)
+        with scratch_folder() as folder:
             hashes = self._write_decks(folder, problems, rung, nonce)
             ended = run(
                 [self.ngspice.path, "-b", "-n", "main.cir"],
                 folder,
                 timeout_s=min(self.timeout_s * len(problems), self.timeout_s + _SHARED_S),
-                env=_environment(),
+                env=_environment(self.threads),
+                memory_bytes=self.memory_bytes,
             )
-            complaint = _complaint(ended)
-            said = frozenset(ended.stdout.splitlines())
+            complaint = complaint_of(ended)
+            said = ended.stdout.splitlines()
+            times = analysis_times(said, nonce)
+            lines = frozenset(said)
             outcomes = [
-                self._judge(problem, folder, ended, said, complaint, nonce, index)
+                self._judge(problem, folder, ended, lines, complaint, nonce, index)
                 for index, problem in enumerate(problems)
             ]
+            if any(outcome.status in _WITHOUT_ROOM for outcome in outcomes):
+                check_room(folder)
         share = (time.monotonic() - started) / len(problems)
         return [
-            replace(outcome, rung=rung.name, wall_s=share, deck_sha256=digest)
-            for outcome, digest in zip(outcomes, hashes, strict=True)
+            replace(
+                outcome,
+                rung=rung.name,
+                wall_s=share,
+                analysis_s=times.get(index, 0.0),
+                deck_sha256=digest,
+            )
+            for index, (outcome, digest) in enumerate(zip(outcomes, hashes, strict=True))
         ]
 
     def _write_decks(
         self, folder: Path, problems: Sequence[Problem], rung: deck.Rung, nonce: str
     ) -> list[str]:
-        hashes = []
+        hashes, files = [], DeckFiles()
         main = ["imccircuit main", "v0 1 0 0", "r0 1 0 1", ".control"]
         # A model that is loaded after a circuit makes ngspice 46 crash when it frees that circuit.
         main += deck.load_commands(dict.fromkeys(p for problem in problems for p in problem.native))
@@ -278,9 +310,10 @@ class NgspiceEngine:
                 rung=rung,
                 raw_name=f"{index}.raw",
                 standalone=False,
+                threads=self.threads,
             )
             (folder / f"{index}.cir").write_text(text)
-            hashes.append(deck.deck_sha256(text))
+            hashes.append(deck.deck_sha256(files.portable(text)))
             main += [f"source {index}.cir", "remcirc", "destroy all"]
         main += [f"echo {deck.SENTINEL} {nonce}", "quit 0", ".endc", ".end", ""]
         (folder / "main.cir").write_text("\n".join(main))
@@ -299,11 +332,13 @@ class NgspiceEngine:
         title = f"imccircuit {nonce}-{index}"
         finished = f"{deck.SENTINEL} {nonce}-{index}" in said
         try:
-            _check_end(ended, self.timeout_s)
+            check_time(ended, self.timeout_s)
+            check_memory(ended, self.memory_bytes)
+            check_signal(ended, self.memory_bytes)
             if complaint:
                 # A deck that was loaded goes on to its sentinel whatever its analyses do.
                 raise NotGoodError(Status.NO_CONVERGENCE if finished else Status.REFUSED, complaint)
-            _check_exit(ended)
+            check_exit(ended)
             if not finished or f"{deck.SENTINEL} {nonce}" not in said:
                 raise NotGoodError(
                     Status.BAD_OUTPUT, "ngspice did not reach the end of its commands"
@@ -316,30 +351,3 @@ class NgspiceEngine:
             return Outcome(Status.BAD_OUTPUT, reason="ngspice wrote no raw file")
         except RawFileError as error:
             return Outcome(Status.BAD_OUTPUT, reason=f"raw file: {error}")
-
-
-def _check_end(ended: Finished, timeout_s: float) -> None:
-    if ended.timed_out:
-        raise NotGoodError(Status.TIMEOUT, f"no answer in {timeout_s:.4g} s a problem")
-    if ended.exit_code < 0:
-        raise NotGoodError(Status.CRASH, f"ngspice was ended by signal {-ended.exit_code}")
-
-
-def _check_exit(ended: Finished) -> None:
-    if ended.exit_code != 0:
-        raise NotGoodError(Status.CRASH, f"ngspice exited with {ended.exit_code}")
-
-
-def _complaint(ended: Finished) -> str:
-    """The first failure that ngspice reports, in one line; empty if there is none."""
-    for text in (ended.stderr, ended.stdout):
-        found = _FAILURE.search(text)
-        if found is None:
-            continue
-        line = found.group().strip()
-        if line.endswith(":"):
-            # "Error on line 3 or its substitute:" says what it is about in the lines after it.
-            after = text[found.end() : found.end() + _MAX_REASON].split("\n")
-            line = " ".join([line, *[part.strip() for part in after if part.strip()][:2]])
-        return " ".join(line.split())[:_MAX_REASON]
-    return ""

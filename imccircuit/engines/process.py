@@ -6,19 +6,31 @@ asks the kernel to be killed when its parent dies, however that dies.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import errno
 import os
+import resource
+import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from imccircuit.engines.halt import current_halt
+from imccircuit.errors import StorageError
 
 _PR_SET_PDEATHSIG = 1
 # A deck of a thousand runs prints some hundred kilobytes before its sentinel.
 _TAIL_BYTES = 4 * 1024 * 1024
 _LIBC = ctypes.CDLL(None, use_errno=True)
+# With less room than this, output that is missing was not written for want of it.
+_LEAST_FREE_BYTES = 64 * 1024
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 def die_with_parent(parent: int) -> None:
@@ -31,6 +43,42 @@ def die_with_parent(parent: int) -> None:
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
+
+
+def _prepare(parent: int, memory_bytes: int) -> None:
+    die_with_parent(parent)
+    if memory_bytes:
+        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+
+
+@contextlib.contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A folder that is gone afterwards.
+
+    Raises
+    ------
+    StorageError : it cannot be made, or what is written to it finds no room.
+    """
+    try:
+        with tempfile.TemporaryDirectory(prefix="imccircuit-") as name:
+            yield Path(name)
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        text = f"no room for a simulator in {tempfile.gettempdir()}: {error.strerror}"
+        raise StorageError(f"{text}; set TMPDIR to another folder") from None
+
+
+def check_room(folder: Path) -> None:
+    """See whether there is room left where a simulator wrote.
+
+    Raises
+    ------
+    StorageError : there is none, so that what is missing or torn is no fault of the simulator.
+    """
+    if shutil.disk_usage(folder).free < _LEAST_FREE_BYTES:
+        text = f"no room for a simulator in {folder.parent}"
+        raise StorageError(f"{text}: its disk is full; set TMPDIR to another folder")
 
 
 @dataclass(frozen=True)
@@ -59,9 +107,17 @@ def _tail(path: Path) -> str:
         return file.read().decode("utf-8", "replace")
 
 
-def run(command: list[str], folder: Path, *, timeout_s: float, env: dict[str, str]) -> Finished:
+def run(
+    command: list[str],
+    folder: Path,
+    *,
+    timeout_s: float,
+    env: dict[str, str],
+    memory_bytes: int = 0,
+) -> Finished:
     """Run ``command`` in ``folder`` and wait; at the timeout kill its whole group.
 
+    With ``memory_bytes`` its address space is limited: what it asks for beyond is refused to it.
     Output goes to files in ``folder``: a simulator that floods its output cannot fill memory.
     """
     parent = os.getpid()
@@ -77,8 +133,8 @@ def run(command: list[str], folder: Path, *, timeout_s: float, env: dict[str, st
             stdout=stdout,
             stderr=stderr,
             start_new_session=True,
-            # Between fork and exec it calls prctl and getppid and takes no lock.
-            preexec_fn=lambda: die_with_parent(parent),  # noqa: PLW1509
+            # Between fork and exec it makes system calls only and takes no lock.
+            preexec_fn=lambda: _prepare(parent, memory_bytes),  # noqa: PLW1509
         )
 
         def expire() -> None:
@@ -90,7 +146,8 @@ def run(command: list[str], folder: Path, *, timeout_s: float, env: dict[str, st
         try:
             timer.start()
             # Waits without reaping: until `wait` below, no other process can get its id.
-            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+            with current_halt().holding(process.pid):
+                os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         finally:
             # Also on an exception (a worker told to stop) and after a crash: none of its group is
             # left behind.

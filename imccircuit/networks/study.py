@@ -12,6 +12,7 @@ from pydantic import Field
 from imccircuit.benches.bench import Section
 from imccircuit.errors import InputError
 from imccircuit.recipes.load import find_recipe, read_toml
+from imccircuit.recipes.paths import FilePolicy
 from imccircuit.recipes.settings import apply_settings, parse_setting
 from imccircuit.units import SI
 from imccircuit.validation import validate
@@ -47,8 +48,8 @@ class StudyTables(Section):
     """All tables of a study."""
 
     kind: Literal["study"]
-    title: str = Field("", max_length=200)
-    takes: str = Field("", max_length=80)
+    title: str = Field("", max_length=200, pattern=r"^[^\x00-\x1f`]*$")
+    takes: str = Field("", max_length=80, pattern=r"^[^\x00-\x1f`]*$")
     network: NetworkTable
     array: ArrayTable
     converter: ConverterTable
@@ -99,8 +100,22 @@ def load_study(name: str, settings: Sequence[str] = ()) -> Study:
     _, raw = read_toml(path, name)
     if raw.get("kind") != "study":
         raise InputError(name, "kind", raw.get("kind"), "not a study", 'kind = "study"')
+    _resolve_recipes(name, raw, FilePolicy.of_recipe(path, ()))
     apply_settings(raw, [parse_setting(item) for item in settings])
     return Study(path.stem, name, validate(StudyTables, raw, file=name))
+
+
+def _resolve_recipes(file: str, raw: dict[str, Any], policy: FilePolicy) -> None:
+    """Make the paths of the study's recipes absolute; like a recipe, it may not name any file."""
+    for key in ("array", "converter"):
+        table = raw.get(key)
+        name = table.get("recipe") if isinstance(table, dict) else None
+        if isinstance(table, dict) and isinstance(name, str) and name.endswith(".toml"):
+            try:
+                table["recipe"] = str(policy.resolve(name))
+            except ValueError as error:
+                problem, _, allowed = str(error).partition("; allowed: ")
+                raise InputError(file, f"{key}.recipe", name, problem, allowed) from None
 
 
 def run_study(study: Study, folder: Path, *, jobs: int, progress: Progress) -> Any:

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
 from imccircuit.errors import UsageError
-from imccircuit.plots.style import scale_unit
+from imccircuit.plots.style import plain, scale_unit
 
 _MOST_LINES = 6
 
@@ -53,7 +53,7 @@ def plot_curves(
         label = " ".join(part for part in (name, *line_names[index : index + 1]) if part)
         values = lines[:, index] * y_factor
         (line,) = ax.plot(x * x_factor, values.mean(axis=0), marker=markers, ms=2.5,
-                          label=label or None)  # fmt: skip
+                          label=plain(label) or None)  # fmt: skip
         if len(values) > 1:
             ax.fill_between(x * x_factor, values.min(axis=0), values.max(axis=0),
                             color=line.get_color(), alpha=0.2, lw=0)  # fmt: skip
@@ -72,4 +72,4 @@ def plot_curves(
 def _with_unit(label: str, unit: str) -> str:
     # A symbol such as σ stays what it is.
     head = label[:1].upper() + label[1:] if label[:1].isascii() else label
-    return f"{head} ({unit})" if unit not in ("", "1") else head
+    return plain(f"{head} ({unit})" if unit not in ("", "1") else head)

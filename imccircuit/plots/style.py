@@ -16,7 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from imccircuit.errors import UsageError
+from imccircuit.errors import UsageError, visible
 
 # Okabe and Ito's palette: told apart by people with any of the common colour-vision deficiencies.
 COLORS = {
@@ -115,10 +115,17 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
         )
     with house_style():
         try:
+            if target.is_symlink():
+                target.unlink()  # the picture takes its place, not that of a file elsewhere
             figure.savefig(target, format=suffix[1:], metadata=_METADATA[suffix])
         except OSError as error:
             raise UsageError(f"cannot write {target}: {error.strerror or error}") from None
     return target
+
+
+def plain(text: str) -> str:
+    """A text from a file as a label: what stands between dollar signs is no formula."""
+    return visible(text).replace("$", r"\$")
 
 
 def scale_unit(values: ArrayLike, unit: str) -> tuple[float, str]:

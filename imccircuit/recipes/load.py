@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import difflib
 import math
-import tomllib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from imccircuit import library
 from imccircuit.benches.bench import Bench, Parameters, Section
 from imccircuit.benches.registry import bench_names, get_bench
-from imccircuit.devices.netlist import NetlistCard
-from imccircuit.errors import InputError, UsageError
+from imccircuit.devices.text_file import parse_toml, read_text
+from imccircuit.errors import FileFormatError, InputError, UsageError
 from imccircuit.recipes.fields import card_keys, check_each, costly_keys, field_keys, value_of
 from imccircuit.recipes.files import (
     check_card_files,
@@ -25,6 +24,7 @@ from imccircuit.recipes.files import (
     resolve_value,
 )
 from imccircuit.recipes.model import COMMON_KEYS, CommonTables
+from imccircuit.recipes.native import check_native
 from imccircuit.recipes.paths import FilePolicy
 from imccircuit.recipes.settings import (
     apply_settings,
@@ -162,8 +162,8 @@ def read_toml(path: Path, shown: str) -> tuple[str, dict[str, Any]]:
     InputError : it is not TOML, not UTF-8, or cannot be read.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-        return text, tomllib.loads(text)
+        text = read_text(path)
+        return text, parse_toml(text)
     except OSError as error:
         raise InputError(shown, "", "", f"cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -206,41 +206,19 @@ def load_recipe(
     apply_settings(raw, _resolve_settings(settings, libraries))
     flatten_axes(raw, "--set")
     recipe = check_recipe(path.stem, name, text, raw)
-    if own_cards:
-        keys = card_keys(recipe.bench.parameters)
-        for values in recipe.steps(keys):
-            found = recipe.parameters(values)
-            cards = {key: value_of(found, key) for key in keys}
-            check_card_files(name, cards, policy, own_cards)
+    _check_own_cards(recipe, policy, own_cards)
     if not allow_native:
         check_native(recipe)
     return recipe
 
 
-def native_files(recipe: Recipe) -> dict[Path, str]:
-    """Compiled models that the recipe's netlists load, each with the key that names the netlist."""
-    keys = [key for key in card_keys(recipe.bench.parameters) if key.endswith("dut")]
-    found: dict[Path, str] = {}
-    for values in recipe.steps(keys) if keys else ():
-        parameters = recipe.parameters(values)
-        for key in keys:
-            card = value_of(parameters, key)
-            if isinstance(card, NetlistCard):
-                found |= dict.fromkeys(card.native, key)
-    return found
-
-
-def check_native(recipe: Recipe) -> None:
-    """Refuse a recipe of which a netlist loads compiled models: ngspice would run their code.
-
-    Raises
-    ------
-    InputError : one does.
-    """
-    for path, key in native_files(recipe).items():
-        problem = "is compiled code, and ngspice would run it"
-        allowed = "the same command with --allow-native, if you trust who made the file"
-        raise InputError(recipe.file, key, path.name, problem, allowed)
+def _check_own_cards(recipe: Recipe, policy: FilePolicy, own_cards: Collection[str]) -> None:
+    """Refuse cards that the recipe itself names and whose own files it may not read."""
+    keys = card_keys(recipe.bench.parameters)
+    for values in recipe.steps(keys) if own_cards else ():
+        found = recipe.parameters(values)
+        cards = {key: value_of(found, key) for key in keys}
+        check_card_files(recipe.file, cards, policy, own_cards)
 
 
 def _resolve_settings(settings: Sequence[str], libraries: Sequence[Path]) -> list[tuple[str, Any]]:
@@ -292,14 +270,24 @@ def recipe_of_results(results: Results) -> Recipe:
 
     Raises
     ------
-    InputError, UsageError : it names a card or library that is not on this machine, or was
-        written by a version whose keys differ.
+    InputError, UsageError : it names a card or library that is not on this machine, is not the one
+        that was measured with and lies elsewhere, or was written by a version whose keys differ.
+    FileFormatError : there is no recipe in it.
     """
     from imccircuit.recipes.resolve import restore
 
     stored = results.provenance
-    tables = restore(stored.recipe_resolved, stored.inputs)
-    return check_recipe(stored.recipe_name, str(results.path), stored.recipe_text, tables)
+    shown = str(results.path)
+    try:
+        tables = dict(restore(stored.recipe_resolved, stored.inputs))
+    except (ValueError, LookupError, TypeError, RecursionError):
+        raise FileFormatError(f"{shown}: no whole recipe is in it") from None
+    hashes = [str(value) for value in dict(stored.file_hashes).values()]
+    policy = FilePolicy.of_results(results.path, hashes)
+    resolve_files(shown, tables, policy)
+    recipe = check_recipe(stored.recipe_name, shown, stored.recipe_text, tables)
+    _check_own_cards(recipe, policy, named_cards(tables))
+    return recipe
 
 
 def _check_gates(bench: Bench, table: Any, file: str) -> Section:

@@ -28,7 +28,12 @@ class CommonTables(Section):
 
     kind: Literal["characterisation"] = "characterisation"
     title: str = Field("", max_length=200, pattern=r"^[^\x00-\x1f`]*$")
-    takes: str = Field("", max_length=80, description="measured time of a run, for lists")
+    takes: str = Field(
+        "",
+        max_length=80,
+        pattern=r"^[^\x00-\x1f`]*$",
+        description="measured time of a run, for lists",
+    )
     bench: str
     engine: EngineName = "ngspice"
     sweep: list[dict[str, Any]] = Field(

@@ -5,11 +5,10 @@ A recipe may come from a stranger. What a user types on the command line is the 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
-import zipfile
-import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,14 +17,12 @@ from numpy.typing import NDArray
 
 from imccircuit import library
 from imccircuit.devices.netlist import load_netlist, split_reference
+from imccircuit.devices.npz import npz_names, read_npz
 from imccircuit.errors import UsageError
 
 ARRAY_REFERENCE = re.compile(r"^(?P<path>[^\x00-\x1f`]+\.npz):(?P<name>[A-Za-z_][A-Za-z0-9_]*)$")
+_LARGEST = 256 * 1024 * 1024
 _CARD_NAME = re.compile(r"[A-Za-z0-9_-]+")
-# What numpy and zipfile raise on an archive that is torn, foreign, encrypted or holds objects.
-_UNREADABLE = (OSError, zipfile.BadZipFile, zlib.error, EOFError, LookupError, ValueError,
-               TypeError, AttributeError, NotImplementedError, RuntimeError, SyntaxError,
-               OverflowError, MemoryError)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -37,11 +34,13 @@ class FilePolicy:
     base : folder that relative paths start at.
     allowed : folders a path may not leave; None if any file may be read.
     libraries : folders of cards that may be called by name, the first that has it wins.
+    hashes : SHA-256 of files that may be read wherever they lie.
     """
 
     base: Path
     allowed: tuple[Path, ...] | None = ()
     libraries: tuple[Path, ...] = ()
+    hashes: frozenset[str] = frozenset()
 
     @classmethod
     def of_recipe(cls, recipe: Path, libraries: Sequence[Path]) -> FilePolicy:
@@ -50,6 +49,18 @@ class FilePolicy:
         folder = recipe.resolve().parent
         named = library_folders(libraries)
         return cls(folder, (folder, *(path.resolve() for path in shipped), *named), named)
+
+    @classmethod
+    def of_results(cls, results: Path, hashes: Collection[str]) -> FilePolicy:
+        """Policy of the paths that the recipe inside a results file holds.
+
+        Parameters
+        ----------
+        hashes : SHA-256 of the files that were measured with: who made the results had them, so
+            they may lie anywhere.
+        """
+        own = cls.of_recipe(results, ())
+        return cls(own.base, own.allowed, (), frozenset(hashes))
 
     @classmethod
     def of_user(cls, libraries: Sequence[Path] = ()) -> FilePolicy:
@@ -63,7 +74,15 @@ class FilePolicy:
         ------
         ValueError : it is; one line, with ``; allowed:``.
         """
-        if self.allowed is not None and not any(path.is_relative_to(a) for a in self.allowed):
+        if self.allowed is None or any(path.is_relative_to(a) for a in self.allowed):
+            return
+        if self.hashes:
+            if path.is_file() and _sha256(path) not in self.hashes:
+                raise ValueError(
+                    "not the file that was measured with, and outside the folder of the results; "
+                    "allowed: that file, or any below that folder or one in IMCCIRCUIT_LIBRARY"
+                )
+        else:
             raise ValueError(
                 "outside the recipe's folder; allowed: a file below it, or below a folder "
                 "named by --library or IMCCIRCUIT_LIBRARY"
@@ -138,22 +157,24 @@ class FilePolicy:
         if match is None:
             raise ValueError("not an array; allowed: path.npz:name")
         path = self.resolve(match["path"])
-        names: list[str] = []
-        array: object = None
         try:
-            # Opened here: numpy leaves a file open that is no archive.
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-                names = list(archive.files)
-                if match["name"] in names:
-                    array = archive[match["name"]]
-        except _UNREADABLE as error:
-            why = "holds Python objects" if "allow_pickle" in str(error) else type(error).__name__
+            array = read_npz(path, {match["name"]}).get(match["name"])
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or error
             raise ValueError(f"not a readable .npz file of numbers ({why})") from None
-        if match["name"] not in names:
-            raise ValueError(f"no array {match['name']!r} in it; allowed: {', '.join(names)}")
-        if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
+        if array is None:
+            names = ", ".join(npz_names(path))
+            raise ValueError(f"no array {match['name']!r} in it; allowed: {names[:200]}")
+        if array.dtype.kind not in "fiu":
             raise ValueError("not an array of real numbers")
         return np.array(array, dtype=np.float64)
+
+
+def _sha256(path: Path) -> str:
+    """SHA-256 of an ordinary file; empty for files of the system, which have no size or no end."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        return hashlib.sha256(file.read(size)).hexdigest() if 0 < size <= _LARGEST else ""
 
 
 def library_folders(libraries: Sequence[Path]) -> tuple[Path, ...]:

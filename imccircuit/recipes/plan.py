@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -94,7 +95,9 @@ class Plan:
 
     def label(self, task: Task) -> str:
         """Name of a task in logs and of its kept deck."""
-        return f"{self.recipe.name}-p{task[0]}-s{task[1]}"
+        # It becomes the title of a deck and the name of a file; the name may be a stranger's.
+        name = re.sub(r"[^\w.+-]", "_", self.recipe.name)
+        return f"{name}-p{task[0]}-s{task[1]}"
 
     @cached_property
     def groups(self) -> tuple[ShapeGroup, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from imccircuit.engines.contract import Status
 from imccircuit.errors import FileFormatError
+from imccircuit.results.hdf5 import check_plain
 from imccircuit.results.schema import SCHEMA, Provenance
 
 if TYPE_CHECKING:
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
 
 # What HDF5, h5netcdf and xarray raise on a file that is torn or foreign.
 _TORN = (OSError, LookupError, ValueError, TypeError, AttributeError, RuntimeError, MemoryError,
-         OverflowError, AssertionError, NotImplementedError)  # fmt: skip
+         ArithmeticError, AssertionError, NotImplementedError)  # fmt: skip
+_STATUSES = tuple(int(status) for status in Status)
 
 
 @dataclass(frozen=True)
@@ -81,12 +84,12 @@ def read_results(path: Path | str) -> Results:
     FileFormatError : it does not exist, is torn, or is no results file of this schema.
     """
     import h5netcdf
-    import xarray
 
     path = Path(path)
     try:
         if not path.is_file():
             raise FileFormatError(f"{path}: no such results file")
+        check_plain(path)
         with h5netcdf.File(path, "r") as file:
             schema = file.attrs.get("schema")
             if schema != SCHEMA:
@@ -98,17 +101,49 @@ def read_results(path: Path | str) -> Results:
             names = [name for name in file.groups if name.startswith("shape_")]
         datasets = []
         for name in sorted(names, key=lambda text: int(text.removeprefix("shape_"))) or [None]:
-            # Integers keep their fill value: a float copy of a code or status helps nobody.
-            with xarray.open_dataset(
-                path, engine="h5netcdf", group=name, mask_and_scale=False, decode_times=False
-            ) as d:
-                datasets.append(d.load())
-            if not {"point", "status", "reason"} <= set(datasets[-1].variables):
-                raise FileFormatError(f"{path}: not a whole results file (no status)")
+            datasets.append(_read_group(path, name))
+            if why := _what_is_wrong(datasets[-1]):
+                raise FileFormatError(f"{path}: not a whole results file ({why})")
     except _TORN as error:
         why = " ".join(str(error).split())[:120]
         raise FileFormatError(f"{path}: not a whole results file ({why})") from None
     return Results(path, tuple(datasets), provenance, run, complete)
+
+
+def _read_group(path: Path, name: str | None) -> xarray.Dataset:
+    import xarray
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what they would say, we check
+        # Integers keep their fill value: a float copy of a code or status helps nobody.
+        with xarray.open_dataset(
+            path, engine="h5netcdf", group=name, mask_and_scale=False, decode_times=False
+        ) as data:
+            return data.load()
+
+
+def _what_is_wrong(data: xarray.Dataset) -> str:
+    """Why a shape group is not as `write_results` writes it; empty if it is."""
+    lengths = {"point": ("point",), "status": ("point", "sample"), "reason": ("point", "sample"),
+               "deck_sha256": ("point", "sample")}  # fmt: skip
+    for name, dims in lengths.items():
+        if name not in data.variables or data[name].dims != dims:
+            return f"no {name} along {' and '.join(dims)}"
+    point, status = data["point"].values, data["status"].values
+    if (
+        point.dtype.kind not in "iu"
+        or not len(point)
+        or np.any(np.diff(point) <= 0)
+        or point[0] < 0
+    ):
+        return "points that do not ascend"
+    if status.dtype.kind not in "iu" or not np.all(np.isin(status, _STATUSES)):
+        return "an unknown status"
+    for key, variable in data.data_vars.items():
+        texts = (variable.attrs.get("units"), variable.attrs.get("long_name"))
+        if variable.dtype.kind in "fi" and not all(isinstance(text, str) for text in texts):
+            return f"{key} without unit or name"
+    return ""
 
 
 def _provenance(file: object) -> Provenance:
@@ -127,9 +162,16 @@ def _provenance(file: object) -> Provenance:
         title=_text(file.attrs["title"]),  # type: ignore[attr-defined]
         seed=int(text["seed"]),
         digest=text["digest"],
-        file_hashes=json.loads(text["file_hashes"]),
-        versions=json.loads(text["versions"]),
+        file_hashes=_names(text["file_hashes"]),
+        versions=_names(text["versions"]),
     )
+
+
+def _names(text: str) -> dict[str, str]:
+    found = json.loads(text)
+    if not isinstance(found, dict):
+        raise ValueError("no table of names")
+    return {name: str(value) for name, value in found.items()}
 
 
 def _text(value: object) -> str:

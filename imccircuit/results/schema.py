@@ -70,6 +70,7 @@ class TaskRecord:
     rung : the farthest rung of convergence options any of its problems needed.
     deck_sha256 : hashes of the decks of its problems in order, separated by blanks.
     wall_s : seconds its problems took.
+    analysis_s : the part of them that simulators spent in analyses.
     arrays : the named arrays; empty if not good.
     """
 
@@ -80,6 +81,7 @@ class TaskRecord:
     rung: str = "default"
     deck_sha256: str = ""
     wall_s: float = 0.0
+    analysis_s: float = 0.0
     arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
 

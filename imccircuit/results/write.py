@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from imccircuit.benches.bench import Along
 from imccircuit.engines.contract import Status
-from imccircuit.errors import UsageError
+from imccircuit.errors import StorageError, UsageError
+from imccircuit.results.patient_file import PatientFile
 from imccircuit.results.schema import (
     INT_FILL,
     SCHEMA,
@@ -55,37 +57,60 @@ def write_results(
 
     Raises
     ------
-    UsageError : the file cannot be written.
+    StorageError : the file cannot be written.
     """
     import h5netcdf
 
     temporary = path.with_name(path.name + ".tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with h5netcdf.File(temporary, "w") as file:
-            _write_head(file, provenance, run_info, complete=complete)
-            places = [
-                _make_group(file, f"shape_{number}" if len(groups) > 1 else "", group, samples)
-                for number, group in enumerate(groups)
-            ]
-            row = {
-                int(point): (number, index)
-                for number, group in enumerate(groups)
-                for index, point in enumerate(group.points)
-            }
-            for block in _blocks(records):
-                for number, place in enumerate(places):
-                    here = [(row[r.point][1], r) for r in block if row[r.point][0] == number]
-                    for run in _runs(here, samples):
-                        _write_run(place, run)
+        temporary.unlink(missing_ok=True)  # a link would lead out of the folder
+        with PatientFile(temporary) as raw:
+            try:
+                with h5netcdf.File(raw, "w") as file:
+                    _write_head(file, provenance, run_info, complete=complete)
+                    for _ in _write_records(file, groups, samples, records):
+                        raw.check()
+            finally:
+                raw.check()
         _flush(temporary)
         temporary.replace(path)
         _flush(path.parent)
-    except (OSError, RuntimeError) as error:  # HDF5 reports a full disk as either
+    except UsageError:
+        temporary.unlink(missing_ok=True)
+        raise
+    except (OSError, RuntimeError) as error:  # HDF5 fails in either way
         why = getattr(error, "strerror", None) or " ".join(str(error).split())
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
-        raise UsageError(f"{path} cannot be written: {why}") from None
+        raise StorageError(f"{path} cannot be written: {why}") from None
+
+
+def _write_records(
+    file: h5netcdf.File, groups: Sequence[ShapeGroup], samples: int, records: Iterable[TaskRecord]
+) -> Iterator[None]:
+    """Write everything but the head, and give the caller a say after every block."""
+    places = [
+        _make_group(file, f"shape_{number}" if len(groups) > 1 else "", group, samples)
+        for number, group in enumerate(groups)
+    ]
+    group_of, row_of = _rows(groups)
+    for block in _blocks(records):
+        for number, place in enumerate(places):
+            here = [(int(row_of[r.point]), r) for r in block if group_of[r.point] == number]
+            for run in _runs(here, samples):
+                _write_run(place, run, _shapes(groups[number]))
+        yield
+
+
+def _rows(groups: Sequence[ShapeGroup]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Group of every point, and its row in it."""
+    points = 1 + max(int(group.points[-1]) for group in groups)
+    group_of, row_of = np.empty(points, np.int32), np.empty(points, np.int64)
+    for number, group in enumerate(groups):
+        group_of[group.points] = number
+        row_of[group.points] = np.arange(len(group.points))
+    return group_of, row_of
 
 
 def _flush(path: Path) -> None:
@@ -223,7 +248,32 @@ def _runs(
         yield run
 
 
-def _write_run(place: Any, run: list[tuple[int, TaskRecord]]) -> None:
+def _shapes(group: ShapeGroup) -> dict[str, tuple[int, ...]]:
+    return {v.name: tuple(group.sizes[dim] for dim in v.dims) for v in group.variables}
+
+
+def _stacked(
+    records: list[TaskRecord], shapes: Mapping[str, tuple[int, ...]]
+) -> dict[str, NDArray[Any]]:
+    """Arrays of records that have the same ones, (record, …) by name.
+
+    Raises
+    ------
+    UsageError : they are not those of the plan; somebody else wrote the unfinished work.
+    """
+    names = set(records[0].arrays)
+    if not names <= set(shapes) or any(
+        record.arrays[name].shape != shapes[name] or record.arrays[name].dtype.kind not in "fiu"
+        for record in records
+        for name in names
+    ):
+        raise UsageError("the unfinished work holds other arrays than the plan has; use --fresh")
+    return {name: np.stack([record.arrays[name] for record in records]) for name in names}
+
+
+def _write_run(
+    place: Any, run: list[tuple[int, TaskRecord]], shapes: Mapping[str, tuple[int, ...]]
+) -> None:
     records = [record for _, record in run]
     (first, start), (last, end) = ((index, record.sample) for index, record in (run[0], run[-1]))
     along_point = first != last
@@ -231,5 +281,5 @@ def _write_run(place: Any, run: list[tuple[int, TaskRecord]]) -> None:
     place.variables["status"][at] = np.array([int(r.status) for r in records], dtype=np.int8)
     for text in _TEXTS:
         place.variables[text][at] = np.array([getattr(r, text) for r in records], dtype=object)
-    for name in records[0].arrays:
-        place.variables[name][at] = np.stack([r.arrays[name] for r in records])
+    for name, array in _stacked(records, shapes).items():
+        place.variables[name][at] = array

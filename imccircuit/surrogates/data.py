@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imccircuit.engines.contract import Status
-from imccircuit.errors import UsageError
+from imccircuit.errors import FileFormatError, UsageError
 from imccircuit.recipes.load import Recipe, recipe_of_results
 
 if TYPE_CHECKING:
-    from imccircuit.benches.bench import Parameters
+    from imccircuit.benches.bench import Bench, Parameters
     from imccircuit.results.read import Results
 
 HELD_OUT_SHARE = 0.2
@@ -105,16 +105,39 @@ def measured_point(results: Results, point: int | None = None) -> Measured:
         # out would prove nothing.
         samples, arrays = samples[:1], {name: values[:1] for name, values in arrays.items()}
     recipe = recipe_of_results(results)
+    parameters = Plan(recipe).parameters(point)
+    _check_whole(results, recipe.bench, parameters, arrays, dims)
     return Measured(
         results=results,
         recipe=recipe,
-        parameters=Plan(recipe).parameters(point),
+        parameters=parameters,
         point=point,
         samples=samples,
         arrays=arrays,
         dims=dims,
         left_out=left_out,
     )
+
+
+def _check_whole(
+    results: Results,
+    bench: Bench,
+    parameters: Parameters,
+    arrays: Mapping[str, NDArray[Any]],
+    dims: Mapping[str, tuple[str, ...]],
+) -> None:
+    """Refuse results in which an array of the bench is missing or has another shape.
+
+    Raises
+    ------
+    FileFormatError : there is one.
+    """
+    sizes = bench.sizes(parameters)
+    for variable in bench.variables(parameters):
+        name, shape = variable.name, tuple(sizes[dim] for dim in variable.dims)
+        if name not in arrays or arrays[name].shape[1:] != shape or dims[name] != variable.dims:
+            text = f"{results.path}: not a whole results file (no {name} as its recipe gives it)"
+            raise FileFormatError(text)
 
 
 def held_out(count: int) -> NDArray[np.bool_] | None:

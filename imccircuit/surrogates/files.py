@@ -8,11 +8,12 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
 from imccircuit.errors import FileFormatError, UsageError
+from imccircuit.results.hdf5 import check_plain, schema_of
 from imccircuit.surrogates.base import (
     Model,
     ModelArray,
@@ -44,6 +45,7 @@ def save_model(surrogate: Surrogate, path: Path) -> None:
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.unlink(missing_ok=True)  # a link would lead out of the folder
         with h5py.File(temporary, "w", track_order=True) as file:
             _write(file, surrogate)
         with temporary.open("rb") as written:
@@ -57,11 +59,8 @@ def save_model(surrogate: Surrogate, path: Path) -> None:
 
 
 def _is_model(path: Path) -> bool:
-    import h5py
-
     try:
-        with h5py.File(path, "r") as file:
-            return bool(_plain(file.attrs.get("schema")) == SCHEMA)
+        return path.is_file() and schema_of(path) == SCHEMA
     except OSError:
         return path.is_file() and path.stat().st_size == 0
 
@@ -116,6 +115,7 @@ def load_model(path: Path) -> Surrogate:
     if not path.is_file():
         raise FileFormatError(f"{path}: no such model file")
     try:
+        check_plain(path)
         with h5py.File(path, "r") as file:
             schema = _plain(file.attrs.get("schema"))
             if schema != SCHEMA:
@@ -125,38 +125,53 @@ def load_model(path: Path) -> Surrogate:
                 known = ", ".join(kind_names())
                 raise FileFormatError(f"{path}: unknown kind {kind!r}; known are {known}")
             found = get_kind(kind)
-            return found(_checked(found, _read(file)))
-    except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+            return found(_checked(found, _read(file, path)))
+    except (OSError, LookupError, ValueError, TypeError, AttributeError, RuntimeError,
+            ArithmeticError, MemoryError) as error:  # fmt: skip
         why = " ".join(str(error).split())[:120]
         raise FileFormatError(f"{path}: not a whole model file ({why})") from None
 
 
-def _read(file: h5py.File) -> Model:
+class _Table(dict[str, Any]):
+    """What a model file holds of one sort; what it lacks is the file's fault."""
+
+    def __init__(self, path: Path, what: str, content: Mapping[str, Any]) -> None:
+        super().__init__(content)
+        self._lacks = f"{path}: not a whole model file (no {what} "
+
+    def __missing__(self, name: str) -> NoReturn:
+        raise FileFormatError(f"{self._lacks}{name})")
+
+
+def _read(file: h5py.File, path: Path) -> Model:
     texts = _texts(file["provenance"])
     numbers = {key: int(texts.pop(key)) for key in ("seed", "point")}
     versions = json.loads(texts.pop("versions"))
+    arrays = {
+        name: ModelArray(
+            np.asarray(data[...]),
+            str(_plain(data.attrs["units"])),
+            tuple(str(_plain(data.attrs["dims"])).split()),
+            str(_plain(data.attrs["long_name"])),
+        )
+        for name, data in file["arrays"].items()
+    }
+    parameters = {
+        name: Parameter(
+            name,
+            float(data[()]),
+            str(_plain(data.attrs["units"])),
+            float(data.attrs["sigma"]),
+            str(_plain(data.attrs["note"])),
+        )
+        for name, data in file["parameters"].items()
+    }
+    gates = {name: float(data[()]) for name, data in file["gates"].items()}
     return Model(
-        arrays={
-            name: ModelArray(
-                np.asarray(data[...]),
-                str(_plain(data.attrs["units"])),
-                tuple(str(_plain(data.attrs["dims"])).split()),
-                str(_plain(data.attrs["long_name"])),
-            )
-            for name, data in file["arrays"].items()
-        },
-        parameters={
-            name: Parameter(
-                name,
-                float(data[()]),
-                str(_plain(data.attrs["units"])),
-                float(data.attrs["sigma"]),
-                str(_plain(data.attrs["note"])),
-            )
-            for name, data in file["parameters"].items()
-        },
-        settings=_texts(file["settings"]),
-        gates={name: float(data[()]) for name, data in file["gates"].items()},
+        arrays=_Table(path, "array", arrays),
+        parameters=_Table(path, "parameter", parameters),
+        settings=_Table(path, "setting", _texts(file["settings"])),
+        gates=_Table(path, "gate", gates),
         domain=_texts(file["domain"]),
         provenance=ModelProvenance(versions=versions, **numbers, **texts),  # type: ignore[arg-type]
         verdict=Verdict.from_json(str(_plain(file["verdict/json"][()]))),
@@ -176,6 +191,12 @@ def _checked(kind: type[Surrogate], model: Model) -> Model:
     for name in kind.required_parameters:
         if name not in model.parameters:
             raise KeyError(f"no parameter {name}")
+    numbers = [
+        *model.gates.values(),
+        *(model.parameters[n].value for n in kind.required_parameters),
+    ]
+    if not np.all(np.isfinite(numbers)):
+        raise ValueError("a gate or a parameter that is not finite")
     lengths: dict[str, int] = {}
     for name, array in model.arrays.items():
         if array.values.ndim != len(array.dims) or array.values.dtype.kind not in "fi":

@@ -5,23 +5,37 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from imccircuit.engines.process import die_with_parent
-from imccircuit.engines.registry import make_engine
-from imccircuit.errors import UsageError
+from imccircuit.engines.registry import EngineOptions, make_engine
+from imccircuit.errors import SetupError, UsageError
 from imccircuit.recipes.load import Recipe
 from imccircuit.recipes.plan import Plan, Task
 from imccircuit.results.schema import TaskRecord
 from imccircuit.sweeps.measure import measure
 from imccircuit.sweeps.state import Stopper
 
-WorkerDiedError = BrokenProcessPool
+
+class WorkerDiedError(Exception):
+    """The process that measured a chunk is gone, and nobody knows which measurement did it."""
+
+
+DEATHS = (WorkerDiedError, BrokenProcessPool)
+"""What a future raises whose worker died."""
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Records of some tasks, and the seconds their worker needed."""
+
+    records: list[TaskRecord]
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -32,38 +46,61 @@ class Job:
     ----------
     recipe : the checked recipe, with its arrays.
     digest : digest of its plan.
-    timeout_s : longest time for one problem.
-    keep_failed : folder for decks of failed points.
+    options : of the engine.
+    versions : of the engine that the run began with.
     """
 
     recipe: Recipe
     digest: str
-    timeout_s: float
-    keep_failed: Path | None
+    options: EngineOptions
+    versions: Mapping[str, str]
 
-    def worker(self) -> Callable[[Sequence[Task]], list[TaskRecord]]:
+    def worker(self) -> Callable[[Sequence[Task]], Chunk]:
         """A function that measures tasks, with an engine of its own.
 
         Raises
         ------
         UsageError : a card is not what it was when the run began.
+        SetupError : the engine is missing here, or another one.
         """
         plan = Plan(self.recipe)
         if plan.digest != self.digest:
             raise UsageError("a card was changed while the run goes on; use --fresh")
-        engine = make_engine(
-            self.recipe.common.engine, timeout_s=self.timeout_s, keep_failed=self.keep_failed
-        )
-        return lambda tasks: measure(plan, tasks, engine)
+        engine = make_engine(self.recipe.common.engine, self.options)
+        if engine.versions() != dict(self.versions):
+            raise SetupError(f"{_engine(engine.versions())} here, the run is of "
+                             f"{_engine(self.versions)}; install the same")  # fmt: skip
+
+        def work(tasks: Sequence[Task]) -> Chunk:
+            started = time.monotonic()
+            records = measure(plan, tasks, engine)
+            return Chunk(records, time.monotonic() - started)
+
+        return work
+
+
+def _engine(versions: Mapping[str, str]) -> str:
+    return " ".join(versions.get(key, "") for key in ("engine", "version", "solver"))
 
 
 class Executor(Protocol):
-    """Takes chunks of tasks and answers with futures."""
+    """Takes chunks of tasks and answers with futures.
 
-    slots: int
+    Attributes
+    ----------
+    slots : chunks that are measured side by side.
+    shares_fate : when one worker dies, all others lose their chunks too.
+    """
 
-    def submit(self, tasks: Sequence[Task]) -> Future[list[TaskRecord]]:
-        """Measure a chunk; the future may raise `WorkerDiedError`."""
+    shares_fate: bool
+
+    @property
+    def slots(self) -> int:
+        """See above; it may change while the run goes on."""
+        ...
+
+    def submit(self, tasks: Sequence[Task]) -> Future[Chunk]:
+        """Measure a chunk; this call or the future may raise `WorkerDiedError`."""
         ...
 
     def restart(self) -> None:
@@ -79,14 +116,15 @@ class SerialExecutor:
     """Measures in this process, at once."""
 
     slots = 1
+    shares_fate = True
 
     def __init__(self, job: Job, stopper: Stopper) -> None:
         self._work = job.worker()
         self._stopper = stopper
 
-    def submit(self, tasks: Sequence[Task]) -> Future[list[TaskRecord]]:
+    def submit(self, tasks: Sequence[Task]) -> Future[Chunk]:
         """Measure now; the future is cancelled if a second request to stop came meanwhile."""
-        future: Future[list[TaskRecord]] = Future()
+        future: Future[Chunk] = Future()
         try:
             with self._stopper.measuring():
                 records = self._work(tasks)
@@ -107,7 +145,7 @@ class SerialExecutor:
 
 
 _job: Job | None = None
-_work: Callable[[Sequence[Task]], list[TaskRecord]] | None = None
+_work: Callable[[Sequence[Task]], Chunk] | None = None
 
 
 def _initialise(job: Job, parent: int) -> None:
@@ -119,7 +157,7 @@ def _initialise(job: Job, parent: int) -> None:
     _job = job
 
 
-def _measure(tasks: Sequence[Task]) -> list[TaskRecord]:
+def _measure(tasks: Sequence[Task]) -> Chunk:
     global _work  # noqa: PLW0603 - see above
     if _job is None:
         raise RuntimeError("the worker was not initialised")
@@ -131,6 +169,8 @@ def _measure(tasks: Sequence[Task]) -> list[TaskRecord]:
 
 class ProcessExecutor:
     """Worker processes, started fresh (not forked), so that they hold no lock of ours."""
+
+    shares_fate = True
 
     def __init__(self, job: Job, slots: int) -> None:
         self.slots = slots
@@ -145,7 +185,7 @@ class ProcessExecutor:
             initargs=(self._job, os.getpid()),
         )
 
-    def submit(self, tasks: Sequence[Task]) -> Future[list[TaskRecord]]:
+    def submit(self, tasks: Sequence[Task]) -> Future[Chunk]:
         """Measure in a worker, which may have to be started.
 
         Raises
@@ -157,6 +197,8 @@ class ProcessExecutor:
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             return self._pool.submit(_measure, list(tasks))
+        except BrokenProcessPool:
+            raise WorkerDiedError from None
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 

@@ -31,6 +31,7 @@ class _Live:
     label: str
     rung: int = 0
     wall_s: float = 0.0
+    analysis_s: float = 0.0
     decks: list[str] = field(default_factory=list)
 
     def record(self, status: Status, reason: str = "") -> TaskRecord:
@@ -42,6 +43,7 @@ class _Live:
             rung=_RUNGS[self.rung],
             deck_sha256=" ".join(self.decks).strip(),
             wall_s=self.wall_s,
+            analysis_s=self.analysis_s,
         )
 
 
@@ -83,6 +85,7 @@ def _start(plan: Plan, task: Task) -> _Live | TaskRecord:
 def _advance(plan: Plan, item: _Live, outcome: Outcome) -> TaskRecord | None:
     """Hand an answer to its bench; the record if that ends the measurement."""
     item.wall_s += outcome.wall_s
+    item.analysis_s += outcome.analysis_s
     item.decks.append(outcome.deck_sha256)
     item.rung = max(item.rung, _RUNGS.index(outcome.rung) if outcome.answer else 0)
     if outcome.answer is None:

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
 from datetime import UTC, datetime
 from pathlib import Path
 
 from imccircuit.engines.contract import Status
 from imccircuit.engines.registry import make_engine
-from imccircuit.errors import UsageError
+from imccircuit.errors import FileFormatError, UsageError
 from imccircuit.recipes.plan import Plan
+from imccircuit.results.hdf5 import check_plain, schema_of
 from imccircuit.results.schema import SCHEMA, Provenance, TaskRecord
 from imccircuit.results.write import write_results
 from imccircuit.sweeps.dispatch import Dispatcher, cores
-from imccircuit.sweeps.ledger import Ledger, work_folder
-from imccircuit.sweeps.state import Mode, Progress, RunOptions, Stopper, Summary
+from imccircuit.sweeps.ledger import Ledger, read_entries, read_header, work_folder
+from imccircuit.sweeps.log import run_log, say_end, say_start
+from imccircuit.sweeps.state import (
+    Done,
+    ExecutorName,
+    Mode,
+    Progress,
+    RunOptions,
+    Stopper,
+    Summary,
+)
 from imccircuit.versions import library_versions
 
-__all__ = ["Mode", "Progress", "RunOptions", "Stopper", "Summary", "run_plan"]
+__all__ = ["ExecutorName", "Mode", "Progress", "RunOptions", "Stopper", "Summary", "run_plan"]
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
@@ -34,18 +45,17 @@ def run_plan(
 
     Raises
     ------
-    UsageError : unfinished work is in the way, another run holds the output, the output is some
-        other file, nothing can be written.
+    UsageError : unfinished work or another run's results are in the way, another run holds the
+        output, the output is some other file.
+    StorageError : something cannot be written; what is recorded stays for ``resume``.
     InputError : two axes do not go together.
     SetupError : the engine is missing.
     """
-    versions = {
-        **make_engine(plan.recipe.common.engine).versions(),
-        **library_versions(),
-    }
+    engine_versions = make_engine(plan.recipe.common.engine).versions()
+    versions = {**engine_versions, **library_versions()}
     header = {"digest": plan.digest, "tasks": plan.tasks, "versions": versions}
     _ = plan.groups  # points that do not go together are refused before anything is written
-    _check_output(output)
+    _check_output(plan, output, options.mode)
     if options.mode == "resume" and output.is_file() and not _unfinished(output):
         summary = _finished_summary(plan, output)
         if work_folder(output).is_dir():
@@ -53,41 +63,72 @@ def run_plan(
             with Ledger(output) as ledger:
                 ledger.clear(keep_failed=summary.failed > 0)
         return summary
-    with Ledger(output) as ledger:
-        _prepare(ledger, header, output, options.mode)
-        summary = Summary(output, plan.tasks)
-        _recount(summary, ledger)
-        Dispatcher(plan, ledger, summary, options, progress, stopper or Stopper()).work()
+    with Ledger(output) as ledger, run_log(output):
+        summary, done = Summary(output, plan.tasks), Done(plan.points, plan.samples)
+        _prepare(ledger, header, options.mode, summary, done)
+        say_start(plan, summary, versions, options)
+        stopper = stopper or Stopper()
+        dispatcher = Dispatcher(
+            plan, ledger, done, summary, engine_versions, options, progress, stopper
+        )
+        try:
+            dispatcher.work()
+        except BaseException:
+            if summary.done == 0:
+                # Nothing is lost, and the same command may be given again as it was.
+                with contextlib.suppress(OSError):
+                    ledger.clear(keep_failed=False)
+            raise
         _consolidate(plan, ledger, summary, versions, options)
+        say_end(summary)
         if summary.complete:
             ledger.clear(keep_failed=summary.failed > 0)
     return summary
 
 
-def _check_output(output: Path) -> None:
-    """Refuse to replace what is no results file."""
+def _check_output(plan: Plan, output: Path, mode: Mode) -> None:
+    """Refuse to replace what is no results file, or results of another run."""
     try:
         if output.is_dir():
             raise UsageError(f"{output} is a folder")
         if not output.exists():
             return
+        if not output.is_file():
+            raise UsageError(f"{output} is no ordinary file; choose another output")
         with output.open("rb") as file:
             head = file.read(len(_HDF5))
     except OSError as error:
         raise UsageError(f"{output} cannot be read: {error.strerror}") from None
     if head and (head != _HDF5 or not _may_be_results(output)):
         raise UsageError(f"{output} is no results file and is not replaced; choose another output")
+    if mode == "new" and _digest_of(output) not in ("", plan.digest):
+        raise UsageError(
+            f"{output} holds results of another run (recipe, --set or cards differ); "
+            "use --fresh to replace it, or choose another output"
+        )
 
 
 def _may_be_results(output: Path) -> bool:
     """Whether an HDF5 file is a results file, or so torn that nothing is lost with it."""
+    try:
+        return schema_of(output).startswith(SCHEMA.rpartition("-")[0])
+    except BlockingIOError:
+        raise UsageError(f"{output} is open for writing in another program") from None
+    except OSError:
+        return True
+
+
+def _digest_of(output: Path) -> str:
+    """Digest of the plan whose results a file holds; empty for a torn one."""
     import h5py
 
     try:
+        check_plain(output)
         with h5py.File(output, "r") as file:
-            return str(file.attrs.get("schema", "")).startswith(SCHEMA.rpartition("-")[0])
-    except OSError:
-        return True
+            return str(file["provenance/digest"].asstr()[()])
+    except (OSError, LookupError, TypeError, ValueError, AttributeError, RuntimeError,
+            FileFormatError):  # fmt: skip
+        return ""
 
 
 def _unfinished(output: Path) -> bool:
@@ -104,40 +145,43 @@ def _finished_summary(plan: Plan, output: Path) -> Summary:
     if not results.complete:
         text = f"{output} is a part of a run whose {work_folder(output).name} is gone; use --fresh"
         raise UsageError(text)
-    summary = Summary(output, plan.tasks, done=plan.tasks, already=plan.tasks)
+    summary = Summary(output, plan.tasks, already=plan.tasks)
     failures = results.failures()
+    for point, sample, status, reason in failures:
+        summary.count([TaskRecord(point, sample, Status[status.upper()], reason)])
     summary.counts[Status.GOOD] = plan.tasks - len(failures)
-    for _, _, status, reason in failures:
-        summary.counts[Status[status.upper()]] += 1
-        summary.reasons[f"{status}: {reason}"] += 1
     return summary
 
 
-def _prepare(ledger: Ledger, header: dict[str, object], output: Path, mode: Mode) -> None:
-    if mode != "fresh":
-        ledger.read()
-    if not ledger.header:
+def _prepare(
+    ledger: Ledger, header: dict[str, object], mode: Mode, summary: Summary, done: Done
+) -> None:
+    """Begin a ledger, or go on with one and count what it holds."""
+
+    def take(record: TaskRecord) -> None:
+        try:
+            done.add(record)
+        except IndexError:
+            raise UsageError(f"{ledger.folder}: a record of no point; use --fresh") from None
+        summary.count([record])
+
+    old = read_header(ledger.folder) if mode != "fresh" else {}
+    if not old:
         ledger.start(header)
         return
     if mode == "new":
+        count = sum(len(entry["records"]) for entry in read_entries(ledger.folder))
         raise UsageError(
-            f"unfinished work in {work_folder(output)} "
-            f"({len(ledger.done())} of {ledger.header.get('tasks')} done); use --resume or --fresh"
+            f"unfinished work in {ledger.folder} "
+            f"({count} of {old.get('tasks')} done); use --resume or --fresh"
         )
-    if ledger.header != header:
-        keys = [key for key in header if ledger.header.get(key) != header[key]]
+    if old != header:
+        keys = [key for key in header if old.get(key) != header[key]]
         raise UsageError(
-            f"the unfinished work in {work_folder(output)} is of another recipe, card or version "
+            f"the unfinished work in {ledger.folder} is of another recipe, card or version "
             f"({', '.join(keys)} differ); use --fresh to forget it"
         )
-    ledger.repair()
-
-
-def _recount(summary: Summary, ledger: Ledger) -> None:
-    for entry in ledger.entries:
-        summary.count(
-            [TaskRecord(row[0], row[1], Status(row[2]), row[3]) for row in entry["records"]]
-        )
+    ledger.read(take)
     summary.already = summary.done
 
 
@@ -149,7 +193,8 @@ def _consolidate(
         "finished": now.isoformat(timespec="seconds"),
         "host": platform.node(),
         "elapsed_s": round(summary.elapsed_s, 3),
-        "engine_s": round(sum(row[6] for entry in ledger.entries for row in entry["records"]), 3),
+        "engine_s": round(summary.engine_s, 3),
+        "analysis_s": round(summary.analysis_s, 3),
         "jobs": options.jobs or cores(),
         "resumed_from": summary.already,
     }

@@ -1,5 +1,6 @@
 """Bench of grouped-capacitor arrays: products, errors one by one, cost, conditions, bad input."""
 
+import re
 import shutil
 
 import numpy as np
@@ -7,9 +8,12 @@ import pytest
 from driving import measure
 from pydantic import ValidationError
 
+from imccircuit.benches.aidac_build import build
 from imccircuit.benches.aidac_parameters import AidacParameters
 from imccircuit.benches.aidac_vmm import BENCH
-from imccircuit.benches.bench import MeasurementError
+from imccircuit.benches.bench import MeasurementError, Variation
+from imccircuit.circuits.aidac import aidac
+from imccircuit.devices.draws import Draws
 from imccircuit.engines.ngspice import NgspiceEngine
 
 needs_ngspice = [
@@ -21,6 +25,8 @@ SMALL = {"arrays": 2, "rows": 4, "outputs": 4, "built_outputs": 1, "input_bits":
          "weight_bits": 2}  # fmt: skip
 TRANSISTORS = {"switches": "transistor", "time_cell": "starved", "dummy_units": 4, "rows": 2,
                "outputs": 2, "input_bits": 2}  # fmt: skip
+AMPLIFIER = {"row_drivers": 1, "row_driver": "ota", "precharge_voltage": 0.6}
+RAMP = {**TRANSISTORS, "time_cell": "ramp", "dummy_units": 3, "discharge_dummy": 0.63, "arrays": 1}
 
 
 def parameters(stimulus=(("vectors", 2),), conditions=(), **circuit):
@@ -169,6 +175,62 @@ class TestTransistors:
             found["energy"][0] * (1.1 / 1.2) ** 2, rel=0.05, abs=0
         )
 
+    def test_ramps_behind_amplifiers(self):
+        near = result(stimulus={"vectors": 1}, **RAMP)
+        # A driver in between: its offset and gain error are a percent, and end points take most.
+        far = result(stimulus={"vectors": 1}, **RAMP | AMPLIFIER)
+        for found in (near, far):
+            assert np.max(np.abs(found["product_error"])) < 0.02
+            assert np.all(np.isfinite(found["energy"]))
+        blocks = list(BENCH.coordinates(parameters(**RAMP | AMPLIFIER))["block"].values)
+        # Two rows of 80 uA and their diode at 1.2 V, for an operation.
+        energy = far["energy"][blocks.index("row drivers")]
+        expected = 3 * 80e-6 * 1.2 * far["operation_time"]
+        assert energy == pytest.approx(expected, rel=0.1, abs=0)
+        assert far["area"] > near["area"]
+
+    def test_amplifiers_that_saturate_are_refused(self):
+        with pytest.raises(MeasurementError, match=r"lower circuit\.precharge_voltage"):
+            # 0.68 V of a row at a supply of 0.9 V leave nothing to the pair and its tail.
+            result(**RAMP | AMPLIFIER | {"precharge_voltage": 1.0}, conditions={"supply": 0.9})
+
+
+class TestSwitchMismatch:
+    @staticmethod
+    def text(width, entropy=0, weight=0, quantities=("switches",)):
+        built = parameters(**TRANSISTORS | {"switch_width": width, "arrays": 1})
+        variation = Variation(Draws(entropy, 0), frozenset(quantities))
+        weights = np.full((1, 2, 1), weight)
+        part = build(built, weights, variation)
+        return [str(aidac(part)) for _ in range(2)]
+
+    @staticmethod
+    def deviations(text):
+        """Threshold shifts in the order of the deck, each a gate's or a transistor's."""
+        return np.array([float(v) for v in re.findall(r"(?:vt_\w+|delvto)=(-?[\d.e-]+)", text)])
+
+    def test_every_switch_has_its_own_and_keeps_it(self):
+        first, again = self.text(1.0)
+        assert first == again
+        shifts = self.deviations(first)
+        shifts = shifts[shifts != 0]
+        assert len(set(shifts)) == len(shifts) > 50
+        # A weight says which gate is high, not which transistors there are.
+        assert np.array_equal(self.deviations(self.text(1.0, weight=3)[0]), self.deviations(first))
+        assert not np.array_equal(self.deviations(self.text(1.0, entropy=1)[0]), shifts)
+
+    def test_sigma_goes_with_the_root_of_the_area(self):
+        one, four = (self.deviations(self.text(width)[0]) for width in (1.0, 4.0))
+        some = one != 0
+        assert four[some] == pytest.approx(one[some] / 2, rel=1e-9, abs=0)
+        # 2.5 mV*um over the root of 120 nm x 60 nm, wider switches less.
+        assert np.max(np.abs(one)) < 5 * 29.5e-3
+        assert 10e-3 < np.std(one[some]) < 29.5e-3
+
+    def test_none_without(self):
+        shifts = self.deviations(self.text(1.0, quantities=())[0])
+        assert not np.any(shifts)
+
 
 @pytest.mark.parametrize(
     ("keys", "message"),
@@ -194,6 +256,13 @@ class TestTransistors:
         ({"junction_potential": 0.7}, "would change nothing with junction_capacitance = 0"),
         ({**TRANSISTORS, "time_slope": 2e-9}, 'would change nothing with time_cell = "starved"'),
         ({**TRANSISTORS, "switch_on_resistance": 1e3}, "circuit.switch_on_resistance would change"),
+        ({"discharge_dummy": 0.5}, 'would change nothing with switches = "ideal"'),
+        ({"time_cell": "ramp"}, 'time_cell = "ramp" needs a supply'),
+        ({"row_driver": "ota", "row_drivers": 1}, 'row_driver = "ota" needs a supply'),
+        ({**TRANSISTORS, "row_driver": "ota"}, "row_driver would change nothing with row_drivers"),
+        ({**TRANSISTORS, **AMPLIFIER, "driver_gain": 0.9}, 'nothing with row_driver = "ota"'),
+        ({**TRANSISTORS, **AMPLIFIER, "driver_low_supply": 0.1}, "less than or equal to 0"),
+        ({**TRANSISTORS, "ramp_current": 1e-6}, 'would change nothing with time_cell = "starved"'),
     ],
 )
 def test_bad_input_is_one_line(keys, message):
@@ -205,7 +274,7 @@ def test_bad_input_is_one_line(keys, message):
 
 
 def test_quantities_that_vary_nothing():
-    assert set(parameters().idle_quantities()) == {"row_drivers", "time_cells"}
+    assert set(parameters().idle_quantities()) == {"row_drivers", "time_cells", "switches"}
     varied = {"row_drivers": 1, "driver_gain_sigma": 0.01, "time_slope_sigma": 0.01}
-    assert not parameters(**varied).idle_quantities()
+    assert set(parameters(**varied).idle_quantities()) == {"switches"}
     assert not parameters(**TRANSISTORS, row_drivers=1, driver_gain_sigma=0.01).idle_quantities()

@@ -7,11 +7,17 @@ import pytest
 from driving import measure
 from pydantic import ValidationError
 
+from imccircuit import library
 from imccircuit.benches.aidac_budget import BENCH as BUDGET
-from imccircuit.benches.aidac_budget import budget_parts
+from imccircuit.benches.aidac_budget import Measured, budget_parts
 from imccircuit.benches.aidac_budget_parameters import BudgetParameters
 from imccircuit.benches.aidac_build import build, draw_inputs, draw_weights
-from imccircuit.benches.aidac_operands import draw_operands, layers_of, networks
+from imccircuit.benches.aidac_operands import (
+    draw_operands,
+    layers_of,
+    networks,
+    stored_layers,
+)
 from imccircuit.benches.aidac_parameters import AidacParameters
 from imccircuit.benches.aidac_parts import measure_path, measure_time_cells
 from imccircuit.benches.aidac_vmm import BENCH as VMM
@@ -163,7 +169,7 @@ class TestMonolithic:
         voltage = path.voltage_v[0] + np.linspace(0, 1, 9) * path.span_v
         generator = variation.generator("time_cells")
         times = drive(measure_time_cells(whole.whole, 16, voltage, generator))
-        parts = budget_parts(whole, variation, path, times)
+        parts = budget_parts(whole, variation, Measured(path, times))
         spice, budget = [], []
         for chip in range(3):
             inputs, weights = draw_inputs(parameters, chip), draw_weights(parameters, chip)
@@ -227,6 +233,20 @@ def test_operands():
     ]
     assert np.max(spans[0]) == 0
     assert np.max(spans[2]) == 1
+    # A stored layer: image 3 and output 1 of the file, read here by hand.
+    rows = [line.split(",") for line in (library.path("data") / "digits_mlp_layers.csv")
+            .read_text().splitlines()]  # fmt: skip
+    w = np.array(rows[2][3].split(), dtype=float)
+    x = np.array(rows[1 + 8 + 3][3].split(), dtype=float)
+    assert (rows[2][:3], rows[12][:3]) == (
+        ["hidden 1", "weights", "1"],
+        ["hidden 1", "inputs", "3"],
+    )
+    real = draw_operands("hidden 1", 64, (40, 2, 64), (8, 8), rng, 0.2)
+    assert real.signal[3] == pytest.approx(x @ w / (128 * 255 * 255), rel=1e-12, abs=0)
+    assert real.signal[35] == real.signal[3]
+    assert np.all(real.inputs.reshape(40, 128)[:, 64:] == 0)
+    assert [layer.length for layer in stored_layers()] == [64, 512, 64]
     layer = draw_operands("layer", 40, (9, 2, 32), (8, 8), rng, 0.5)
     assert np.all(layer.inputs.reshape(9, 64)[:, 40:] == 0)
     expected = layer.inputs.reshape(9, 64) @ (layer.weights.ravel() - 128)
@@ -257,7 +277,7 @@ def test_keys_that_change_nothing_are_refused(circuit, key):
 def test_quantities_that_vary_nothing():
     circuit = {"arrays": 8, "rows": 128}
     idle = BudgetParameters.model_validate({"circuit": circuit}).idle_quantities()
-    assert set(idle) == {"row_drivers", "time_cells"}
+    assert set(idle) == {"row_drivers", "time_cells", "switches"}
     assert BudgetParameters.model_validate({"circuit": circuit}).has_supply
 
 

@@ -14,7 +14,6 @@ import pytest
 from imccircuit.benches.bench import Variation
 from imccircuit.devices.draws import Draws
 from imccircuit.engines.contract import Status
-from imccircuit.engines.deck import circuit_text
 from imccircuit.engines.ngspice import NgspiceEngine
 from imccircuit.errors import ImcError, InputError
 from imccircuit.recipes.fields import field_keys, field_of, unit_of, value_of
@@ -56,7 +55,8 @@ CASES = {
     "integrator transistor": ("readout_integrator_transistor", *READOUT),
     "clamp transistor": ("readout_clamp_mirror_transistor", *READOUT),
     "charge": ("charge_array", *CHARGE, "circuit.cols=2"),
-    "charge gates": ("charge_column", *CHARGE),
+    "charge gates": ("charge_column", *CHARGE,
+                     "variation.quantities=['unit_capacitor', 'transistor']"),
     "ramp ideal": ("adc_ramp8", *RAMP, "circuit.ramp=ideal"),
     "ramp cascode": ("adc_ramp8_mismatch", *RAMP),
     "ramp mirror": ("adc_ramp8", *RAMP, "circuit.ramp=mirror"),
@@ -70,6 +70,9 @@ CASES = {
     "grouped ideal": ("aidac_small", *GROUPED, "circuit.time_slope_sigma=1 %",
                       "circuit.arrays=1", "circuit.junction_capacitance=0.1 fF"),
     "grouped transistors": ("aidac_small_transistor", *GROUPED, "circuit.arrays=1"),
+    "grouped drivers": ("aidac_small_driver", "circuit.rows=2", "circuit.outputs=2",
+                        "circuit.input_bits=2", "circuit.weight_bits=2", "stimulus.vectors=1",
+                        "circuit.arrays=1"),
     "cells 1r": ("rram_iv", "circuit.cells=1"),
     "cells 1r_sinh": ("rram_iv", "circuit={cell = '1r_sinh', device_card = 'rram_sinh'}"),
     "cells 1t1r": ("onet1r_iv", "circuit.cells=1"),
@@ -78,6 +81,8 @@ CASES = {
     "sense": ("sense_amp", *SENSE),
     "sense behavioural": ("sense_amp", *SENSE, "circuit.level=behavioural",
                           "variation.quantities=['offset']", "circuit.offset_sigma=1 uA"),
+    "sense ternary": ("sense_amp_ternary", "circuit.rows=4", "stimulus.active_rows=4",
+                      "stimulus.batch=3", "stimulus.offset_tolerance=4 %", "sweep=[]"),
 }  # fmt: skip
 
 # What to try where the default is nothing, by name of the key; arrays are left out.
@@ -134,7 +139,7 @@ def trace(recipe, parameters, *, answers, engine=None):
     try:
         problem = next(measurement)
         while True:
-            said.append(repr((circuit_text(problem), problem.analysis, problem.alterations,
+            said.append(repr((problem.netlist, problem.analysis, problem.alterations,
                               dict(problem.options), problem.temperature_degc)))  # fmt: skip
             if engine is None:
                 answer = next(given)
@@ -241,8 +246,10 @@ def replaced(model, path, value):
         ("ramp ladder", "staircase_capacitors", 'ramp = "ladder"'),
         ("ramp mirror", "comparator_transistors", 'comparator = "behavioural"'),
         ("cells 1r", "transistor", 'cell = "1r"'),
+        ("charge", "transistor", 'switches = "sw"'),
         ("sense", "offset", 'level = "transistor"'),
         ("sense behavioural", "transistor", 'level = "behavioural"'),
+        ("sense", "conductance", 'mapping = "counts"'),
     ],
 )
 def test_quantities_that_vary_nothing_are_refused(case, quantity, why):
@@ -270,6 +277,26 @@ def test_a_sweep_over_the_spread_of_what_does_not_vary_is_refused(case, axis, qu
                            "variation.quantities=[]"])  # fmt: skip
 
 
+COLUMNS = ("adc_sar8", "circuit.comparator_offset_sigma=1 mV")
+
+
+def test_one_of_several_quantities_keeps_a_key_alive():
+    name, *sets = COLUMNS
+    sets += ["circuit.columns=4", "sweep=[{ 'circuit.column' = [0, 2] }]"]
+    for one in ("bit_capacitors", "comparator_offset"):
+        load_recipe(name, [*sets, f"variation.quantities=['{one}']"])
+    why = "does not vary.*'bit_capacitors' or 'comparator_offset'"
+    with pytest.raises(InputError, match=why) as caught:
+        load_recipe(name, [*sets, "variation.quantities=[]"])
+    assert "\n" not in str(caught.value)
+
+
+def test_a_sweep_over_a_mere_bound_is_refused():
+    name, *sets = COLUMNS
+    with pytest.raises(InputError, match=r"sweep.circuit.columns .* only bounds circuit.group"):
+        load_recipe(name, [*sets, "sweep=[{ 'circuit.columns' = [4, 8] }]"])
+
+
 def test_a_card_without_mismatch_varies_nothing():
     name, *sets = CASES["charge"]
     recipe = load_recipe(name, sets)
@@ -278,7 +305,7 @@ def test_a_card_without_mismatch_varies_nothing():
     none = card.reference_sigma.model_copy(update={"value": 0.0})
     still = replaced(parameters, ["circuit", "capacitor_card"],
                      card.model_copy(update={"reference_sigma": none}))  # fmt: skip
-    assert not parameters.idle_quantities()
+    assert "unit_capacitor" not in parameters.idle_quantities()
     assert "unit_capacitor" in still.idle_quantities()
 
 

@@ -16,7 +16,7 @@ from imccircuit.engines.contract import Outcome, Status
 from imccircuit.engines.deck import LADDER
 from imccircuit.engines.ngspice import NgspiceEngine
 from imccircuit.engines.nodal import NodalEngine
-from imccircuit.engines.registry import make_engine
+from imccircuit.engines.registry import EngineOptions, make_engine
 from imccircuit.errors import SetupError
 
 FAKE = Path(__file__).parents[1] / "faults" / "fake_ngspice.py"
@@ -159,7 +159,7 @@ def test_rungs_have_names_of_their_own():
 def test_engines_by_name(tmp_path, monkeypatch):
     problem, _ = array_problem(3)
     answers = [
-        make_engine(name, timeout_s=20, keep_failed=tmp_path).solve([problem])[0]
+        make_engine(name, EngineOptions(timeout_s=20, keep_failed=tmp_path)).solve([problem])[0]
         for name in ("nodal", "ngspice")
     ]
     assert [len(numbers(outcome)) for outcome in answers] == [2, 2]

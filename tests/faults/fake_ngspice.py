@@ -149,6 +149,12 @@ def run_deck(path, told):
                 file.write(plot[:cut])
         elif words[0] == "echo" and how != "no sentinel":
             sys.stdout.write(" ".join(words[1:]) + "\n")
+        elif words[0] == "rusage":
+            sys.stdout.write("Total analysis time (seconds) = 0.001\n")
+            if how == "killed in a line":
+                sys.stdout.write("Total analysis time (sec")
+                sys.stdout.flush()
+                os.kill(os.getpid(), signal.SIGKILL)
     if how in ("exit 1", "quits"):
         sys.stdout.flush()
         sys.exit(1 if how == "exit 1" else 0)
@@ -163,6 +169,8 @@ def before_analysis(how, deck):
         child = subprocess.Popen(["sleep", "600"])
         log(child=child.pid)
         os.kill(os.getpid(), signal.SIGSEGV)
+    elif how == "killed":  # by the kernel, for its memory
+        os.kill(os.getpid(), signal.SIGKILL)
     elif how == "flood":
         line = b"Note: nothing of interest to say, but at length\n" * 1000
         for _ in range(FLOOD_BYTES // len(line)):

@@ -18,7 +18,7 @@ from imccircuit.engines.ngspice import NgspiceEngine
 from imccircuit.errors import SetupError
 
 # Starting and ending a few processes on a loaded machine.
-SLACK_S = 3.0
+SLACK_S = 30.0
 
 
 def assert_divides(outcome, r_ohm):
@@ -33,6 +33,8 @@ OP, TRAN = False, True
 # behaviour, analysis, status, reason
 FAULTS = [
     ("crash", OP, Status.CRASH, r"ended by signal 11"),
+    ("killed", OP, Status.CRASH, r"signal 9; the kernel does that when memory runs out"),
+    ("killed in a line", TRAN, Status.CRASH, r"ended by signal 9"),
     ("exit 1", OP, Status.CRASH, r"exited with 1"),
     ("no raw", OP, Status.BAD_OUTPUT, r"wrote no raw file"),
     ("half a raw file", OP, Status.BAD_OUTPUT, r"raw file: .*"),
@@ -234,3 +236,12 @@ def test_no_engine_without_a_working_simulator(fake, fault):
         NgspiceEngine(executable=str(path))
     assert "install ngspice" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_deck_that_cannot_be_kept_ends_no_run(fake, tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    engine = fake.engine(keep_failed=tmp_path / "file" / "failed")
+    fake.behave("crash")
+    (outcome,) = engine.solve([divider()])
+    assert outcome.status is Status.CRASH
+    assert outcome.kept_deck == ""

@@ -29,7 +29,7 @@ from scipy.optimize import brentq
 
 from imccircuit.benches.problem import Probe, Problem, Transient
 from imccircuit.circuits.aidac import Aidac, aidac
-from imccircuit.circuits.aidac_charge import RowDrivers
+from imccircuit.circuits.aidac_driver import LinearDrivers
 from imccircuit.circuits.aidac_shape import AidacCapacitors, AidacPhases, AidacShape
 from imccircuit.circuits.aidac_time import BehaviouralTime
 from imccircuit.circuits.aidac_wiring import IdealWiring
@@ -218,7 +218,7 @@ def test_row_drivers_gain_and_offset():
         near,
         capacitors=replace(near.capacitors, lumped=np.broadcast_to(
             UNIT * shape.group_units, (1, 8, 5)).astype(float)),
-        drivers=RowDrivers(gain, offset, 100.0),
+        drivers=LinearDrivers(gain, offset, 100.0),
     )  # fmt: skip
     x = vectors(near, 8, 1)
     voltage, _ = simulate(far, x)

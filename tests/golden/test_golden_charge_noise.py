@@ -120,3 +120,43 @@ def test_noise_of_spice(temperature):
     np.testing.assert_allclose(found.noise_sigma, np.sqrt(kt / line), rtol=1e-4)
     if temperature == 27.0:
         assert round(1e3 * float(found.noise_sigma), 2) == 0.32
+
+
+def gates_capacitance_f(rows, unit_f, line):
+    """Least and most capacitance of a line alone and with its plates, by hand from the models.
+
+    Overlaps of 0.2 fF/um on each side of every gate; half the channel of both share transistors at
+    the line, the other half at the plate, if they conduct; junctions of 0.1 fF/um beside the gate,
+    a wall of at most three gate widths.
+    """
+    overlap, junction = 0.2e-9 * 120e-9, 3 * 0.1e-9 * 120e-9
+    reset = max(1, rows / 16)
+    oxide = 3.9 * 8.854e-12 * 120e-9 * 60e-9 * (1 / 2.2e-9 + 1 / 2.3e-9)
+    least = line + (2 * rows + reset) * overlap
+    most = least + rows * oxide / 2 + (2 * rows + reset) * junction
+    plates = rows * (unit_f + 4 * overlap)
+    return (least, most), (least + plates, most + plates + rows * (oxide / 2 + 4 * junction))
+
+
+@pytest.mark.ngspice
+@pytest.mark.parametrize("product", ["and", "xnor"])
+@pytest.mark.parametrize(("rows", "unit_f"), [(8, 1e-15), (64, 1e-15), (64, 1e-13)])
+def test_noise_with_transistors(product, rows, unit_f):
+    """Equipartition: kT over what the line has, with the transistors' capacitances."""
+    drawn = make_chip(
+        parameters(circuit={"rows": rows, "product": product, "unit_capacitor": f"{unit_f} F",
+                            "switches": "transmission_gate"}),
+        Variation(Draws(0, 0)),
+    )  # fmt: skip
+    outcomes = [NgspiceEngine().solve([problem])[0] for problem in drawn.noise()]
+    assert [outcome.status for outcome in outcomes] == [Status.GOOD] * 2
+    found = [float(outcome.answer.final("noise")[0]) for outcome in outcomes]
+    sampling, sharing = drawn.noise_by_phase(*found)
+    alone, whole = gates_capacitance_f(rows, unit_f, 0.3 * rows * unit_f + 2e-15)
+    # The band ends miss 1e-5 of it, and the share switches pass less than a thousandth.
+    assert np.sqrt(KT / alone[1]) < np.hypot(sampling, sharing) < np.sqrt(KT / alone[0])
+    assert np.sqrt(KT / whole[1]) < sampling < np.sqrt(KT / whole[0])
+    if unit_f > 10e-15:
+        # Beside large capacitors those of the transistors vanish: less than 1 % by the bounds.
+        plain = compute_charge_noise(rows * unit_f, 0.3 * rows * unit_f + 2e-15, 27.0)
+        np.testing.assert_allclose([sampling, sharing], plain, rtol=0.01)

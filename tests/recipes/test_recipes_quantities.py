@@ -48,6 +48,8 @@ def subcircuits(tmp_path):
         ("comparator_strongarm", ("sweep=[]",), "input_pair"),
         ("dac_pulse_width", ("circuit.switches=transistor",), "driver"),
         ("aidac_small_transistor", ("circuit.time_cell=starved",), "time_cells"),
+        ("aidac_small_transistor", (), "switches"),
+        ("aidac_small_driver", (), "row_drivers"),
     ],
 )
 def test_subcircuits_take_no_mismatch(subcircuits, name, sets, quantity):

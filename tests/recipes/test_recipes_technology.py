@@ -13,7 +13,6 @@ from imccircuit import library
 from imccircuit.benches.bench import MeasurementError, Variation
 from imccircuit.devices.draws import Draws
 from imccircuit.engines.contract import Status
-from imccircuit.engines.deck import circuit_text
 from imccircuit.engines.ngspice import NgspiceEngine
 from imccircuit.errors import InputError
 from imccircuit.recipes.load import load_recipe
@@ -36,6 +35,7 @@ SMALL = {
     "readout_integrator_transistor": ["stimulus.levels=5"],
     "readout_tia_transistor": ["stimulus.levels=5"],
     "sense_amp": ["stimulus.active_rows=1"],
+    "sense_amp_ternary": ["circuit.rows=4", "stimulus.active_rows=4", "stimulus.batch=2"],
 }  # fmt: skip
 
 # Sizes that a cell has of its own, in whatever technology.
@@ -81,7 +81,7 @@ def watched(recipe, most):
     try:
         problem = next(measurement)
         while True:
-            circuits.append(circuit_text(problem))
+            circuits.append(problem.netlist)
             if len(circuits) == most:
                 break
             (outcome,) = engine.solve([problem])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from imccircuit.benches.bench import Variable
 from imccircuit.engines.contract import Status
-from imccircuit.errors import FileFormatError, UsageError
+from imccircuit.errors import FileFormatError, StorageError
 from imccircuit.recipes.load import check_recipe, load_recipe, recipe_of_results
 from imccircuit.recipes.plan import Plan
 from imccircuit.results.read import read_results
@@ -308,7 +308,7 @@ def test_nothing_is_left_when_writing_fails(tmp_path):
         yield good(0, 0)
         raise OSError(28, "No space left on device")
 
-    with pytest.raises(UsageError, match=r"r\.h5 cannot be written: No space left on device"):
+    with pytest.raises(StorageError, match=r"r\.h5 cannot be written: No space left on device"):
         write(path, [group([0])], 1, torn())
     assert path.read_bytes() == before
     assert [item.name for item in tmp_path.iterdir()] == ["r.h5"]
@@ -317,11 +317,11 @@ def test_nothing_is_left_when_writing_fails(tmp_path):
 @pytest.mark.parametrize("mode", ["new", "resume", "fresh"])
 def test_a_folder_that_cannot_be_written(mode):
     plan = Plan(check_recipe("r", "r.toml", "", {"bench": "crossbar_mvm", "engine": "nodal"}))
-    with pytest.raises(UsageError, match=r"/proc/none/r\.h5\.work cannot be written"):
+    with pytest.raises(StorageError, match=r"/proc/none/r\.h5\.work cannot be written"):
         run_plan(plan, Path("/proc/none/r.h5"), RunOptions(jobs=1, mode=mode))
 
 
 def test_a_folder_that_is_a_file(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match="cannot be written"):
+    with pytest.raises(StorageError, match="cannot be written"):
         write(tmp_path / "file" / "r.h5", [group([0])], 1, [good(0, 0)])

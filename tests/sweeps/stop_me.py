@@ -1,24 +1,16 @@
-"""A run of two long ngspice simulations, to be stopped: OUTPUT JOBS."""
+"""The command, running simulations of minutes side by side, to be stopped: OUTPUT JOBS."""
 
-import signal
 import sys
-from pathlib import Path
 
-from imccircuit.recipes.load import load_recipe
-from imccircuit.recipes.plan import Plan
+from imccircuit.cli.main import run_command
 from imccircuit.sweeps import dispatch
-from imccircuit.sweeps.run import RunOptions, Stopper, run_plan
 
 
 def main():
-    stopper = Stopper()
-    signal.signal(signal.SIGINT, lambda *_: stopper.request())
+    output, jobs = sys.argv[1:]
     dispatch._TRIAL_S = 0.2
-    settings = ["circuit.bits=14", "variation.samples=2"]
-    plan = Plan(load_recipe("adc_sar8", settings))
-    options = RunOptions(jobs=int(sys.argv[2]))
-    summary = run_plan(plan, Path(sys.argv[1]), options, stopper=stopper)
-    sys.stdout.write(f"interrupted {summary.interrupted}, done {summary.done}\n")
+    setting = ["--set", "circuit.bits=14", "--samples", jobs]
+    sys.exit(run_command(["run", "adc_sar8", "-o", output, "-j", jobs, *setting]))
 
 
 if __name__ == "__main__":

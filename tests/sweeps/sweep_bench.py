@@ -27,7 +27,9 @@ class Circuit(Section):
     size: int = Field(1, ge=1, le=8, description="columns")
     extra: int = Field(0, ge=0, le=8, description="more columns; at most 8 together")
     delay: Time = 0.0
-    what: Literal["work", "fail", "kill", "kill_workers", "refuse", "bug"] = "work"
+    what: Literal[
+        "work", "hold", "fail", "fail_at_length", "kill", "kill_workers", "refuse", "bug"
+    ] = "work"
 
     @model_validator(mode="after")
     def _few_columns(self):
@@ -75,8 +77,12 @@ def _log(parameters, variation):
 def _measure(parameters, variation):
     circuit = parameters.circuit
     time.sleep(circuit.delay)
+    while circuit.what == "hold" and Path(os.environ["IMC_TEST_HOLD"]).exists():
+        time.sleep(0.01)
     if circuit.what == "fail":
         raise MeasurementError("told to fail")
+    if circuit.what == "fail_at_length":
+        raise MeasurementError("told to fail and say why for longer than a page of memory " * 100)
     if circuit.what == "bug":
         raise AttributeError("a bug in a bench")
     is_worker = os.environ.get("IMC_TEST_MAIN") != str(os.getpid())
@@ -122,9 +128,14 @@ BENCH = Bench(
 )
 
 
+def register():
+    """Make recipes of this bench known to this process."""
+    registry._BENCHES.modules["fake"] = __name__
+
+
 def recipe(**tables):
     """A checked recipe of this bench."""
-    registry._BENCHES.modules["fake"] = __name__
+    register()
     raw = {"bench": "fake", "engine": "nodal", **tables}
     try:
         return check_recipe("fake", "fake.toml", "bench = 'fake'\n", raw)

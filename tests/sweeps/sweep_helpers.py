@@ -1,6 +1,7 @@
 """What the tests of runs share."""
 
 import os
+import time
 from pathlib import Path
 
 import h5py
@@ -62,3 +63,20 @@ def children(pid=None):
             if b"resource_tracker" not in command:
                 found += [int(child), *children(child)]
     return found
+
+
+def gone(pids, within_s):
+    """Whether all processes end in time; one that only waits to be reaped has ended."""
+    deadline = time.monotonic() + within_s
+    while any(_state(pid) not in "ZX" for pid in pids):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def _state(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return "X"

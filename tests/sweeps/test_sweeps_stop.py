@@ -1,24 +1,24 @@
-"""Runs that die, whose workers die, or that are told to stop: with processes and signals."""
+"""Runs whose workers die, or that are told to stop, by a signal or by a closed terminal."""
 
+import fcntl
 import os
-import shutil
+import pty
 import signal
 import subprocess
 import sys
+import termios
 import threading
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 from sweep_bench import recipe, resistances
-from sweep_helpers import children, contents, log_lines, plan_of, run
+from sweep_helpers import children, contents, gone, log_lines, plan_of, run
 
 from imccircuit.engines.contract import Status
 from imccircuit.recipes.plan import Plan
 from imccircuit.results.read import read_results
 from imccircuit.sweeps import dispatch
-from imccircuit.sweeps.ledger import read_ledger, work_folder
 from imccircuit.sweeps.run import Stopper
 
 # -- with worker processes ---------------------------------------------------------------------
@@ -63,144 +63,158 @@ def test_a_measurement_that_kills_its_worker_is_given_up_and_blames_no_other(tmp
     ]
 
 
-def test_stopper_drains_workers_and_then_kills_them(tmp_path, eager, log):
+def test_asked_once_a_run_drains_its_workers(tmp_path, eager, log):
     output, stopper = tmp_path / "r.h5", Stopper()
     plan = plan_of(12, delay="100 ms")
     summary = run(plan, output, jobs=2, stopper=stopper,
                   progress=lambda s: stopper.request() if s.done > 2 else None)  # fmt: skip
     assert summary.interrupted
     assert len(log_lines(log)) == summary.done  # what was in flight is recorded
-    stopper, slow = Stopper(), plan_of(12, delay="30 s")
-    threading.Timer(0.5, stopper.request).start()
-    threading.Timer(0.6, stopper.request).start()
-    started = time.monotonic()
-    old = signal.signal(signal.SIGALRM, lambda *_: stopper.request())
+
+
+def test_asked_twice_a_run_leaves_a_measurement_of_its_own_thread(tmp_path):
+    stopper = Stopper()
+
+    def ask_twice():
+        while stopper._measuring is None:
+            time.sleep(0.01)
+        stopper.request()
+        os.kill(os.getpid(), signal.SIGALRM)
+
+    asking = threading.Thread(target=ask_twice)
+    before = signal.signal(signal.SIGALRM, lambda *_: stopper.request())
     try:
-        signal.setitimer(signal.ITIMER_REAL, 1.0)  # the first one is measured in this thread
-        summary = run(slow, tmp_path / "slow.h5", jobs=2, stopper=stopper)
+        asking.start()
+        started = time.monotonic()
+        summary = run(plan_of(12, delay="600 s"), tmp_path / "r.h5", jobs=2, stopper=stopper)
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, old)
-    assert time.monotonic() - started < 10
-    assert summary.interrupted
-    assert summary.done == 0
+        signal.signal(signal.SIGALRM, before)
+    asking.join()
+    assert time.monotonic() - started < 300
+    assert (summary.interrupted, summary.done) == (True, 0)
     assert children() == []
-    assert (read_results(tmp_path / "slow.h5").dataset["status"].values == Status.NOT_RUN).all()
-
-
-# -- kill -9 -----------------------------------------------------------------------------------
-
-HERE = Path(__file__).parent
-
-
-def wait_until_gone(pids):
-    until = time.monotonic() + 5
-    while (alive := [pid for pid in pids if Path(f"/proc/{pid}").exists()]) and (
-        time.monotonic() < until
-    ):
-        time.sleep(0.01)
-    return alive
-
-
-def recorded(output):
-    return {(row[0], row[1]) for entry in read_ledger(work_folder(output))[1]
-            for row in entry["records"]}  # fmt: skip
-
-
-def check_kills(folder, moments, jobs, log):
-    """Kill a run at each moment, let it end at last, and compare with an undisturbed run."""
-    output, counts = folder / "r.h5", {}
-    command = [sys.executable, str(HERE / "kill_me.py"), str(output), "30", str(jobs)]
-    for moment in moments:
-        process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
-        assert process.stdout.readline() == b"ready\n"
-        time.sleep(moment)
-        below = children(process.pid)
-        process.kill()
-        process.communicate()
-        assert wait_until_gone(below) == []
-        lines = log_lines(log)
-        for point, sample in recorded(output):
-            counts.setdefault((point, sample), lines.count(f"{1000 + point:g} {sample}"))
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
-    lines = log_lines(log)
-    for (point, sample), count in counts.items():
-        assert lines.count(f"{1000 + point:g} {sample}") == count
-    assert len(set(lines)) == 30
-    # In flight at a kill is one chunk a worker and one that waits, each at most half of the plan.
-    assert len(lines) <= 30 + len(moments) * (jobs + 1) * 15
-    os.environ.pop("IMC_TEST_LOG")
-    run(plan_of(30, quantities=["drawn"], delay="10 ms"), folder / "whole.h5")
-    assert contents(output) == contents(folder / "whole.h5")
-    assert not work_folder(output).exists()
-
-
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_killed_and_resumed(tmp_path, log, jobs):
-    check_kills(tmp_path, [0.0, 0.1, 0.2] if jobs == 1 else [0.7], jobs, log)
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_killed_at_fifty_moments(tmp_path, monkeypatch, jobs):
-    monkeypatch.setenv("IMC_TEST_MAIN", str(os.getpid()))
-    for seed in range(10):
-        folder = tmp_path / str(seed)
-        folder.mkdir()
-        monkeypatch.setenv("IMC_TEST_LOG", str(folder / "log.txt"))
-        moments = np.random.default_rng(seed).uniform(0.0, 0.4 if jobs == 1 else 1.5, 5)
-        check_kills(folder, moments, jobs, folder / "log.txt")
+    assert (read_results(tmp_path / "r.h5").dataset["status"].values == Status.NOT_RUN).all()
 
 
 # -- with ngspice ------------------------------------------------------------------------------
 
-needs_ngspice = [
-    pytest.mark.ngspice,
-    pytest.mark.skipif(shutil.which("ngspice") is None, reason="ngspice is not installed"),
-]
+# Only a hang lasts as long as this.
+PATIENCE_S = 120.0
 
 
-def name_of(pid):
-    try:
-        return Path(f"/proc/{pid}/comm").read_text().strip()
-    except OSError:
-        return ""
+def simulators(pid):
+    """Processes below ``pid`` that simulate; the engine's look at the program's version is none."""
+    found = []
+    for child in children(pid):
+        try:
+            words = Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if b"main.cir" in words:
+            found.append(child)
+    return found
 
 
-def start_long_simulation(output, jobs):
-    command = [sys.executable, str(HERE / "stop_me.py"), str(output), str(jobs)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    until = time.monotonic() + 20
-    seen = []
-    while time.monotonic() < until:
-        below = children(process.pid)
-        running = [pid for pid in below if name_of(pid) == "ngspice"]
-        # The engine's probe of ngspice is a simulator too, but a short one.
-        if len(running) == jobs and running == seen and process.poll() is None:
-            return process, below
-        seen = running
-        time.sleep(0.3)
+def wait_for_simulators(process, count):
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline and process.poll() is None:
+        found = simulators(process.pid)
+        if len(found) == count:
+            return found
+        time.sleep(0.02)
     process.kill()
-    raise AssertionError(f"no simulator was started: {process.communicate()}")
+    raise AssertionError(f"no {count} simulators were started: {process.communicate()[1]}")
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
-@pytest.mark.parametrize("how", ["kill", "twice"])
-def test_no_simulator_outlives_a_run(tmp_path, jobs, how):
-    process, below = start_long_simulation(tmp_path / "r.h5", jobs)
-    if how == "kill":
+@pytest.fixture
+def start(tmp_path):
+    """Start long simulations; whatever a failed test leaves of them is killed."""
+    started = []
+
+    def begin(jobs, **options):
+        command = [sys.executable, str(Path(__file__).with_name("stop_me.py"))]
+        process = subprocess.Popen(
+            [*command, str(tmp_path / "r.h5"), str(jobs)],
+            **{"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True, **options},
+        )
+        started.append(process)
+        return process, wait_for_simulators(process, jobs)
+
+    yield begin
+    for process in started:
         process.kill()
         process.communicate()
-    else:
-        process.send_signal(signal.SIGINT)
-        time.sleep(0.3)
-        assert process.poll() is None  # it drains
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=5)
-        assert (out, err) == ("interrupted True, done 0\n", "")
-        assert not read_results(tmp_path / "r.h5").complete
-    assert wait_until_gone(below) == []
 
 
-test_no_simulator_outlives_a_run.pytestmark += needs_ngspice
+@pytest.mark.ngspice
+@pytest.mark.parametrize(
+    ("number", "jobs"),
+    [
+        (signal.SIGKILL, 2),
+        pytest.param(signal.SIGKILL, 1, marks=pytest.mark.long),
+        pytest.param(signal.SIGHUP, 1, marks=pytest.mark.long),
+        pytest.param(signal.SIGHUP, 2, marks=pytest.mark.long),
+    ],
+)
+def test_no_simulator_outlives_a_run_that_a_signal_ends(start, number, jobs):
+    process, _ = start(jobs)
+    below = children(process.pid)
+    process.send_signal(number)
+    assert process.wait(PATIENCE_S) == -number
+    assert gone(below, PATIENCE_S)
+
+
+@pytest.mark.ngspice
+@pytest.mark.parametrize(
+    ("number", "jobs"),
+    [
+        (signal.SIGINT, 2),
+        pytest.param(signal.SIGINT, 1, marks=pytest.mark.long),
+        pytest.param(signal.SIGTERM, 1, marks=pytest.mark.long),
+        pytest.param(signal.SIGTERM, 2, marks=pytest.mark.long),
+    ],
+)
+def test_asked_twice_a_run_kills_its_simulators(start, number, jobs, tmp_path):
+    process, found = start(jobs, start_new_session=True)
+    below = children(process.pid)
+    process.send_signal(number)
+    assert "Ctrl-C again kills it" in process.stderr.readline()
+    assert [pid for pid in found if not gone([pid], 0)] == found  # it drains
+    # A terminal's Ctrl-C goes to all of its processes.
+    (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)
+    assert process.wait(PATIENCE_S) == 130
+    assert gone(below, PATIENCE_S)
+    assert "Traceback" not in process.stderr.read()
+
+
+@pytest.mark.ngspice
+@pytest.mark.long
+def test_no_simulator_outlives_its_worker(start):
+    process, found = start(2)
+    parents = {int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+               for pid in found}  # fmt: skip
+    assert len(parents) == 2
+    os.kill(parents.pop(), signal.SIGKILL)
+    assert gone(found, PATIENCE_S)  # the other worker is ended too, and both begin again
+    again = wait_for_simulators(process, 1)
+    assert not set(again) & set(found)
+    process.kill()
+    assert gone(again, PATIENCE_S)
+
+
+@pytest.mark.ngspice
+@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.long)])
+def test_no_simulator_outlives_a_terminal_that_is_closed(start, jobs):
+    ours, theirs = pty.openpty()
+
+    def take_terminal():
+        os.setsid()
+        fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)
+
+    ends = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
+    process, _ = start(jobs, preexec_fn=take_terminal, **ends)
+    below = children(process.pid)
+    os.close(theirs)
+    os.close(ours)
+    assert process.wait(PATIENCE_S) == -signal.SIGHUP
+    assert gone(below, PATIENCE_S)
