@@ -119,6 +119,10 @@ class Parameters(Section):
         """Name the quantities whose variation changes nothing, each with what idles it."""
         return {}
 
+    def unfit_engines(self) -> Mapping[str, str]:
+        """Name the bench's engines that cannot solve this circuit, each with what is beyond it."""
+        return {}
+
     def transistor_quantities(self) -> Collection[str]:
         """Name the quantities that here draw mismatch of transistors."""
         return ()

@@ -227,6 +227,14 @@ class CrossbarParameters(Parameters):
             **keys_idle(circuit.readout == "ideal", 'readout = "ideal"', "tia_offset"),
         }
 
+    def unfit_engines(self) -> Mapping[str, str]:
+        """The nodal solver knows linear cells and ideal ends."""
+        circuit = self.circuit
+        return {
+            **keys_idle(circuit.readout != "ideal", f'readout = "{circuit.readout}"', "nodal"),
+            **keys_idle(circuit.cell != "1r", f'cell = "{circuit.cell}"', "nodal"),
+        }
+
     def transistor_quantities(self) -> Collection[str]:
         """Mismatch of the cells' transistors."""
         return ("transistor",)

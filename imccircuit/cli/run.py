@@ -21,7 +21,7 @@ from imccircuit.cli.output import (
 )
 from imccircuit.cli.progress import as_dict, interrupts, progress_of
 from imccircuit.engines.ngspice import locate, probe, require_osdi
-from imccircuit.errors import ExitCode, UsageError
+from imccircuit.errors import ExitCode, ImcError, UsageError
 from imccircuit.recipes.load import load_recipe
 from imccircuit.recipes.native import native_files
 from imccircuit.recipes.plan import Plan
@@ -112,8 +112,14 @@ def command(
         scheduler=scheduler,
     )
     stopper = Stopper()
-    with interrupts(stopper), progress_of(plan.tasks, as_json=as_json) as progress:
-        summary = run_plan(plan, target, options, progress=progress, stopper=stopper)
+    try:
+        with interrupts(stopper), progress_of(plan.tasks, as_json=as_json) as progress:
+            summary = run_plan(plan, target, options, progress=progress, stopper=stopper)
+    except ImcError as error:
+        if as_json:
+            end = {"event": "end", "error": str(error), "exit_code": int(error.exit_code)}
+            say_json_line(end)
+        raise
     if as_json:
         say_json_line({"event": "end", **as_dict(summary)})
     else:

@@ -14,6 +14,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -24,6 +25,7 @@ from imccircuit.engines import deck
 from imccircuit.engines.contract import Outcome, Status
 from imccircuit.engines.deck_files import DeckFiles
 from imccircuit.engines.extract import NotGoodError, extract_answer
+from imccircuit.engines.halt import Halt
 from imccircuit.engines.process import Finished, check_room, run, scratch_folder
 from imccircuit.engines.rawfile import RawFileError, read_plots
 from imccircuit.engines.said import (
@@ -186,6 +188,7 @@ class NgspiceEngine:
     keep_failed : folder for the decks of problems that failed; default: not kept.
     memory_bytes : address space of one process; 0 does not limit it.
     threads : cores that the models of one process may use.
+    processes : so many share the problems of one call, side by side.
     """
 
     name = "ngspice"
@@ -199,6 +202,7 @@ class NgspiceEngine:
         keep_failed: Path | None = None,
         memory_bytes: int = 0,
         threads: int = 1,
+        processes: int = 1,
     ) -> None:
         self.ngspice = probe(executable or locate())
         if solver == "klu" and not self.ngspice.has_klu:
@@ -212,24 +216,47 @@ class NgspiceEngine:
         self.keep_failed = keep_failed
         self.memory_bytes = memory_bytes
         self.threads = threads
+        self.processes = processes
 
     def versions(self) -> dict[str, str]:
         """Version and linear solver."""
         return {"engine": "ngspice", "version": self.ngspice.version, "solver": self.solver}
 
     def solve(self, problems: Sequence[Problem]) -> list[Outcome]:
-        """All problems in one process; those that are not good again, each alone."""
+        """All problems in few processes; those that are not good again, each alone."""
         if not problems:
             return []
         for file in dict.fromkeys(path for problem in problems for path in problem.native):
             require_osdi(self.ngspice, file)
-        outcomes = self._process(problems, deck.LADDER[0])
+        outcomes = self._side_by_side(problems)
         if len(problems) > 1:
             for index, outcome in enumerate(outcomes):
                 if outcome.status is not Status.GOOD:
                     outcomes[index] = self._process([problems[index]], deck.LADDER[0])[0]
         for index, problem in enumerate(problems):
             outcomes[index] = self._climb(problem, outcomes[index])
+        return outcomes
+
+    def _side_by_side(self, problems: Sequence[Problem]) -> list[Outcome]:
+        count = min(self.processes, len(problems))
+        if count == 1:
+            return self._process(problems, deck.LADDER[0])
+        halt = Halt()
+
+        def work(part: Sequence[Problem]) -> list[Outcome]:
+            with halt.over():
+                return self._process(part, deck.LADDER[0])
+
+        # Threads: each waits for its simulator nearly all the time.
+        with ThreadPoolExecutor(count) as pool:
+            try:
+                parts = list(pool.map(work, [problems[k::count] for k in range(count)]))
+            except BaseException:
+                halt.throw()
+                raise
+        outcomes: list[Outcome] = [Outcome(Status.BAD_OUTPUT)] * len(problems)
+        for k, part in enumerate(parts):
+            outcomes[k::count] = part
         return outcomes
 
     def _climb(self, problem: Problem, first: Outcome) -> Outcome:

@@ -21,6 +21,7 @@ class EngineOptions:
     keep_failed : folder for the decks of problems that failed; None keeps none.
     memory_bytes : address space of one simulator process; 0 does not limit it.
     threads : cores that one simulator may use.
+    processes : simulators side by side, if there are several problems at once.
     use_cache : take answers from, and give them to, the cache of this user.
     """
 
@@ -28,6 +29,7 @@ class EngineOptions:
     keep_failed: Path | None = None
     memory_bytes: int = 0
     threads: int = 1
+    processes: int = 1
     use_cache: bool = False
 
 
@@ -62,6 +64,7 @@ def make_engine(
         solver=solver,
         memory_bytes=options.memory_bytes,
         threads=options.threads,
+        processes=options.processes,
     )
     if not options.use_cache:
         return engine

@@ -261,6 +261,7 @@ def check_recipe(name: str, file: str, text: str, raw: Mapping[str, Any]) -> Rec
     axes = parse_axes(file, common.sweep)
     recipe = Recipe(name, file, text, raw, bench, common, gates, axes)
     _check_axes(recipe)
+    _check_engine(recipe)
     _check_quantities(recipe)
     return recipe
 
@@ -298,6 +299,16 @@ def _check_gates(bench: Bench, table: Any, file: str) -> Section:
     except InputError as error:
         key = f"gates.{error.key}"
         raise InputError(file, key, error.value, error.problem, error.allowed) from None
+
+
+def _check_engine(recipe: Recipe) -> None:
+    """Refuse an engine that cannot solve the circuit at a point that is looked at."""
+    engine, usual = recipe.common.engine, recipe.bench.engines[0]
+    for values in recipe.steps() if engine != usual else ():
+        unfit = recipe.parameters(values).unfit_engines()
+        if engine in unfit:
+            problem = f"it cannot solve {unfit[engine]}"
+            raise InputError(recipe.file, "engine", engine, problem, usual)
 
 
 def _check_quantities(recipe: Recipe) -> None:

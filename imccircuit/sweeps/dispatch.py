@@ -1,6 +1,7 @@
 """Handing out the measurements of a plan and taking their records in.
 
-A run begins in this process: starting workers costs seconds, which a small plan never earns back.
+A run begins in this process, though with a simulator on every core: starting workers costs seconds,
+which a small plan never earns back.
 What it learns there about the time of a measurement decides whether workers are started.
 """
 
@@ -46,7 +47,7 @@ _MOST_DEATHS = 2
 # workers as soon as more than _WORTH_WORKERS_S is left.
 _TRIAL_S = 2.0
 _TRIAL_MIN_S = 0.75
-_TRIAL_CHUNK = 8
+_TRIAL_CHUNK = 16
 _WORTH_WORKERS_S = 4.0
 
 
@@ -113,12 +114,13 @@ class Dispatcher:
         most = self._options.jobs or max(1, cores() // self._options.cores_per_point)
         return min(most, self._summary.left)
 
-    def _job(self, timeout_s: float, keep_failed: Path | None) -> Job:
+    def _job(self, timeout_s: float, keep_failed: Path | None, processes: int = 1) -> Job:
         options = EngineOptions(
             timeout_s=timeout_s,
             keep_failed=keep_failed,
             memory_bytes=self._options.memory_bytes,
             threads=self._options.cores_per_point,
+            processes=processes,
             use_cache=self._options.use_cache,
         )
         return Job(self._plan.recipe, self._plan.digest, options, self._versions)
@@ -127,7 +129,7 @@ class Dispatcher:
         """Measure in this process until the rest is worth starting workers."""
         limit_s = min(self._options.timeout_s, _TRIAL_S)
         kept = self._ledger.folder / "trial"
-        executor = SerialExecutor(self._job(limit_s, kept), self._stopper)
+        executor = SerialExecutor(self._job(limit_s, kept, self._slots()), self._stopper)
         begun = time.monotonic()
         try:
             while not self._ending() and (chunk := self._chunk(1, _TRIAL_CHUNK)):

@@ -144,6 +144,9 @@ class SerialExecutor:
         """Nothing to end."""
 
 
+# One start may fail because something else took all memory at that moment.
+_MOST_STILLBORN = 3
+
 _job: Job | None = None
 _work: Callable[[Sequence[Task]], Chunk] | None = None
 
@@ -176,6 +179,8 @@ class ProcessExecutor:
         self.slots = slots
         self._job = job
         self._pool = self._start()
+        self._hello: Future[int] | None = None
+        self._stillborn = 0
 
     def _start(self) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(
@@ -196,6 +201,8 @@ class ProcessExecutor:
         # enough to ignore it: it starts with the signal blocked.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
+            if self._hello is None:
+                self._hello = self._pool.submit(os.getpid)
             return self._pool.submit(_measure, list(tasks))
         except BrokenProcessPool:
             raise WorkerDiedError from None
@@ -203,8 +210,21 @@ class ProcessExecutor:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def restart(self) -> None:
-        """Start new workers."""
+        """Start new workers.
+
+        Raises
+        ------
+        SetupError : several times in a row, workers died before they did anything.
+        """
         self._pool.shutdown(wait=True, cancel_futures=True)
+        alive = self._hello is not None and self._hello.done() and not self._hello.exception()
+        self._stillborn = 0 if alive else self._stillborn + 1
+        if self._stillborn >= _MOST_STILLBORN:
+            raise SetupError(
+                "worker processes die as they start; a script that runs a sweep must do so under "
+                "if __name__ == '__main__', because every worker imports that script"
+            )
+        self._hello = None
         self._pool = self._start()
 
     def close(self, *, kill: bool) -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from cli_case import Cli
 
+from imccircuit.benches.crossbar_parameters import CrossbarParameters
+
 USAGE = [
     ([], ""),
     (["foo"], "foo"),
@@ -78,10 +80,25 @@ def test_pictures_that_do_not_exist(cli: Cli, adc_results: Path, tmp_path: Path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_failed_points_exit_2_and_are_written(cli: Cli, tmp_path: Path) -> None:
-    path = tmp_path / "out.h5"
-    settings = ["--set", "engine=nodal", "--set", "circuit.cell=1r_sinh",
-                "--set", "circuit.device_card=rram_sinh"]  # fmt: skip
+SINH = ["--set", "engine=nodal", "--set", "circuit.cell=1r_sinh",
+        "--set", "circuit.device_card=rram_sinh"]  # fmt: skip
+
+
+def test_an_engine_that_cannot_solve_the_circuit_is_refused_at_once(cli: Cli) -> None:
+    ended = cli("run", "crossbar_ir_drop", "--dry-run", *SINH)
+    assert ended.code == 1
+    words = "engine = 'nodal': it cannot solve cell = \"1r_sinh\"; allowed: ngspice"
+    assert words in ended.err
+    swept = 'sweep=[{"circuit.readout" = ["ideal", "tia"]}]'
+    ended = cli("run", "crossbar_ir_drop", "--dry-run", "--set", "engine=nodal", "--set", swept)
+    assert (ended.code, "readout" in ended.err) == (1, True)
+
+
+def test_failed_points_exit_2_and_are_written(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, settings = tmp_path / "out.h5", SINH
+    monkeypatch.setattr(CrossbarParameters, "unfit_engines", lambda _: {})
     ended = cli("run", "crossbar_ir_drop", "-o", path, *settings)
     assert ended.code == 2
     assert "refused" in ended.out

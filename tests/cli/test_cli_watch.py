@@ -165,6 +165,16 @@ def test_json_lines_for_machines(
     assert last["rate_per_s"] > 0
 
 
+def test_json_lines_end_after_an_error_too(cli: Cli, tmp_path: Path, fake_bench: None) -> None:
+    recipe = write_recipe(tmp_path, WHAT)
+    (tmp_path / "file").touch()
+    ended = cli("run", recipe, "-o", tmp_path / "file" / "r.h5", "--json")
+    last = json.loads(ended.out.splitlines()[-1])
+    assert (last["event"], last["exit_code"]) == ("end", ended.code)
+    assert ended.code != 0
+    assert last["error"] in ended.err
+
+
 def test_a_hopeless_sweep_stops_early_with_a_summary_by_reason(
     cli: Cli, tmp_path: Path, fake_bench: None
 ) -> None:

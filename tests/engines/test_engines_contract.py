@@ -16,8 +16,9 @@ from imccircuit.engines.contract import Outcome, Status
 from imccircuit.engines.deck import LADDER
 from imccircuit.engines.ngspice import NgspiceEngine
 from imccircuit.engines.nodal import NodalEngine
+from imccircuit.engines.process import run
 from imccircuit.engines.registry import EngineOptions, make_engine
-from imccircuit.errors import SetupError
+from imccircuit.errors import SetupError, StorageError
 
 FAKE = Path(__file__).parents[1] / "faults" / "fake_ngspice.py"
 OLD = os.environ.get("IMCCIRCUIT_NGSPICE_OLD")
@@ -108,6 +109,33 @@ class TestNgspice(EngineContract):
         assert len(set(hashes)) == 2
         assert hashes[::-1] == [o.deck_sha256 for o in engine.solve(problems[::-1])]
         assert hashes[1] == engine.solve([problems[1]])[0].deck_sha256
+
+
+@pytest.mark.ngspice
+@needs_ngspice
+class TestNgspiceSideBySide(EngineContract):
+    @pytest.fixture
+    def engine(self):
+        return NgspiceEngine(timeout_s=30, processes=3)
+
+    def test_order_stays(self, engine):
+        problems = [array_problem(seed)[0] for seed in range(7)]
+        alone = NgspiceEngine().solve(problems)
+        assert [o.deck_sha256 for o in engine.solve(problems)] == [o.deck_sha256 for o in alone]
+
+    def test_what_ends_one_ends_the_others(self, engine, monkeypatch, tmp_path):
+        def process(problems, _rung):
+            if problems[0].label == "0":
+                raise StorageError("no room")
+            run(["sleep", "600"], tmp_path, timeout_s=1000.0, env=dict(os.environ))
+            return [Outcome(Status.GOOD)] * len(problems)
+
+        monkeypatch.setattr(engine, "_process", process)
+        problems = [replace(array_problem(k)[0], label=str(k)) for k in range(3)]
+        started = time.monotonic()
+        with pytest.raises(StorageError):
+            engine.solve(problems)
+        assert time.monotonic() - started < 300
 
 
 @pytest.mark.ngspice

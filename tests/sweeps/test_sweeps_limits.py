@@ -1,5 +1,8 @@
 """Limits of a simulator, memory and cores; neither decides a number."""
 
+import subprocess
+import sys
+
 import pytest
 from sweep_helpers import contents, run
 
@@ -72,3 +75,22 @@ def test_so_many_fewer_run_side_by_side(tmp_path, monkeypatch, jobs, cores_per_p
     options = RunOptions(jobs=jobs, cores_per_point=cores_per_point)
     assert run_plan(plan, tmp_path / "r.h5", options).complete
     assert started == ([(slots, cores_per_point)] if slots > 1 else [])
+
+
+def test_a_script_that_its_workers_would_run_again(tmp_path):
+    """Without the guard every worker starts the sweep itself and dies: one line, not a loop."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from pathlib import Path\n"
+        "from imccircuit.recipes.load import load_recipe\n"
+        "from imccircuit.recipes.plan import Plan\n"
+        "from imccircuit.sweeps import dispatch\n"
+        "from imccircuit.sweeps.run import RunOptions, run_plan\n"
+        "dispatch._WORTH_WORKERS_S = dispatch._TRIAL_MIN_S = 0.0\n"
+        "settings = ['circuit.rows=2', 'circuit.cols=2', 'engine=nodal', 'variation.samples=400']\n"
+        "plan = Plan(load_recipe('crossbar_ir_drop', settings))\n"
+        "run_plan(plan, Path('r.h5'), RunOptions(jobs=2))\n"
+    )
+    command = [sys.executable, str(script)]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=300, check=False)
+    assert b"worker processes die as they start" in ended.stderr.splitlines()[-1]
