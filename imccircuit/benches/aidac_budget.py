@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imccircuit.benches.aidac_budget_parameters import BudgetParameters
+from imccircuit.benches.aidac_budget_parameters import BudgetGates, BudgetParameters
 from imccircuit.benches.aidac_cost import area_m2, counted_energy, meter
 from imccircuit.benches.aidac_driver import (
     DRIVER_LEVELS,
@@ -25,7 +25,6 @@ from imccircuit.benches.aidac_driver import (
 )
 from imccircuit.benches.aidac_jitter import JitterFigures, measure_jitter
 from imccircuit.benches.aidac_operands import draw_operands
-from imccircuit.benches.aidac_parameters import AidacGates
 from imccircuit.benches.aidac_parts import (
     PathFigures,
     TimeFigures,
@@ -308,7 +307,7 @@ BENCH = Bench(
     name="aidac_budget",
     summary="error budget of large grouped-capacitor arrays, composed from measured parts",
     parameters=BudgetParameters,
-    gates=AidacGates,
+    gates=BudgetGates,
     quantities=("unit_capacitors", "row_drivers", "time_cells", "switches"),
     surrogate="",
     sizes=_sizes,

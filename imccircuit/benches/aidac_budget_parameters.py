@@ -141,3 +141,7 @@ class BudgetParameters(Parameters):
             )
             raise PydanticCustomError("network", "{why}", {"why": why})
         return self
+
+
+class BudgetGates(Section):
+    """There is no surrogate of a budget, so nothing that it must reach."""

@@ -334,4 +334,14 @@ def _describe_wrong(
 
 
 class AidacGates(Section):
-    """There is no surrogate of this circuit, so nothing that it must reach."""
+    """What the surrogate of column time accumulators must reach on SPICE data it never saw."""
+
+    max_error: Annotated[float, SI("LSB"), Field(gt=0)] = Field(
+        0.05, description="largest error of an output's delay; LSB: one output code"
+    )
+    spread_factor: float = Field(
+        1.75,
+        gt=1,
+        description="the spread of cells is right within this factor: the 90 % interval of "
+        "held-out over fitted spread lies between its inverse and itself",
+    )

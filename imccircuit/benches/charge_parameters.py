@@ -268,4 +268,17 @@ class ChargeParameters(Parameters):
 
 
 class ChargeGates(Section):
-    """There is no surrogate of this bench yet, so there is nothing to gate."""
+    """What the surrogate of a charge-domain array must reach on SPICE data it never saw."""
+
+    max_error: Annotated[float, SI("LSB"), Field(gt=0)] = Field(
+        0.02, description="largest error of an output with ideal switches; LSB: one product"
+    )
+    max_error_transistor: Annotated[float, SI("LSB"), Field(gt=0)] = Field(
+        0.05, description="the same with switches of transistors"
+    )
+    spread_factor: float = Field(
+        1.75,
+        gt=1,
+        description="the spread of outputs over chips is right within this factor: the 90 % "
+        "interval of held-out over fitted spread lies between its inverse and itself",
+    )

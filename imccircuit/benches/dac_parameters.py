@@ -195,4 +195,15 @@ class DacParameters(Parameters):
 
 
 class DacGates(Section):
-    """No surrogate is fitted to a DAC alone: nothing to judge."""
+    """What the surrogate of a DAC must reach on SPICE data it never saw."""
+
+    max_error: Annotated[float, SI("LSB"), Field(gt=0)] = Field(
+        0.05, description="largest error of a level"
+    )
+    spread_factor: float = Field(
+        1.75,
+        gt=1,
+        description="the spread of a chip's numbers (of a string: of its steps) is right within "
+        "this factor: the 90 % interval of held-out over fitted spread lies between its inverse "
+        "and itself",
+    )

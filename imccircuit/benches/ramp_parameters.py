@@ -283,4 +283,17 @@ class RampParameters(Parameters):
 
 
 class RampGates(Section):
-    """No surrogate is fitted to these results yet, so there is nothing to gate."""
+    """What the surrogate of a ramp converter must reach on SPICE data it never saw."""
+
+    max_error: Annotated[float, SI("LSB"), Field(gt=0)] = Field(
+        0.05, description="largest error of a level"
+    )
+    spread_factor: float = Field(
+        1.75,
+        gt=1,
+        description="the spread of ramps over chips is right within this factor: the 90 % interval "
+        "of held-out over fitted spread lies between its inverse and itself",
+    )
+    offset_spread_factor: float = Field(
+        1.75, gt=1, description="the same for the offsets of columns"
+    )

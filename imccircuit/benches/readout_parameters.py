@@ -272,4 +272,14 @@ class ReadoutParameters(Parameters):
 
 
 class ReadoutGates(Section):
-    """No surrogate is fitted yet, so there is nothing to reach."""
+    """What the surrogate of a front end must reach on SPICE data it never saw."""
+
+    max_error: Annotated[float, SI("LSB"), Field(gt=0)] = Field(
+        0.05, description="largest error of output and input voltage within the range"
+    )
+    spread_factor: float = Field(
+        2.0,
+        gt=1,
+        description="the spread of the numbers of a chip is right within this factor: the 90 % "
+        "interval of held-out over fitted spread lies between its inverse and itself",
+    )

@@ -21,6 +21,7 @@ _BENCHES = Registry(
         "dut_adc": "imccircuit.benches.dut_adc",
         "dut_readout": "imccircuit.benches.dut_readout",
         "irc_column": "imccircuit.benches.irc_column",
+        "macro_mvm": "imccircuit.benches.macro_mvm",
         "ramp_transfer": "imccircuit.benches.ramp_transfer",
         "readout_transfer": "imccircuit.benches.readout_transfer",
         "sense_amp": "imccircuit.benches.sense_amp",

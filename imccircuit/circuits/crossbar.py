@@ -89,11 +89,16 @@ def crossbar(
 
     Raises
     ------
-    UsageError : voltages, capacitances or per-cell arrays do not fit.
+    UsageError : voltages, capacitances or per-cell arrays do not fit, or resistances differ.
     """
     from PySpice.Spice.Netlist import Circuit
 
     cell = LinearCell() if cell is None else cell
+    if not array.uniform:
+        raise UsageError(
+            "the crossbar generator takes one resistance for all segments, drivers and sense ends, "
+            "and lines with one end"
+        )
     rows, cols = array.shape
     voltage = _per_line(voltage_v, rows, "voltages")
     for name, value in (("c_row_f", c_row_f), ("c_col_f", c_col_f)):

@@ -46,7 +46,10 @@ _REPLICA_WIDER = 1.1
 # samples again; the next conversion begins at 2.
 _HOLD_ENDS, _SAMPLES_AGAIN = 1.20, 1.25
 
-Control = Literal["forced", "decide", "loop", "twice"]
+# As a part the capacitors begin at their bits' ends, as a conversion before has left them.
+_PART_LETS_GO, _PART_SAMPLES = 0.005, 0.02
+
+Control = Literal["forced", "decide", "loop", "twice", "part"]
 # The code comes from outside; "decide" clocks the latch once, "forced" leaves it at rest.
 _WITHOUT_LOGIC = ("forced", "decide")
 
@@ -114,6 +117,11 @@ class SarAdc:
         return (self.bits + 1.6) * self.cycle_s
 
     @property
+    def sampled_s(self) -> float:
+        """Time at which the top plate is let go, and with it the input is sampled."""
+        return _TOP_OPENS * self.cycle_s
+
+    @property
     def period_s(self) -> float:
         """Time from one conversion to the next of a converter that goes on."""
         return (self.bits + 2) * self.cycle_s
@@ -136,23 +144,20 @@ class SarAdc:
 
 
 def sar_adc(adc: SarAdc, control: Control) -> Circuit:
-    """The converter, with its code forced from outside, in closed loop, or converting twice.
+    """The converter: code forced from outside, in closed loop, converting twice, or as a part.
 
     Forced, the latch (if any) is at rest, and what its inputs differ by is ``decision``; with
     "decide" it decides once, in the second half of the bit cycle, on that and on its own offset.
     Nodes: ``input``, ``top``, ``decision``, ``bit_<k>`` (LSB is 0), with a bridge ``lower``, with
     a latch ``outp`` and ``outn``. Sources that a bench alters: ``vin`` and, where the code is
     forced, ``vbit_<k>`` (0 or 1 V). A converter that converts twice keeps its input; its sources
-    are ``vin``, ``vref``, ``vcm`` and, with transistors, ``vdd`` and ``vdd_latch``.
+    are ``vin``, ``vref``, ``vcm`` and, with transistors, ``vdd`` and ``vdd_latch``. A part converts
+    once, and what drives its nodes ``input`` and ``ref`` is the caller's; see `sar_part`.
     """
     from PySpice.Spice.Netlist import Circuit
 
     circuit = Circuit(f"SAR ADC, {adc.bits} bit, {control}")
-    cells = ["sar_bit_sw", "switch_sw", "comparator_behavioural"]
-    if control not in _WITHOUT_LOGIC:
-        cells.append("sar_logic_xspice")
-    texts = [read_cell(cell) for cell in cells]
-    circuit.raw_spice = "\n".join(texts + transistor_cells(adc.switches, adc.latch))
+    circuit.raw_spice = "" if control == "part" else "\n".join(_library(adc, control))
     _sources(circuit, adc, control)
     supplies(circuit, adc.switches, adc.latch)
     _cdac(circuit, adc)
@@ -163,6 +168,27 @@ def sar_adc(adc: SarAdc, control: Control) -> Circuit:
         for bit in range(adc.bits):
             circuit.V(f"bit_{bit}", f"bit_{bit}", circuit.gnd, 0)
     return circuit
+
+
+def sar_part(adc: SarAdc, name: str) -> tuple[list[str], str]:
+    """The converter as a subcircuit of a deck that holds more than it.
+
+    Returns
+    -------
+    The cells it refers to, which a deck with several converters needs once, and the subcircuit of
+    that name with the ports ``input`` and ``ref``. Its bits are the nodes ``bit_<k>`` within. The
+    conversion's phases are those of "loop"; before, its capacitors hold 0 V at the input.
+    """
+    _, _, body = str(sar_adc(adc, "part")).partition("\n")
+    return _library(adc, "part"), f".subckt {name} input ref\n{body.rstrip()}\n.ends {name}"
+
+
+def _library(adc: SarAdc, control: Control) -> list[str]:
+    """Texts of the cells of a converter."""
+    cells = ["sar_bit_sw", "switch_sw", "comparator_behavioural"]
+    if control not in _WITHOUT_LOGIC:
+        cells.append("sar_logic_xspice")
+    return [read_cell(cell) for cell in cells] + transistor_cells(adc.switches, adc.latch)
 
 
 def _step(
@@ -182,7 +208,8 @@ def _step(
 
 def _sources(circuit: Circuit, adc: SarAdc, control: Control) -> None:
     ground = circuit.gnd
-    circuit.V("ref", "ref", ground, adc.v_ref)
+    if control != "part":
+        circuit.V("ref", "ref", ground, adc.v_ref)
     circuit.V("cm", "cm", ground, adc.v_cm)
     circuit.V("offset", "offset", ground, adc.offset_v)
     if control == "twice":
@@ -191,6 +218,11 @@ def _sources(circuit: Circuit, adc: SarAdc, control: Control) -> None:
         _step(circuit, "track", adc, 1, _TOP_OPENS, again)
         _step(circuit, "sample", adc, 1, _INPUT_OPENS, again)
         _step(circuit, "hold", adc, 0, _HOLD_BEGINS, ends)
+        return
+    if control == "part":
+        _step(circuit, "track", adc, 1, _TOP_OPENS)
+        _step(circuit, "hold", adc, 1, _PART_LETS_GO, _HOLD_BEGINS)
+        _step(circuit, "sample", adc, 0, _PART_SAMPLES, _INPUT_OPENS)
         return
     circuit.V("in", "level", ground, 0)
     # An operating point would find the capacitors charged to the input already. So sampling starts

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from imccircuit.cli.output import JsonFlag, figures_of, say, say_json
 from imccircuit.errors import ExitCode
-from imccircuit.results.read import read_results
+from imccircuit.results.read import Results, read_results
+
+if TYPE_CHECKING:
+    from imccircuit.surrogates.base import Surrogate
+    from imccircuit.surrogates.statistics import StatisticsReport
 
 NAME = "check"
 
@@ -20,9 +24,16 @@ def command(
     point: Annotated[
         int | None, typer.Option(min=0, help="Sweep point; needed if there are several.")
     ] = None,
+    statistics: Annotated[
+        bool,
+        typer.Option(
+            "--statistics",
+            help="Also compare σ of INL and DNL of each code, and the population as a whole.",
+        ),
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Judge a model on new SPICE data; exit 3 if it is below its gate there."""
+    """Judge a model on new SPICE data; exit 3 if it is below its gate or disagrees there."""
     from imccircuit.cli.model_report import verdict_dict
     from imccircuit.surrogates.files import load_model
     from imccircuit.surrogates.fit import check
@@ -30,9 +41,19 @@ def command(
     loaded, measured = load_model(model), read_results(against)
     with figures_of(against):
         verdict = check(loaded, measured, point)
+        report = _statistics(loaded, measured, point) if statistics else None
     if as_json:
-        say_json(verdict_dict(verdict))
+        found = verdict_dict(verdict)
+        say_json(found if report is None else {**found, "statistics": report.as_dict()})
     else:
         say(str(verdict))
-    if verdict.state == "fail":
+        if report is not None:
+            say(str(report))
+    if verdict.state == "fail" or (report is not None and report.state == "disagrees"):
         raise typer.Exit(ExitCode.BELOW_GATE)
+
+
+def _statistics(model: Surrogate, results: Results, point: int | None) -> StatisticsReport:
+    from imccircuit.surrogates.statistics import check_statistics
+
+    return check_statistics(model, results, point)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from imccircuit.cli.output import JsonFlag, figures_of, say, say_json
+from imccircuit.cli.output import JsonFlag, figures_of, say, say_json, say_json_line
 from imccircuit.errors import ExitCode
 
 NAME = "fit"
@@ -21,6 +21,16 @@ def command(
     point: Annotated[
         int | None, typer.Option(min=0, help="Sweep point to fit; needed if there are several.")
     ] = None,
+    refine: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Measure up to N more values where the surrogate is least sure, and fit to all.",
+        ),
+    ] = 0,
+    jobs: Annotated[
+        int | None, typer.Option("-j", "--jobs", min=1, help="For --refine; default: all cores.")
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Fit the surrogate that the recipe in the file asks for; exit 3 if it is below its gate."""
@@ -28,11 +38,16 @@ def command(
     from imccircuit.surrogates.fit import fit_results
 
     with figures_of(results):
-        model = fit_results(results, point)
+        if refine:
+            from imccircuit.cli.refinement import refine as refined
+
+            model = refined(results, refine, jobs=jobs or 0, as_json=as_json)
+        else:
+            model = fit_results(results, point)
     target = output or results.with_name(f"{results.stem}.model.h5")
     model.save(target)
     if as_json:
-        say_json({"output": target, **model_dict(model)})
+        (say_json_line if refine else say_json)({"output": target, **model_dict(model)})
     else:
         say(model_text(model))
         say(f"model: {target}")

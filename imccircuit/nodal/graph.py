@@ -10,7 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from imccircuit.nodal.array import ResistiveArray
+from imccircuit.errors import UsageError
+from imccircuit.nodal.array import Ohms, ResistiveArray
+
+# Nodes in which branches start, those in which they end, and their conductances in S.
+Branches = tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -18,7 +22,8 @@ class ArrayGraph:
     """Nodes and branches of a `ResistiveArray`, ideal wires already merged.
 
     Nodes are numbered: unknown nodes first, then one source node a row, then ground. Branches:
-    the cells in C order first, then word-line wires, drivers, bit-line wires, sense resistances.
+    the cells in C order first, then word-line wires, drivers, far drivers, bit-line wires, sense
+    resistances, far ones.
 
     Attributes
     ----------
@@ -64,38 +69,49 @@ class ArrayGraph:
 
 
 def array_graph(array: ResistiveArray) -> ArrayGraph:
-    """Graph of ``array``: an ideal word or bit line is one node, an ideal end is none."""
+    """Graph of ``array``: an ideal word or bit line is one node, an ideal end is none.
+
+    Raises
+    ------
+    UsageError : merged lines some of whose ends are ideal and some not.
+    """
     rows, cols = array.shape
     sources = np.arange(rows)[:, None]  # numbered from 0 here, moved behind the unknowns below
-    row_end = array.r_row_ohm + array.r_driver_ohm
-    col_end = array.r_col_ohm + array.r_sense_ohm
+    row_end = _end(array.r_row_ohm, 0, array.r_driver_ohm, rows)
+    col_end = _end(array.r_col_ohm, -1, array.r_sense_ohm, cols)
+    row_free, col_free = _free(row_end, "r_driver_ohm"), _free(col_end, "r_sense_ohm")
 
-    row_count = rows * cols if array.r_row_ohm > 0 else rows if row_end > 0 else 0
-    col_count = rows * cols if array.r_col_ohm > 0 else cols if col_end > 0 else 0
+    row_count = 0 if not row_free else rows if array.ideal_rows else rows * cols
+    col_count = 0 if not col_free else cols if array.ideal_cols else rows * cols
     unknowns = row_count + col_count
     ground = unknowns + rows
 
-    if array.r_row_ohm > 0:
+    if not array.ideal_rows:
         row_node = np.arange(rows * cols).reshape(rows, cols)
     else:
-        first = 0 if row_end > 0 else unknowns
+        first = 0 if row_free else unknowns
         row_node = np.broadcast_to(first + sources, (rows, cols))
-    if array.r_col_ohm > 0:
+    if not array.ideal_cols:
         col_node = row_count + np.arange(rows * cols).reshape(rows, cols)
-    elif col_end > 0:
+    elif col_free:
         col_node = np.broadcast_to(row_count + np.arange(cols), (rows, cols))
     else:
         col_node = np.broadcast_to(np.intp(ground), (rows, cols))
 
-    branches = [(row_node, col_node, array.conductance_s)]
-    if array.r_row_ohm > 0:
-        branches.append(_wires(row_node[:, :-1], row_node[:, 1:], array.r_row_ohm))
-    if row_end > 0:
-        branches.append(_wires(unknowns + sources[:, 0], row_node[:, 0], row_end))
-    if array.r_col_ohm > 0:
-        branches.append(_wires(col_node[:-1], col_node[1:], array.r_col_ohm))
-    if col_end > 0:
-        branches.append(_wires(col_node[-1], np.full(cols, ground), col_end))
+    source, ends = unknowns + sources[:, 0], np.full(cols, ground)
+    branches: list[Branches] = [(row_node, col_node, array.conductance_s)]
+    if not array.ideal_rows:
+        segment = np.broadcast_to(array.r_row_ohm, array.shape)[:, 1:]
+        branches.append((row_node[:, :-1], row_node[:, 1:], 1.0 / segment))
+    if row_free:
+        branches.append((source, row_node[:, 0], 1.0 / row_end))
+        branches.append(_far(source, row_node[:, -1], array.r_driver_far_ohm))
+    if not array.ideal_cols:
+        segment = np.broadcast_to(array.r_col_ohm, array.shape)[:-1]
+        branches.append((col_node[:-1], col_node[1:], 1.0 / segment))
+    if col_free:
+        branches.append((col_node[-1], ends, 1.0 / col_end))
+        branches.append(_far(col_node[0], ends, array.r_sense_far_ohm))
 
     start, end, conductance = (
         np.concatenate([np.ravel(branch[part]) for branch in branches]) for part in range(3)
@@ -111,7 +127,21 @@ def array_graph(array: ResistiveArray) -> ArrayGraph:
     return ArrayGraph(unknowns, row_node, col_node, incidence, conductance)
 
 
-def _wires(
-    start: NDArray[np.intp], end: NDArray[np.intp], resistance_ohm: float
-) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
-    return start, end, np.full(start.shape, 1.0 / resistance_ohm)
+def _end(segment_ohm: Ohms, end: int, end_ohm: Ohms, lines: int) -> NDArray[np.float64]:
+    """Resistance (line,) between each line's first or last cell and its near end in ohm."""
+    wire = np.asarray(segment_ohm)
+    if wire.ndim == 2:
+        wire = wire[:, end] if end == 0 else wire[end]
+    return np.broadcast_to(wire + np.asarray(end_ohm), (lines,))
+
+
+def _free(end_ohm: NDArray[np.float64], name: str) -> bool:
+    """Whether the lines' ends are nodes of their own."""
+    if np.any(end_ohm > 0) and not np.all(end_ohm > 0):
+        raise UsageError(f"{name}: on lines without wire resistance all are 0 or none is")
+    return bool(np.all(end_ohm > 0))
+
+
+def _far(start: NDArray[np.intp], end: NDArray[np.intp], far_ohm: Ohms) -> Branches:
+    there = np.broadcast_to(np.isfinite(far_ohm), start.shape)
+    return start[there], end[there], 1.0 / np.broadcast_to(far_ohm, start.shape)[there]

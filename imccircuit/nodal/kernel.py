@@ -2,35 +2,43 @@
 
 Method
 ------
-Let ``M`` be the bit lines' own tridiagonal systems with the cells' slopes on their diagonals, ``W``
-the same of the word lines and ``G`` the slopes. Eliminating the word lines leaves ``S = M - G W⁻¹ G``
-on the bit-line nodes, symmetric and positive definite. Conjugate gradients with ``M`` as the
-preconditioner need neither a product with ``M`` (``M p`` obeys the recurrence of ``p``) nor a
-matrix: a step is one elimination along the word lines and one along the bit lines, both exact.
+Let ``M`` be the bit lines' own tridiagonal systems with the cells' slopes on their diagonals,
+``W`` the same of the word lines and ``G`` the slopes. Eliminating the word lines leaves
+``S = M - G W⁻¹ G`` on the bit-line nodes, symmetric and positive definite. Conjugate gradients
+with ``M`` as the preconditioner need neither a product with ``M`` (``M p`` obeys the recurrence of
+``p``) nor a matrix: a step is one elimination along the word lines and one along the bit lines,
+both exact.
 
-Eight word lines are eliminated side by side, turned into a buffer that stays in the cache; bit lines
-are eliminated all at once, row by row. The work is done in the precision of the factors: single
-precision halves what has to be moved, and the step is only a correction, so the answer loses nothing
-(`imccircuit.nodal.fast` measures the imbalance of every node in double precision).
+Eight word lines are eliminated side by side, turned into a buffer that stays in the cache; bit
+lines are eliminated all at once, row by row. The work is done in the precision of the factors:
+single precision halves what has to be moved, and the step is only a correction, so the answer loses
+nothing
+(`imccircuit.nodal.newton` measures the imbalance of every node in double precision).
 
 The twin in numpy is `imccircuit.nodal.lines`.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-LANES = 8
+LANES = 16
+
+Factors = tuple[NDArray[np.float32], NDArray[np.float32]]
+
 # What reordering may do to the last digits of a correction is repaired by the next one.
 _FAST = {"contract", "reassoc", "nsz", "arcp"}
 
 
-@njit(cache=True, fastmath=_FAST)
+@njit(cache=True, nogil=True, fastmath=_FAST)
 def row_factors(
     slope: NDArray[np.float64],
     segment_s: NDArray[np.float64],
+    far_s: NDArray[np.float64],
     pivot: NDArray[np.float32],
     ratio: NDArray[np.float32],
 ) -> None:
@@ -41,27 +49,33 @@ def row_factors(
     slope : (row, col) conductance of each cell in S.
     segment_s : (row, col) conductance of the segment before each cell in S; the first one is that
         between the driver's source and the first cell.
+    far_s : (row,) conductance from the last cell to a second driver in S; 0 without one.
     pivot, ratio : (block, col, LANES) output; lanes without a row are 0.
     """
     rows, cols = slope.shape
-    for i in range(rows):
-        block, lane = i // LANES, i % LANES
+    leak = np.zeros(LANES)
+    for block in range(pivot.shape[0]):
+        first = block * LANES
+        lanes = min(LANES, rows - first)
+        for k in range(lanes):
+            leak[k] = far_s[first + k] + slope[first + k, cols - 1]
         # From the far end: what all that was eliminated conducts to ground. A sum of positive
         # terms only, so it never cancels.
-        leak = slope[i, cols - 1]
         for j in range(cols - 1, -1, -1):
-            towards = segment_s[i, j]
-            inverse = 1.0 / (leak + towards)
-            pivot[block, j, lane] = inverse
-            ratio[block, j, lane] = towards * inverse
-            if j > 0:
-                leak = slope[i, j - 1] + towards * inverse * leak
+            for k in range(lanes):
+                towards = segment_s[first + k, j]
+                inverse = 1.0 / (leak[k] + towards)
+                pivot[block, j, k] = inverse
+                ratio[block, j, k] = towards * inverse
+                before = slope[first + k, j - 1] if j > 0 else 0.0
+                leak[k] = before + towards * inverse * leak[k]
 
 
-@njit(cache=True, fastmath=_FAST)
+@njit(cache=True, nogil=True, fastmath=_FAST)
 def col_factors(
     slope: NDArray[np.float64],
     segment_s: NDArray[np.float64],
+    far_s: NDArray[np.float64],
     pivot: NDArray[np.float32],
     ratio: NDArray[np.float32],
     leak: NDArray[np.float64],
@@ -73,12 +87,13 @@ def col_factors(
     slope : (row, col) conductance of each cell in S.
     segment_s : (row, col) conductance of the segment after each cell in S; the last one ends in the
         sense node.
+    far_s : (col,) conductance from the first cell to a second sense node in S; 0 without one.
     pivot, ratio : (row, col) output.
     leak : (col,) work.
     """
     rows, cols = slope.shape
     for j in range(cols):
-        leak[j] = slope[0, j]
+        leak[j] = slope[0, j] + far_s[j]
     for i in range(rows):
         for j in range(cols):
             towards = segment_s[i, j]
@@ -89,7 +104,7 @@ def col_factors(
                 leak[j] = slope[i + 1, j] + towards * inverse * leak[j]
 
 
-@njit(cache=True, fastmath=_FAST, inline="always")
+@njit(cache=True, nogil=True, fastmath=_FAST)
 def _solve_lanes(
     buffer: NDArray[np.float32], pivot: NDArray[np.float32], ratio: NDArray[np.float32]
 ) -> None:
@@ -105,7 +120,7 @@ def _solve_lanes(
             buffer[j, k] = buffer[j, k] * pivot[j, k] + ratio[j, k] * buffer[j - 1, k]
 
 
-@njit(cache=True, fastmath=_FAST)
+@njit(cache=True, nogil=True, fastmath=_FAST)
 def solve_rows(
     current: NDArray[np.float32],
     pivot: NDArray[np.float32],
@@ -118,8 +133,9 @@ def solve_rows(
     for block in range(pivot.shape[0]):
         first = block * LANES
         lanes = min(LANES, rows - first)
-        if lanes < LANES:
-            buffer[:, :] = 0.0
+        for j in range(cols if lanes < LANES else 0):
+            for k in range(LANES):
+                buffer[j, k] = 0.0
         for k in range(lanes):
             for j in range(cols):
                 buffer[j, k] = current[first + k, j]
@@ -129,7 +145,7 @@ def solve_rows(
                 voltage[first + k, j] = buffer[j, k]
 
 
-@njit(cache=True, fastmath=_FAST)
+@njit(cache=True, nogil=True, fastmath=_FAST)
 def _apply_rows(
     g: NDArray[np.float32],
     z: NDArray[np.float32],
@@ -148,8 +164,9 @@ def _apply_rows(
     for block in range(pivot.shape[0]):
         first = block * LANES
         lanes = min(LANES, rows - first)
-        if lanes < LANES:
-            buffer[:, :] = 0.0
+        for j in range(cols if lanes < LANES else 0):
+            for k in range(LANES):
+                buffer[j, k] = 0.0
         for k in range(lanes):
             i = first + k
             for j in range(cols):
@@ -160,7 +177,7 @@ def _apply_rows(
         _solve_lanes(buffer, pivot[block], ratio[block])
         for k in range(lanes):
             i = first + k
-            part = np.float32(0.0)
+            part: Any = np.float32(0.0)
             for j in range(cols):
                 sp[i, j] = mp[i, j] - g[i, j] * buffer[j, k]
             for j in range(cols):
@@ -169,7 +186,7 @@ def _apply_rows(
     return total
 
 
-@njit(cache=True, fastmath=_FAST)
+@njit(cache=True, nogil=True, fastmath=_FAST)
 def _precondition(
     r: NDArray[np.float32],
     sp: NDArray[np.float32],
@@ -193,7 +210,7 @@ def _precondition(
             z[i, j] = r[i, j] + ratio[i - 1, j] * z[i - 1, j]
     total = 0.0
     for i in range(rows - 1, -1, -1):
-        part = np.float32(0.0)
+        part: Any = np.float32(0.0)
         if i == rows - 1:
             for j in range(cols):
                 z[i, j] *= pivot[i, j]
@@ -206,23 +223,25 @@ def _precondition(
     return total
 
 
-@njit(cache=True, fastmath=_FAST)
-def conjugate_gradients(
+@njit(cache=True, nogil=True, fastmath=_FAST)
+def newton_step(
     g: NDArray[np.float32],
-    factors_w: tuple[NDArray[np.float32], NDArray[np.float32]],
-    factors_b: tuple[NDArray[np.float32], NDArray[np.float32]],
+    factors_w: Factors,
+    factors_b: Factors,
     work: NDArray[np.float32],
     buffer: NDArray[np.float32],
     reduction: float,
     most: int,
 ) -> int:
-    """Solve ``S b = r``.
+    """Solve for the voltages that take away the currents left over at all nodes.
 
     Parameters
     ----------
     g : (row, col) slopes.
     factors_w, factors_b : pivots and ratios of the word lines and of the bit lines.
-    work : (6, row, col): ``r`` on entry and ``b`` on return are ``work[0]`` and ``work[1]``.
+    work : (8, row, col): currents left over at word-line nodes in ``work[6]`` and at bit-line
+        nodes in ``work[0]``; on return steps of word lines in ``work[7]`` and of bit lines in
+        ``work[1]``.
     buffer : (col, LANES) work.
     reduction : of the residual, in the norm of the preconditioner.
     most : iterations.
@@ -232,25 +251,32 @@ def conjugate_gradients(
     int : iterations done; ``most + 1`` if they did not suffice.
     """
     r, b, z, p, mp, sp = work[0], work[1], work[2], work[3], work[4], work[5]
-    b[:, :] = 0.0
-    p[:, :] = 0.0
-    mp[:, :] = 0.0
-    sp[:, :] = 0.0
-    square = _precondition(r, sp, p, b, z, np.float32(0.0), factors_b[0], factors_b[1])
-    goal = reduction * reduction * square
-    beta = 0.0
-    for iteration in range(1, most + 1):
-        if not square > goal:
-            return iteration - 1
-        under = _apply_rows(
-            g, z, r, p, mp, sp, np.float32(beta), factors_w[0], factors_w[1], buffer
-        )
-        if not under > 0.0:
-            return iteration - 1
-        alpha = square / under
-        following = _precondition(
-            r, sp, p, b, z, np.float32(alpha), factors_b[0], factors_b[1]
-        )
-        beta = following / square
+    pivot_w, ratio_w = factors_w
+    pivot_b, ratio_b = factors_b
+    rows, cols = g.shape
+    solve_rows(work[6], pivot_w, ratio_w, buffer, work[7])
+    for i in range(rows):
+        for j in range(cols):
+            r[i, j] += g[i, j] * work[7, i, j]
+            b[i, j] = p[i, j] = mp[i, j] = sp[i, j] = 0.0
+    goal, square, alpha, beta = 0.0, 0.0, 0.0, 0.0
+    done = 0
+    while True:
+        following = _precondition(r, sp, p, b, z, np.float32(alpha), pivot_b, ratio_b)
+        if done == 0:
+            goal = reduction * reduction * following
+        else:
+            beta = following / square
         square = following
-    return most if not square > goal else most + 1
+        if not square > goal or done > most:
+            break
+        under = _apply_rows(g, z, r, p, mp, sp, np.float32(beta), pivot_w, ratio_w, buffer)
+        if not under > 0.0:
+            break
+        alpha = square / under
+        done += 1
+    for i in range(rows):
+        for j in range(cols):
+            work[6, i, j] += g[i, j] * b[i, j]
+    solve_rows(work[6], pivot_w, ratio_w, buffer, work[7])
+    return done

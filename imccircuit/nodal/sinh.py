@@ -1,4 +1,4 @@
-"""Nodal analysis of arrays whose cells conduct as I = G·V0·sinh(V/V0)."""
+"""Nodal analysis of arrays whose cells do not conduct in proportion, by sparse factorisations."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from imccircuit.errors import EngineError, UsageError
 from imccircuit.nodal.array import ResistiveArray
+from imccircuit.nodal.cells import CellLaw
 from imccircuit.nodal.graph import ArrayGraph, array_graph
 from imccircuit.nodal.solve import ArraySolution, drive_voltages, factorise, pack_solution
 
-MAX_EXPONENT = 50.0
 _MAX_STEPS = 60
 # After a Newton step of relative size s the error is of the order s²·(V/V0): far below a unit in
 # the last place for the steps below this bound.
@@ -35,34 +35,40 @@ def solve_sinh_array(array: ResistiveArray, v0_v: ArrayLike, voltage_v: ArrayLik
         left every measured range.
     EngineError : Newton did not converge.
     """
+    shape = np.shape(v0_v)
+    if shape not in ((), array.shape):
+        raise UsageError(f"v0_v must be one number or of shape {array.shape}, not {shape}")
+    return solve_nonlinear(array, CellLaw.sinh(v0_v), voltage_v)
+
+
+def solve_nonlinear(array: ResistiveArray, law: CellLaw, voltage_v: ArrayLike) -> ArraySolution:
+    """Solve ``array`` with cells of ``law``, by damped Newton: `solve_sinh_array` for any law.
+
+    Raises
+    ------
+    UsageError : voltages or the law's parameter do not fit.
+    EngineError : Newton did not converge.
+    """
     voltage = drive_voltages(array, voltage_v)
-    v0 = np.asarray(v0_v, dtype=np.float64)
-    if v0.shape not in ((), array.shape):
-        raise UsageError(f"v0_v must be one number or of shape {array.shape}, not {v0.shape}")
-    if not (np.all(np.isfinite(v0)) and np.all(v0 > 0)):
-        raise UsageError("v0_v must be finite and positive")
-    # Two lines may be driven apart, so a cell sees at most the span of all voltages and ground.
-    span = np.max(voltage, axis=1, initial=0) - np.min(voltage, axis=1, initial=0)
-    if np.max(span, initial=0.0) / v0.min() > MAX_EXPONENT:
-        raise UsageError(f"drive voltages beyond {MAX_EXPONENT:g} V0 are outside the sinh law")
+    law.check(array.shape, voltage)
     graph = array_graph(array)
-    cell_v0 = np.broadcast_to(v0, array.shape).ravel()
+    cells = CellLaw(law.kind, np.broadcast_to(law.parameter, array.shape).reshape(-1, 1))
     source_v = voltage.T
     node_v = np.zeros((graph.unknowns, source_v.shape[1]))
     if graph.unknowns:
         for k in range(source_v.shape[1]):
-            node_v[:, [k]] = _newton(graph, cell_v0, source_v[:, [k]])
+            node_v[:, [k]] = _newton(graph, cells, source_v[:, [k]])
     branch_v = graph.branch_voltage(node_v, source_v)
-    return pack_solution(graph, node_v, source_v, _currents(graph, cell_v0, branch_v)[0])
+    return pack_solution(graph, node_v, source_v, _currents(graph, cells, branch_v)[0])
 
 
 def _newton(
-    graph: ArrayGraph, v0: NDArray[np.float64], source_v: NDArray[np.float64]
+    graph: ArrayGraph, cells: CellLaw, source_v: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Node voltages (node, 1) for one vector of drive voltages (row, 1)."""
     node_v = np.zeros((graph.unknowns, 1))
     scale = max(float(np.max(np.abs(source_v))), np.finfo(float).tiny)
-    current, slope = _currents(graph, v0, graph.branch_voltage(node_v, source_v))
+    current, slope = _currents(graph, cells, graph.branch_voltage(node_v, source_v))
     residual = graph.residual_a(current)
     for _ in range(_MAX_STEPS):
         step: NDArray[np.float64] = factorise(graph.matrix(slope[:, 0])).solve(residual)
@@ -73,28 +79,26 @@ def _newton(
             trial = node_v + damping * step
             # A step too long may overflow; a residual that is not finite is refused below.
             with np.errstate(over="ignore", invalid="ignore"):
-                current, slope = _currents(graph, v0, graph.branch_voltage(trial, source_v))
+                current, slope = _currents(graph, cells, graph.branch_voltage(trial, source_v))
                 residual = graph.residual_a(current)
             # Armijo on the residual; at rounding level it cannot fall, and the step is taken.
             if small or float(np.linalg.norm(residual)) <= (1 - 1e-4 * damping) * before:
                 break
             damping /= 2
             if damping < 1e-10:
-                raise EngineError("the nodal solver of the sinh array found no step that helps")
+                raise EngineError("the nodal solver of the array found no step that helps")
         node_v = trial
         if small:
             return node_v
-    raise EngineError(f"the nodal solver of the sinh array did not converge in {_MAX_STEPS} steps")
+    raise EngineError(f"the nodal solver of the array did not converge in {_MAX_STEPS} steps")
 
 
 def _currents(
-    graph: ArrayGraph, v0: NDArray[np.float64], branch_v: NDArray[np.float64]
+    graph: ArrayGraph, cells: CellLaw, branch_v: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Branch currents in A and their slopes in S, both (branch, batch)."""
     slope = np.repeat(graph.conductance_s[:, None], branch_v.shape[1], axis=1)
     current = slope * branch_v
-    cells = v0.size
-    exponent = branch_v[:cells] / v0[:, None]
-    current[:cells] = slope[:cells] * v0[:, None] * np.sinh(exponent)
-    slope[:cells] *= np.cosh(exponent)
+    count = cells.parameter.size
+    current[:count], slope[:count] = cells.currents(slope[:count], branch_v[:count])
     return current, slope

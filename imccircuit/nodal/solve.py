@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from imccircuit.errors import UsageError
-from imccircuit.nodal.array import ResistiveArray
+from imccircuit.nodal.array import Ohms, ResistiveArray
 from imccircuit.nodal.graph import ArrayGraph, array_graph
 
 # Solutions held at a time while an effective matrix is built: bounds the memory, not the answer.
@@ -130,12 +130,23 @@ def turned(array: ResistiveArray) -> ResistiveArray:
     orders are reversed: cell (i, j) goes to (cols - 1 - j, rows - 1 - i).
     """
     return ResistiveArray(
-        array.conductance_s[::-1, ::-1].T,
-        r_row_ohm=array.r_col_ohm,
-        r_col_ohm=array.r_row_ohm,
-        r_driver_ohm=array.r_sense_ohm,
-        r_sense_ohm=array.r_driver_ohm,
+        _turned(array.conductance_s),
+        r_row_ohm=_turned(array.r_col_ohm),
+        r_col_ohm=_turned(array.r_row_ohm),
+        r_driver_ohm=_turned(array.r_sense_ohm),
+        r_sense_ohm=_turned(array.r_driver_ohm),
+        r_driver_far_ohm=_turned(array.r_sense_far_ohm),
+        r_sense_far_ohm=_turned(array.r_driver_far_ohm),
     )
+
+
+@overload
+def _turned(values: NDArray[np.float64]) -> NDArray[np.float64]: ...
+@overload
+def _turned(values: Ohms) -> Ohms: ...
+def _turned(values: Ohms) -> Ohms:
+    """Numbers of cells or of lines in the turned array's order."""
+    return values if isinstance(values, float) else np.flip(values).T
 
 
 def drive_voltages(array: ResistiveArray, voltage_v: ArrayLike) -> NDArray[np.float64]:

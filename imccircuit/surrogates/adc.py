@@ -12,10 +12,13 @@ Many chips: the population is the mean and covariance of (w, o). The verdict com
 the fit did not see: (a) the weights of such a chip are fitted to the few codes that are checked in
 closed loop, and predict all its other levels; (b) the spread of its weights and offset agrees with
 the population's within a stated factor.
+
+Noise, where the results carry it, is a parameter of the model; see `adc_noise`.
 """
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import replace
 from typing import Any, Self
 
@@ -24,10 +27,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from imccircuit.benches.adc_parameters import AdcGates, AdcParameters
 from imccircuit.benches.adc_transfer import checked_codes
-from imccircuit.devices.draws import Draws
 from imccircuit.errors import UsageError
 from imccircuit.metrics.adc import compute_codes
 from imccircuit.surrogates.adc_levels import fit_weights, forced_levels, predict_levels
+from imccircuit.surrogates.adc_noise import convert_noisy, noise_parameters, noise_text
 from imccircuit.surrogates.adc_verdict import judge_many, judge_one
 from imccircuit.surrogates.base import (
     Model,
@@ -50,7 +53,10 @@ class AdcSurrogate(Surrogate):
     Arrays of the model: ``transition_level`` (chip, code) V, ``bit_weight`` (chip, bit) V,
     ``level_offset`` (chip) V, ``held_out`` (chip), ``sample`` (chip), and, where there are many
     chips, ``population_mean`` (parameter) V and ``population_covariance`` (parameter, parameter)
-    V², the parameters being the weights, lowest bit first, and the offset.
+    V², the parameters being the weights, lowest bit first, and the offset. Of one chip there is
+    also ``decision_level`` (chip, code) V, the level of each trial code as measured, before it is
+    clipped through the search tree. Parameters ``noise_sampled`` and ``noise_decision`` in V are
+    there where the results carry noise.
     """
 
     kind = "adc"
@@ -102,36 +108,63 @@ class AdcSurrogate(Surrogate):
             raise UsageError(f"the model has no chip {chip}; there are 0 to {self.chips - 1}")
         return np.asarray(self.array("transition_level")[chip])
 
-    def convert(self, voltage_v: ArrayLike, chip: int = 0) -> NDArray[np.int64]:
-        """Codes of input voltages in V, any shape.
+    def convert(
+        self,
+        voltage_v: ArrayLike,
+        chip: int = 0,
+        seed: int | None = None,
+        first_index: int = 0,
+    ) -> NDArray[np.int64]:
+        """Codes of input voltages in V, any shape; with noise where a seed is given.
+
+        Parameters
+        ----------
+        seed : of the noise, 64 bits. Its draws are keyed by seed, chip and the number of the
+            conversion alone, so a batch in parts gives the same codes as in one.
+        first_index : number of the first conversion; the others follow in C order.
 
         Raises
         ------
-        UsageError : there is no such chip.
+        UsageError : there is no such chip, or a seed is given and the model knows no noise.
         """
         voltage = np.asarray(voltage_v, dtype=np.float64)
-        codes = compute_codes(self.levels_v(chip), voltage.ravel())
+        levels = self.levels_v(chip)
+        if seed is None:
+            codes = compute_codes(levels, voltage.ravel())
+        else:
+            codes = convert_noisy(self, voltage.ravel(), chip, seed, first_index)
         return codes.reshape(voltage.shape)
 
     def predict(self, **inputs: Any) -> dict[str, NDArray[Any]]:
-        """``code`` for ``voltage_v`` (V, any shape) and, where there are many, ``chip``."""
-        return {"code": self.convert(inputs["voltage_v"], int(inputs.get("chip", 0)))}
+        """``code`` for ``voltage_v`` (V, any shape) and, where there are many, ``chip``.
+
+        With a ``seed``, and a ``first_index`` if wanted, conversions are noisy; see `convert`.
+        ``strict`` refuses inputs outside the domain instead of warning once.
+        """
+        self.check_domain("voltage_v", inputs["voltage_v"], strict=bool(inputs.get("strict")))
+        seed = inputs.get("seed")
+        chip, first = int(inputs.get("chip", 0)), int(inputs.get("first_index", 0))
+        seed = None if seed is None else int(seed)
+        return {"code": self.convert(inputs["voltage_v"], chip, seed, first)}
 
     def sample_chips(self, n: int, seed: int) -> dict[str, NDArray[np.float64]]:
         """Draw chips: ``transition_level`` (chip, code) in V, and their weights and offset.
 
+        The normal variates of chip k are those of vector k of the counter-based generator of
+        `imccircuit.surrogates.kernels.noise`, in the stream crc32("adc_weights").
+
         Raises
         ------
-        UsageError : the model was fitted to one chip.
+        UsageError : the model was fitted to one chip, or the seed is not one of 64 bits.
         """
+        from imccircuit.surrogates.kernels.noise import draw_normals
+
         if not self.has_population:
             raise UsageError("the model was fitted to one chip, so it knows no variation")
         check_count(n)
         values, vectors = np.linalg.eigh(self.array("population_covariance"))
         root = vectors * np.sqrt(np.maximum(values, 0.0))
-        normal = np.stack(
-            [Draws(seed, k).generator("adc_weights").standard_normal(len(root)) for k in range(n)]
-        )
+        normal = draw_normals((n, len(root)), seed=seed, stream=zlib.crc32(b"adc_weights"))
         drawn = self.array("population_mean") + normal @ root.T
         return {
             "transition_level": predict_levels(drawn, self.bits),
@@ -178,20 +211,27 @@ class AdcSurrogate(Surrogate):
             "held_out": ModelArray(mask.astype(np.int8), "1", ("chip",), "not seen by the fit"),
             **_replay(measured, np.flatnonzero(mask) if mask.any() else np.arange(measured.chips)),
         }
-        if not one:
+        if one:
+            arrays["decision_level"] = ModelArray(
+                forced, "V", ("chip", "code"), "level of each trial code, before tree clipping"
+            )
+        else:
             arrays |= _population(weights[~mask])
+        noise = noise_parameters(measured, ~mask)
         full_scale = float(measured.arrays["reference_voltage"][0])
         fitted = {
             "reference_voltage": Parameter("reference_voltage", full_scale, "V"),
             "fitted_chips": Parameter("fitted_chips", float(np.count_nonzero(~mask)), "1"),
+            **noise,
         }
         model = Model(
             arrays=arrays,
             parameters=fitted,
             settings={"levels": "as measured" if one else "from fitted bit weights"},
             gates={name: float(value) for name, value in gates},
-            domain=_domain(full_scale, bits, measured),
+            domain=_domain(full_scale, bits, measured, noise_text(noise)),
             provenance=provenance_of(measured),
+            limits={"voltage_v": (0.0, full_scale)},
         )
         return cls(model).judged(measured)
 
@@ -238,7 +278,7 @@ def _replay(measured: Measured, chips: NDArray[np.int64]) -> dict[str, ModelArra
     }
 
 
-def _domain(full_scale_v: float, bits: int, measured: Measured) -> dict[str, str]:
+def _domain(full_scale_v: float, bits: int, measured: Measured, noise: str) -> dict[str, str]:
     parameters = measured.parameters
     varied = ", ".join(measured.recipe.common.variation.quantities) or "nothing"
     domain = {
@@ -248,7 +288,7 @@ def _domain(full_scale_v: float, bits: int, measured: Measured) -> dict[str, str
     }
     if isinstance(parameters, AdcParameters):
         domain["cycle time"] = format_quantity(parameters.circuit.cycle_time, "s")
-    return {**domain, "varied from chip to chip": varied, "noise": "none"}
+    return {**domain, "varied from chip to chip": varied, "noise": noise}
 
 
 SURROGATE = AdcSurrogate

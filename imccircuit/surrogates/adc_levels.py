@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imccircuit.errors import UsageError
-from imccircuit.metrics.adc import compute_tree_levels
 from imccircuit.surrogates.data import Measured
 
 
@@ -42,7 +41,11 @@ def fit_weights(
 
 def predict_levels(weights_v: NDArray[np.float64], bits: int) -> NDArray[np.float64]:
     """Transition levels (chip, 2^bits - 1) in V of converters with these weights and offset."""
-    return compute_tree_levels(weights_v @ design_matrix(np.arange(1, 2**bits), bits).T, bits)
+    from imccircuit.surrogates.kernels.tree import clip_tree
+
+    levels = np.ascontiguousarray(weights_v @ design_matrix(np.arange(1, 2**bits), bits).T)
+    clip_tree(levels)
+    return levels
 
 
 def design_matrix(codes: NDArray[np.int64], bits: int) -> NDArray[np.float64]:

@@ -110,7 +110,7 @@ def judge_one(model: AdcSurrogate, measured: Measured) -> Verdict:
 
 def judge_many(model: AdcSurrogate, measured: Measured) -> Verdict:
     """Verdict on a population, from chips that it does not contain."""
-    hidden = _unseen(model, measured)
+    hidden = unseen(model, measured)
     if hidden is None or np.count_nonzero(hidden) < FEWEST:
         few = "too few chips to hold out five and fit five" if hidden is None else "too few chips"
         everything = np.ones(measured.chips, dtype=bool)
@@ -134,7 +134,8 @@ def judge_many(model: AdcSurrogate, measured: Measured) -> Verdict:
     return Verdict(state, reason, gates, figures, _points(figures), chips, notes=tuple(notes))
 
 
-def _unseen(model: AdcSurrogate, measured: Measured) -> NDArray[np.bool_] | None:
+def unseen(model: AdcSurrogate, measured: Measured) -> NDArray[np.bool_] | None:
+    """Chips (chip,) of which the fit saw nothing; None if those of the fit are too few to tell."""
     if model.was_fitted_to(measured):
         return held_out(measured.chips)
     # The same seed with more samples holds the fit's chips again.

@@ -7,9 +7,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from imccircuit.nodal import ResistiveArray, effective_conductance, solve_array
-from imccircuit.nodal.lines import solve_lines
-from imccircuit.nodal.solve import turned
+from imccircuit.errors import UsageError
+from imccircuit.nodal import (
+    CellLaw,
+    ResistiveArray,
+    effective_conductance,
+    port_admittance,
+    solve_currents,
+)
 
 Floats = NDArray[np.float64]
 
@@ -44,6 +49,15 @@ class ArrayModel:
         """Whether currents are proportional to voltages."""
         return not np.isfinite(self.v0_v) and self.r_rise_ohm_per_a == 0
 
+    @property
+    def law(self) -> CellLaw:
+        """What the cells are; those with V0 have no rise."""
+        if np.isfinite(self.v0_v) and self.r_rise_ohm_per_a != 0:
+            raise UsageError("cells have a V0 or a resistance that rises, not both")
+        if np.isfinite(self.v0_v):
+            return CellLaw.sinh(self.v0_v)
+        return CellLaw.rise(self.r_rise_ohm_per_a) if self.r_rise_ohm_per_a else CellLaw()
+
     def cells(self, conductance_s: Floats) -> Floats:
         """Conductance of the cells with their series resistance, in S: g / (1 + g·r)."""
         return np.asarray(conductance_s / (1.0 + conductance_s * self.r_series_ohm))
@@ -68,34 +82,19 @@ class ArrayModel:
         The fastest way for few vectors; `effective_conductance` is that for many.
         """
         if self.linear:
-            return solve_array(self.array(conductance_s), voltage_v).output_current_a
+            return solve_currents(self.array(conductance_s), voltage_v)
         return self.nonlinear_currents(conductance_s, voltage_v)
 
     def nonlinear_currents(self, conductance_s: Floats, voltage_v: Floats) -> Floats:
-        """Likewise, by the solver of lines that exports carry."""
-        return solve_lines(
-            self.cells(conductance_s),
-            voltage_v,
-            r_row_ohm=self.r_row_ohm,
-            r_col_ohm=self.r_col_ohm,
-            r_driver_ohm=self.r_driver_ohm,
-            r_sense_ohm=self.r_sense_ohm,
-            v0_v=self.v0_v if np.isfinite(self.v0_v) else None,
-            r_rise_ohm_per_a=self.r_rise_ohm_per_a,
-        )[0]
+        """Likewise, by Newton: as the solver of lines that exports carry, but compiled."""
+        return solve_currents(self.array(conductance_s), voltage_v, self.law)
 
     def port_admittance(self, conductance_s: Floats) -> Floats:
         """Matrix (col, col) in S: current that 1 V at sense j drives out of sense k, at 0 V.
 
         An amplifier whose input stands at e lowers the column currents by e @ this matrix.
         """
-        array = self.array(conductance_s)
-        cols = array.shape[1]
-        # Turned round, bit line j is word line cols-1-j, and its current the sum of its cells'.
-        side = turned(array)
-        cell_v = solve_array(side, np.eye(cols)).cell_voltage_v
-        current = np.einsum("brc,rc->br", cell_v, side.conductance_s)
-        return np.asarray(current[::-1, ::-1])
+        return port_admittance(self.array(conductance_s))
 
     def with_values(self, names: tuple[str, ...], values: Floats) -> ArrayModel:
         """Copy with some attributes set."""

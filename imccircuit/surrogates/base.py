@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import json
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from imccircuit.errors import UsageError
 from imccircuit.surrogates.data import Measured, file_sha256
+from imccircuit.surrogates.domain import DomainWarning, outside_text
 from imccircuit.surrogates.verdict import Verdict
 from imccircuit.versions import library_versions
+
+if TYPE_CHECKING:
+    from imccircuit.surrogates.refine import Proposal
+
+REFINED = "refined_with"
+"""Setting of a model that lists, as JSON, the results files it was fitted to beside the first."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +119,8 @@ class Model:
     gates : limits by name, from the recipe.
     domain : where the model holds, name → value with unit.
     provenance, verdict : see there.
+    limits : name of an input of `Surrogate.predict` → (low, high) in SI between which the model
+        was fitted; files of older versions have none.
     """
 
     arrays: Mapping[str, ModelArray]
@@ -119,6 +130,7 @@ class Model:
     domain: Mapping[str, str]
     provenance: ModelProvenance
     verdict: Verdict = field(default_factory=lambda: Verdict("not judged", "not judged yet"))
+    limits: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 def check_count(n: int) -> None:
@@ -147,6 +159,7 @@ class Surrogate(ABC):
 
     def __init__(self, model: Model) -> None:
         self.model = model
+        self._warned: set[str] = set()
 
     @classmethod
     @abstractmethod
@@ -195,6 +208,33 @@ class Surrogate(ABC):
         """Where the model holds."""
         return self.model.domain
 
+    @property
+    def limits(self) -> Mapping[str, tuple[float, float]]:
+        """Inputs of `predict` between which the model was fitted: name → (low, high) in SI."""
+        return self.model.limits
+
+    def check_domain(self, name: str, values: ArrayLike, *, strict: bool = False) -> None:
+        """Warn once about inputs outside the domain, or refuse them.
+
+        Parameters
+        ----------
+        name : one of `limits`; others have none.
+        values : any shape, SI.
+        strict : refuse instead of warning.
+
+        Raises
+        ------
+        UsageError : ``strict``, and a value is outside.
+        """
+        text = outside_text(self.limits, name, values)
+        if not text:
+            return
+        if strict:
+            raise UsageError(text)
+        if name not in self._warned:
+            self._warned.add(name)
+            warnings.warn(text, DomainWarning, stacklevel=3)
+
     def array(self, name: str) -> NDArray[Any]:
         """Values of one of the model's arrays."""
         return self.model.arrays[name].values
@@ -206,7 +246,18 @@ class Surrogate(ABC):
     def was_fitted_to(self, measured: Measured) -> bool:
         """Whether these are the results and the point of the fit."""
         mine, theirs = self.model.provenance, measured.results.provenance
-        return (mine.results_digest, mine.point) == (theirs.digest, measured.point)
+        refined = json.loads(self.model.settings.get(REFINED, "[]"))
+        digests = [mine.results_digest, *(source["results_digest"] for source in refined)]
+        return theirs.digest in digests and mine.point == measured.point
+
+    def propose(self, measured: Measured, count: int) -> Proposal:
+        """Where further measurements of the same chips would help most; see `Proposal`.
+
+        Raises
+        ------
+        UsageError : this kind, or this model, has nothing to ask for.
+        """
+        raise UsageError(f"a surrogate of kind {self.kind} cannot be refined; allowed: cell")
 
     def judged(self, measured: Measured) -> Self:
         """Return the same model with its verdict on ``measured``."""

@@ -48,8 +48,10 @@ from imccircuit.surrogates.cell_model import (
     own_numbers,
 )
 from imccircuit.surrogates.cell_population import CellSpread
+from imccircuit.surrogates.cell_refine import propose_word_lines
 from imccircuit.surrogates.cell_verdict import hidden_points, judge_many, judge_one
 from imccircuit.surrogates.data import Measured, held_out
+from imccircuit.surrogates.refine import Proposal
 from imccircuit.surrogates.verdict import Verdict
 
 Floats = NDArray[np.float64]
@@ -259,6 +261,10 @@ class CellSurrogate(Surrogate):
             own[mask] = fit_own(data, law.shared, mask, calibration_of(data), known)
         model = build_model(measured, data, law, own, mask)
         return cls(replace(model, gates={name: float(v) for name, v in gates})).judged(measured)
+
+    def propose(self, measured: Measured, count: int) -> Proposal:
+        """Word-line voltages at which the law is least sure."""
+        return propose_word_lines(measured, count)
 
     def judge(self, measured: Measured) -> Verdict:
         """Verdict from held-out points (one chip) or held-out chips (many)."""

@@ -108,6 +108,7 @@ def build_model(
         settings=settings,
         gates={},
         domain=_domain(measured, data),
+        limits=_limits(data),
         provenance=provenance_of(measured),
     )
 
@@ -141,6 +142,13 @@ def _domain(measured: Measured, data: CellData) -> dict[str, str]:
     if data.law.gated:
         found["word line"] = _range(data.word_v)
     return conditions_of(measured) | found | {"dynamics": "none: static currents"}
+
+
+def _limits(data: CellData) -> dict[str, tuple[float, float]]:
+    axes = {"bit_line_v": np.append(data.bit_v, 0.0)}
+    if data.law.gated:
+        axes["word_line_v"] = data.word_v
+    return {name: (float(v.min()), float(v.max())) for name, v in axes.items()}
 
 
 def _range(voltage_v: Floats) -> str:

@@ -131,6 +131,7 @@ class CrossbarSurrogate(Surrogate):
         conductance_s : (row, col) conductances in S of another chip.
         input_offset_v, output_offset_v : (col,) offsets in V of its amplifiers; those of ``chip``
             by default.
+        strict : refuse drive voltages outside the domain instead of warning once.
 
         Returns
         -------
@@ -147,6 +148,7 @@ class CrossbarSurrogate(Surrogate):
         voltage = np.atleast_2d(np.asarray(inputs["voltage_v"], dtype=np.float64))
         if g.ndim != 2 or voltage.ndim != 2 or voltage.shape[1] != g.shape[0]:
             raise UsageError(f"voltages {voltage.shape} do not fit conductances {g.shape}")
+        self.check_domain("voltage_v", voltage, strict=bool(inputs.get("strict", False)))
         current = self.ideal_input_current(g, voltage)
         if not self.has_amplifiers:
             return {"output_current_a": current}
@@ -244,6 +246,7 @@ class CrossbarSurrogate(Surrogate):
             gates={name: float(value) for name, value in gates},
             domain=_domain(parameters, measured),
             provenance=provenance_of(measured),
+            limits={"voltage_v": _drive_limits(parameters, measured)},
         )
         return cls(model).judged(measured)
 
@@ -313,6 +316,13 @@ def _replay(measured: Measured, split: Split) -> dict[str, ModelArray]:
             arrays["output_voltage"][chip, vector], "V", ("replay", "col"), "outputs from SPICE"
         )
     return found
+
+
+def _drive_limits(parameters: CrossbarParameters, measured: Measured) -> tuple[float, float]:
+    """Drive voltages in V: the range they were drawn from, else that of the given ones and 0 V."""
+    drive, stimulus = measured.arrays["row_voltage"], parameters.stimulus
+    drawn = 0.0 if stimulus.voltages is not None else stimulus.read_voltage
+    return min(0.0, float(drive.min())), max(drawn, float(drive.max()))
 
 
 def _domain(parameters: CrossbarParameters, measured: Measured) -> dict[str, str]:

@@ -35,10 +35,10 @@ def judge_crossbar(model: CrossbarSurrogate, measured: Measured) -> Verdict:
         )
     if model.has_amplifiers != ("output_voltage" in arrays):
         raise UsageError(f"{measured.results.path} has another read-out than the model")
-    split = split_of(measured) if model.was_fitted_to(measured) else _all_of(measured)
+    split = split_of(measured) if model.was_fitted_to(measured) else all_of(measured)
     if split.why_not:
         return Verdict("not judged", split.why_not)
-    offsets = _offsets(model, measured, split)
+    offsets = offsets_of(model, measured, split)
     predicted, truth, ideal = _outputs(model, measured, split, offsets)
     figures, gates = [], []
     for name, unit in (("output_current", "A"), ("pair_current", "A"), ("output_voltage", "V")):
@@ -77,7 +77,7 @@ def judge_crossbar(model: CrossbarSurrogate, measured: Measured) -> Verdict:
     return Verdict(state, reason, tuple(gates), tuple(figures), count, chips, notes=tuple(notes))
 
 
-def _all_of(measured: Measured) -> Split:
+def all_of(measured: Measured) -> Split:
     """Everything is judged but the vectors that show a new chip's offsets."""
     chips, batch = measured.arrays["output_current"].shape[:2]
     calibration = calibration_of(measured)
@@ -87,7 +87,7 @@ def _all_of(measured: Measured) -> Split:
     return Split(hidden, np.zeros(batch, dtype=bool), calibration, judged, why)
 
 
-def _offsets(
+def offsets_of(
     model: CrossbarSurrogate, measured: Measured, split: Split
 ) -> tuple[Floats, Floats] | None:
     """Input and output offsets (chip, col) in V of the measured chips, from what is not judged."""

@@ -87,6 +87,9 @@ def _write(file: h5py.File, surrogate: Surrogate) -> None:
         gates.create_dataset(name, data=float(limit))
     _write_texts(file.create_group("settings", track_order=True), model.settings)
     _write_texts(file.create_group("domain", track_order=True), model.domain)
+    limits = file.create_group("limits", track_order=True)
+    for name, ends in model.limits.items():
+        limits.create_dataset(name, data=np.asarray(ends, dtype=np.float64))
     verdict = file.create_group("verdict", track_order=True)
     verdict.attrs["state"] = model.verdict.state
     _write_texts(verdict, {"reason": model.verdict.reason, "json": model.verdict.to_json()})
@@ -173,6 +176,7 @@ def _read(file: h5py.File, path: Path) -> Model:
         settings=_Table(path, "setting", _texts(file["settings"])),
         gates=_Table(path, "gate", gates),
         domain=_texts(file["domain"]),
+        limits=_limits(file),
         provenance=ModelProvenance(versions=versions, **numbers, **texts),  # type: ignore[arg-type]
         verdict=Verdict.from_json(str(_plain(file["verdict/json"][()]))),
     )
@@ -205,6 +209,22 @@ def _checked(kind: type[Surrogate], model: Model) -> Model:
             if lengths.setdefault(dim.rstrip("_"), length) != length:
                 raise ValueError(f"array {name} has another number of {dim}")
     return model
+
+
+def _limits(file: h5py.File) -> dict[str, tuple[float, float]]:
+    """Limits of the inputs; none in a file that was written before there were any.
+
+    Raises
+    ------
+    ValueError : they are no (low, high).
+    """
+    found = {}
+    for name, data in file.get("limits", {}).items():
+        low, high = (float(end) for end in data[...])
+        if not low <= high:
+            raise ValueError(f"limits of {name} are {low:g} and {high:g}")
+        found[name] = (low, high)
+    return found
 
 
 def _texts(group: h5py.Group) -> dict[str, str]:

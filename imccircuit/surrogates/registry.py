@@ -15,7 +15,13 @@ _SURROGATES = Registry(
     {
         "adc": "imccircuit.surrogates.adc",
         "cell": "imccircuit.surrogates.cell",
+        "charge_column": "imccircuit.surrogates.charge_column",
         "crossbar": "imccircuit.surrogates.crossbar",
+        "macro": "imccircuit.surrogates.macro",
+        "dac": "imccircuit.surrogates.dac",
+        "front_end": "imccircuit.surrogates.front_end",
+        "ramp_adc": "imccircuit.surrogates.ramp_adc",
+        "time_accumulator": "imccircuit.surrogates.time_accumulator",
     },
 )
 

@@ -50,6 +50,8 @@ SMALL: dict[str, list[str]] = {
     "dac_ladder": ["circuit.bits=3"],
     "dac_pulse_width": ["circuit.bits=3"],
     "irc_column": ["circuit.rows=8"],
+    "macro_sar8": ["circuit.array.rows=6", "circuit.array.cols=2", "circuit.converters=1",
+                   "circuit.converter.bits=3", "stimulus.batch=2"],
     "irc_column_mismatch": ["circuit.rows=8", "stimulus.active_rows=2"],
 }  # fmt: skip
 """Settings under which a recipe takes a second or so."""

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy import stats
-from surrogate_contract import SurrogateContract
 from synthetic import write
 from synthetic_cells import (
     BIT,
@@ -29,6 +28,7 @@ from imccircuit.results.read import read_results
 from imccircuit.surrogates.base import ModelArray, Surrogate
 from imccircuit.surrogates.cell import CellSurrogate
 from imccircuit.surrogates.fit import check, fit_results
+from imccircuit.surrogates.testing import SurrogateContract
 
 
 def fit(folder: Path, chips: list[Any], *more: str, recipe: str = "rram_iv") -> CellSurrogate:

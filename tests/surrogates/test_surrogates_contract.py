@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from surrogate_contract import SurrogateContract
 from synthetic import (
     SINH,
     adc_chip,
@@ -20,6 +19,7 @@ from synthetic import (
 
 from imccircuit.surrogates.base import Surrogate
 from imccircuit.surrogates.fit import fit_results
+from imccircuit.surrogates.testing import SurrogateContract
 
 
 class TestOneConverter(SurrogateContract):
@@ -32,7 +32,7 @@ class TestOneConverter(SurrogateContract):
 
     @pytest.fixture
     def inputs(self) -> dict[str, Any]:
-        return {"voltage_v": np.linspace(-0.1, 1.1, 97)}
+        return {"voltage_v": np.linspace(0, 1, 97)}
 
     @pytest.fixture
     def draws(self) -> bool:
@@ -49,7 +49,23 @@ class TestManyConverters(SurrogateContract):
 
     @pytest.fixture
     def inputs(self) -> dict[str, Any]:
-        return {"voltage_v": np.linspace(-0.1, 1.1, 97), "chip": 3}
+        return {"voltage_v": np.linspace(0, 1, 97), "chip": 3}
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        return {"code": (97,)}
+
+    def outside(self) -> dict[str, Any]:
+        return {"voltage_v": np.array([0.5, 1.1])}
+
+    def refused(self) -> tuple[dict[str, Any], ...]:
+        return ({"voltage_v": 0.5, "chip": 20}, {"voltage_v": 0.5, "chip": -1})
+
+    def other_results(self, folder: Path) -> Path:
+        chips = adc_population(8, seed=2, bits=5)
+        return write(folder / "o.h5", "adc_sar8_mismatch", ["circuit.bits=5"], chips)
+
+    def spoil(self) -> str:
+        return "transition_level"
 
     @pytest.fixture
     def draws(self) -> bool:
@@ -85,6 +101,21 @@ class TestAmplifiedCrossbar(SurrogateContract):
     def inputs(self) -> dict[str, Any]:
         return {"voltage_v": array_and_drive(6, 4, 9, seed=8)[1], "chip": 2}
 
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        return {"output_current_a": (9, 4), "output_voltage_v": (9, 4)}
+
+    def outside(self) -> dict[str, Any]:
+        return {"voltage_v": np.full((1, 6), 0.3)}
+
+    def refused(self) -> tuple[dict[str, Any], ...]:
+        return ({"voltage_v": np.zeros((2, 5))}, {"voltage_v": np.zeros((2, 6)), "chip": 12})
+
+    def other_results(self, folder: Path) -> Path:
+        return write_amplified(folder / "o.h5", chips=6, seed=4)
+
+    def spoil(self) -> str:
+        return "conductance"
+
     @pytest.fixture
     def draws(self) -> bool:
         return True
@@ -109,9 +140,9 @@ class TestSinhCrossbar(SurrogateContract):
         return False
 
 
-def write_amplified(path: Path, chips: int) -> Path:
+def write_amplified(path: Path, chips: int, seed: int = 3) -> Path:
     """Chips with their own conductances and amplifier offsets of 2 mV."""
-    rng = np.random.default_rng(3)
+    rng = np.random.default_rng(seed)
     drive = array_and_drive(6, 4, 12)[1]
     table = [
         crossbar_chip(

@@ -1,0 +1,212 @@
+"""Codes of a whole macro, array to converter in one deck, and of the same chip's parts alone.
+
+The monolithic deck is what a surrogate of the macro is judged by: there the converters load the
+front ends and share a reference. The parts are measured in decks of their own, by the benches of
+the parts: currents and outputs of array and front ends at rest, levels of each converter by the
+null method. Both are of the same chip: the same drawn conductances, offsets and capacitors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imccircuit.benches.adc_null import null_levels
+from imccircuit.benches.adc_sar import SarConverter, draw_adc
+from imccircuit.benches.bench import (
+    Arrays,
+    Bench,
+    Measurement,
+    MeasurementError,
+    Variable,
+    Variation,
+)
+from imccircuit.benches.crossbar_mvm import BENCH as CROSSBAR
+from imccircuit.benches.macro_parameters import QUANTITIES, MacroGates, MacroParameters
+from imccircuit.benches.problem import Answer, Probe, Problem
+from imccircuit.circuits.crossbar import output_current_vectors
+from imccircuit.circuits.crossbar_parts import Cell, LinearCell, SinhCell, TiaReadout
+from imccircuit.circuits.macro import MacroWiring, bit_vectors, macro, sampled_vectors
+from imccircuit.devices.draws import Draws
+from imccircuit.metrics.adc import compute_tree_levels
+from imccircuit.nodal.array import ResistiveArray
+
+Floats = NDArray[np.float64]
+
+# A time point of the sampling edge is exact but for rounding.
+_EDGE_SHARE = 1e-6
+# At the default reltol a sinh array stands 0.01 LSB from its operating point.
+_RELTOL_NONLINEAR = 1e-5
+_AT_REST = 0.01
+# A uniform number to the power p has the mean 1/(p + 1).
+_HIGHEST_POWER = 8.0
+
+
+def _sizes(parameters: MacroParameters) -> dict[str, int]:
+    bits = parameters.circuit.converter.resolution
+    return {
+        "batch": parameters.batch,
+        "row": parameters.rows,
+        "col": parameters.cols,
+        "converter": parameters.converters,
+        "code": 2**bits - 1,
+        "bit": bits,
+    }
+
+
+def _variables(parameters: MacroParameters) -> tuple[Variable, ...]:
+    del parameters
+    each = ("batch", "converter")
+    return (
+        Variable("output_code", each, "1", "codes of the whole macro", "int"),
+        Variable("sampled_voltage", each, "V", "converter's input as it is sampled, whole macro"),
+        Variable("sampled_current", ("batch", "col"), "A", "column current then, whole macro"),
+        Variable("row_voltage", ("batch", "row"), "V", "drive voltage"),
+        Variable("conductance", ("row", "col"), "S", "conductance of this chip's cells"),
+        Variable("output_current", ("batch", "col"), "A", "column current, array alone"),
+        Variable("output_voltage", ("batch", "col"), "V", "output of the front end, array alone"),
+        Variable("tia_offset", ("col",), "V", "drawn offset of the front ends, with the bias"),
+        Variable("transition_level", ("converter", "code"), "V", "level T[k], converter alone"),
+        Variable("forced_level", ("converter", "code"), "V", "likewise, before tree clipping"),
+        Variable("null_residual", ("converter",), "LSB", "largest move in the last null pass"),
+        Variable("reference_voltage", (), "V", "full scale"),
+        Variable("bit_capacitor", ("converter", "bit"), "F", "drawn capacitors, LSB first"),
+        Variable("comparator_offset", ("converter",), "V", "drawn comparator offset"),
+        Variable("conversion_time", (), "s", "from the inputs to the codes"),
+    )
+
+
+def _coordinates(parameters: MacroParameters) -> Mapping[str, NDArray[Any]]:
+    sizes = _sizes(parameters)
+    found = {name: np.arange(sizes[name]) for name in ("row", "col", "converter", "bit")}
+    return {**found, "code": np.arange(1, sizes["code"] + 1)}
+
+
+def drive_voltages(parameters: MacroParameters, entropy: int) -> Floats:
+    """Drive voltages (batch, row) in V: the bias, and the read voltage times the inputs."""
+    stimulus, inputs = parameters.stimulus, parameters.stimulus.inputs
+    if inputs is None:
+        generator = Draws(entropy, 0).generator("stimulus")
+        power = generator.uniform(1, _HIGHEST_POWER, (parameters.batch, 1))
+        drawn = generator.random((parameters.batch, parameters.rows)) ** power
+        low, high = (end(drawn, axis=1, keepdims=True) for end in (np.min, np.max))
+        inputs = (drawn - low) / (high - low) if parameters.rows > 1 else drawn
+    return np.asarray(parameters.circuit.bias_voltage + stimulus.read_voltage * inputs)
+
+
+def _measure(parameters: MacroParameters, variation: Variation) -> Measurement:
+    voltage = drive_voltages(parameters, variation.draws.entropy)
+    arrays = yield from CROSSBAR.measure(parameters.array_parameters(voltage), variation)
+    converters = {
+        j: SarConverter(
+            draw_adc(parameters.converter_parameters(j), variation),
+            parameters.conditions.temperature,
+        )
+        for j in range(parameters.converters)
+    }
+    levels = []
+    for converter in converters.values():
+        found = yield from null_levels(converter, parameters.stimulus.null_tolerance)
+        levels.append(found)
+    forced = np.stack([level for level, _ in levels])
+    whole = yield from _whole(parameters, arrays, converters)
+    adcs = [converter.adc for converter in converters.values()]
+    bits = adcs[0].bits
+    return {
+        **{name: arrays[name] for name in ("row_voltage", "conductance", "output_current",
+                                           "output_voltage", "tia_offset")},
+        **whole,
+        "forced_level": forced,
+        "transition_level": np.stack([compute_tree_levels(level, bits) for level in forced]),
+        "null_residual": np.array([residual for _, residual in levels]),
+        "reference_voltage": np.asarray(adcs[0].v_ref),
+        "bit_capacitor": np.stack([np.asarray(adc.bit_capacitors_f) for adc in adcs]),
+        "comparator_offset": np.array([adc.offset_v for adc in adcs]),
+        "conversion_time": np.asarray(adcs[0].loop_stop_s),
+    }  # fmt: skip
+
+
+def _cell(parameters: MacroParameters) -> Cell:
+    array = parameters.circuit.array
+    return SinhCell(array.v0_v) if array.cell == "1r_sinh" else LinearCell()
+
+
+def _whole(
+    parameters: MacroParameters, arrays: Arrays, converters: Mapping[int, SarConverter]
+) -> Generator[Problem, Answer, Arrays]:
+    """Codes of the whole macro, and its voltages and currents as they are sampled."""
+    circuit, part = parameters.circuit, parameters.circuit.array
+    adcs = {j: converter.adc for j, converter in converters.items()}
+    first = converters[0]
+    bits, voltage = first.bits, arrays["row_voltage"]
+    wiring = MacroWiring(circuit.output_resistance, circuit.reference_resistance)
+    array = ResistiveArray(
+        arrays["conductance"],
+        r_row_ohm=part.row_ohm,
+        r_col_ohm=part.column_ohm,
+        r_driver_ohm=part.driver_resistance,
+        r_sense_ohm=part.sense_resistance,
+    )
+    readout = TiaReadout(
+        gain=part.tia_gain,
+        r_feedback_ohm=part.tia_feedback_resistance,
+        r_in_ohm=part.tia_input_resistance,
+        offset_v=arrays["tia_offset"],
+    )
+    # Twice what the array alone gives, with a floor: kicks of the converters are far below.
+    current = 2 * float(np.max(np.abs(arrays["output_current"]))) + 1e-4
+    output = 2 * float(np.max(np.abs(arrays["output_voltage"]))) + first.bound_v
+    options = dict(first.options)
+    if part.cell != "1r":
+        options["reltol"] = _RELTOL_NONLINEAR
+    count = len(adcs)
+    answer = yield Problem(
+        circuit=macro(array, voltage[0], readout, adcs, cell=_cell(parameters), wiring=wiring),
+        analysis=first.transient(first.adc.loop_stop_s),
+        probes=(
+            Probe("bit", bit_vectors(adcs), (count, bits), first.bound_v),
+            Probe("sampled", sampled_vectors(adcs, wiring), (count,), output),
+            Probe("current", output_current_vectors(parameters.cols), (parameters.cols,), current),
+        ),
+        alterations=tuple(
+            {f"vin_{row}": float(value) for row, value in enumerate(vector)} for vector in voltage
+        ),
+        options=options,
+        temperature_degc=parameters.conditions.temperature,
+    )
+    return {
+        "output_code": _codes(answer, bits),
+        "sampled_voltage": _as_sampled(answer, "sampled", first.adc.sampled_s),
+        "sampled_current": _as_sampled(answer, "current", first.adc.sampled_s),
+    }
+
+
+def _codes(answer: Answer, bits: int) -> NDArray[np.int64]:
+    """Codes (run, converter) at the end; `MeasurementError` if a bit is neither 0 nor 1."""
+    level = answer.final("bit")
+    if np.any(np.minimum(np.abs(level), np.abs(level - 1)) > _AT_REST):
+        raise MeasurementError("a bit is not at rest at the end of the conversion")
+    return np.asarray((level > 0.5) @ (1 << np.arange(bits)), dtype=np.int64)
+
+
+def _as_sampled(answer: Answer, name: str, time_s: float) -> Floats:
+    """A probe (run, …) at the last time point up to the sampling edge."""
+    until = time_s * (1 + _EDGE_SHARE)
+    return np.stack([run.values[name][np.searchsorted(run.axis, until) - 1] for run in answer.runs])
+
+
+BENCH = Bench(
+    name="macro_mvm",
+    summary="codes of array, front ends and converters in one deck, and the same chip's parts",
+    parameters=MacroParameters,
+    gates=MacroGates,
+    quantities=QUANTITIES,
+    surrogate="macro",
+    sizes=_sizes,
+    variables=_variables,
+    coordinates=_coordinates,
+    measure=_measure,
+)

@@ -1,0 +1,227 @@
+"""Parameters of the macro bench: the tables of its recipes.
+
+Array and converter are those of the benches `crossbar_mvm` and `adc_transfer`, with the same keys
+under ``circuit.array`` and ``circuit.converter``; here stands what joins them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from imccircuit.benches import adc_parameters, crossbar_parameters
+from imccircuit.benches.adc_parameters import AdcParameters
+from imccircuit.benches.bench import Parameters, Section
+from imccircuit.benches.crossbar_parameters import CrossbarParameters
+from imccircuit.benches.idle import keys_idle
+from imccircuit.units import SI, Resistance, SIArray, Voltage, format_quantity
+
+_ROWS, _COLS = 64, 8
+
+
+class Circuit(Section):
+    """Array, a transimpedance amplifier a column, converters behind the first columns."""
+
+    array: crossbar_parameters.Circuit = Field(
+        default_factory=lambda: crossbar_parameters.Circuit(readout="tia", rows=_ROWS, cols=_COLS),
+    )
+    converter: adc_parameters.Circuit = Field(default_factory=adc_parameters.Circuit)
+    converters: int | None = Field(
+        None, ge=1, le=64, description="columns with a converter, the first ones; default all"
+    )
+    bias_voltage: Voltage = Field(
+        0.1, description="of the bit lines, and of the front ends' outputs at no current"
+    )
+    output_resistance: Resistance = Field(
+        1e3, description="of a front end's driver, through which its converter samples"
+    )
+    reference_resistance: Resistance = Field(
+        0.0, description="between the reference and all converters together"
+    )
+
+    @model_validator(mode="after")
+    def _joined(self) -> Circuit:
+        array, converter = self.array, self.converter
+        if array.readout != "tia":
+            raise _bad("array.readout", array.readout, 'allowed: "tia"')
+        if array.cell == "1t1r":
+            raise _bad("array.cell", array.cell, 'allowed: "1r", "1r_sinh"')
+        if converter.switches != "sw":
+            raise _bad("converter.switches", converter.switches, 'allowed: "sw"')
+        if converter.comparator != "behavioural":
+            raise _bad("converter.comparator", converter.comparator, 'allowed: "behavioural"')
+        cols = array.physical_shape[1]
+        if self.converters is not None and self.converters > cols:
+            raise _bad("converters", str(self.converters), f"allowed: 1 to {cols}, one a column")
+        return self
+
+
+def _bad(key: str, value: str, allowed: str) -> PydanticCustomError:
+    return PydanticCustomError("macro", "{why}", {"why": f"circuit.{key} = {value}; {allowed}"})
+
+
+class Stimulus(Section):
+    """Inputs of the rows."""
+
+    inputs: Annotated[NDArray[np.float64], SIArray("", 2, least=0.0, most=1.0)] | None = Field(
+        None,
+        description="inputs (batch, row), 0 to 1; default drawn, the rows of a vector from 0 to 1 "
+        "with a mean that is itself drawn, so that outputs spread over the converter's range",
+    )
+    batch: int | None = Field(None, ge=1, le=4096, description="vectors, default 8; follows inputs")
+    read_voltage: Voltage = Field(
+        -0.1, description="across a cell at input 1; below 0 the rows lie below the bit lines and "
+        "outputs rise with the inputs"
+    )  # fmt: skip
+    null_tolerance: Annotated[float, SI("LSB"), Field(gt=0, le=1)] = Field(
+        0.001, description="a level that moves by less between two passes is found"
+    )
+
+    @model_validator(mode="after")
+    def _reads(self) -> Stimulus:
+        if self.read_voltage == 0:
+            raise PydanticCustomError("macro", "read_voltage = 0 V reads nothing; allowed: others")
+        return self
+
+
+class MacroParameters(Parameters):
+    """Tables of a recipe of this bench."""
+
+    circuit: Circuit = Field(default_factory=Circuit)
+    stimulus: Stimulus = Field(default_factory=Stimulus)
+
+    @property
+    def has_transistors(self) -> bool:
+        """Nothing here is made of any."""
+        return False
+
+    @property
+    def has_temperature(self) -> bool:
+        """Only cells of a card that knows a coefficient depend on it."""
+        return self.circuit.array.device_card.temperature_coefficient is not None
+
+    @property
+    def rows(self) -> int:
+        """Number of inputs."""
+        inputs = self.stimulus.inputs
+        return self.circuit.array.physical_shape[0] if inputs is None else int(inputs.shape[1])
+
+    @property
+    def cols(self) -> int:
+        """Number of physical columns."""
+        return self.circuit.array.physical_shape[1]
+
+    @property
+    def converters(self) -> int:
+        """Number of columns with a converter."""
+        return self.cols if self.circuit.converters is None else self.circuit.converters
+
+    @property
+    def batch(self) -> int:
+        """Number of input vectors."""
+        inputs = self.stimulus.inputs
+        return self.stimulus.batch or 8 if inputs is None else len(inputs)
+
+    def array_parameters(self, voltage_v: NDArray[np.float64]) -> CrossbarParameters:
+        """Array and front ends alone, driven with (batch, row) voltages in V.
+
+        The bias is an offset of all front ends: that is where they hold the bit lines.
+        """
+        array = self.circuit.array
+        offset = array.tia_offset + self.circuit.bias_voltage
+        # Not validated again: that an offset is a bias, and a voltage counts from it, is new.
+        return CrossbarParameters.model_construct(
+            technology=self.technology,
+            conditions=self.conditions,
+            circuit=array.model_copy(update={"tia_offset": offset}),
+            stimulus=crossbar_parameters.Stimulus(voltages=voltage_v, cell_voltages=False),
+        )
+
+    def converter_parameters(self, column: int) -> AdcParameters:
+        """Converter of one column alone."""
+        own = {"column": column, "columns": self.cols}
+        return AdcParameters.model_construct(
+            technology=self.technology,
+            conditions=self.conditions,
+            circuit=self.circuit.converter.model_copy(update=own),
+            stimulus=adc_parameters.Stimulus(energy_inputs=0),
+        )
+
+    def idle_keys(self) -> Mapping[str, str]:
+        """Those of the parts, what the macro sets itself, and what only noise would need."""
+        array = _within("array", self.array_parameters(np.zeros((1, self.rows))).idle_keys())
+        converter = _within("converter", self.converter_parameters(0).idle_keys())
+        return {
+            **array,
+            **converter,
+            **keys_idle(True, "a converter behind each of the first columns",
+                        "circuit.converter.columns", "circuit.converter.column"),
+            **keys_idle(True, "no noise measured", "circuit.converter.comparator_noise"),
+            **keys_idle(True, "no transistor in the circuit", "technology"),
+            **keys_idle(self.stimulus.inputs is not None, "stimulus.inputs given",
+                        "stimulus.batch"),
+        }  # fmt: skip
+
+    def idle_quantities(self) -> Mapping[str, str]:
+        """Those of the parts."""
+        found = {
+            **self.array_parameters(np.zeros((1, self.rows))).idle_quantities(),
+            **self.converter_parameters(0).idle_quantities(),
+        }
+        return {name: why for name, why in found.items() if name in QUANTITIES}
+
+    def spread_keys(self) -> Mapping[str, str | tuple[str, ...]]:
+        """Those of the parts."""
+        found = {
+            **_within("array", self.array_parameters(np.zeros((1, self.rows))).spread_keys()),
+            **_within("converter", self.converter_parameters(0).spread_keys()),
+        }
+        return {key: names for key, names in found.items() if key != "circuit.converter.column"}
+
+    @model_validator(mode="after")
+    def _consistent(self) -> MacroParameters:
+        circuit, stimulus = self.circuit, self.stimulus
+        rows = circuit.array.physical_shape[0]
+        if self.rows != rows:
+            why = (
+                f"stimulus.inputs has {self.rows} values a vector but the array has {rows} rows; "
+                f"allowed: shape (batch, {rows})"
+            )
+            raise PydanticCustomError("array", "{why}", {"why": why})
+        most = circuit.array.device_card.max_voltage.value
+        if circuit.array.conductances is None and abs(stimulus.read_voltage) > most:
+            why = (
+                f"stimulus.read_voltage = {format_quantity(stimulus.read_voltage, 'V')}: beyond "
+                f"the law of device_card; allowed: up to {format_quantity(most, 'V')} either way"
+            )
+            raise PydanticCustomError("voltage", "{why}", {"why": why})
+        return self
+
+
+QUANTITIES = ("conductance", "tia_offset", "bit_capacitors", "comparator_offset")
+"""What may differ from chip to chip."""
+
+
+def _within(part: str, keys: Mapping[str, str | tuple[str, ...]]) -> dict[str, str]:
+    """Keys of a part's circuit as keys of the macro; others are not the macro's."""
+    return {
+        key.replace("circuit.", f"circuit.{part}.", 1): value  # type: ignore[misc]
+        for key, value in keys.items()
+        if key.startswith("circuit.")
+    }
+
+
+class MacroGates(Section):
+    """What the surrogate of a macro must reach against the monolithic deck."""
+
+    input_error: Annotated[float, SI("LSB"), Field(gt=0)] = Field(
+        0.1, description="rms error of a conversion, referred to the converter's input"
+    )
+    transition_distance: Annotated[float, SI("LSB"), Field(gt=0)] = Field(
+        0.3, description="largest distance of a differing code's input from a transition"
+    )

@@ -1,0 +1,267 @@
+"""Compiled Newton on Kirchhoff's current law, with the steps of `imccircuit.nodal.kernel`.
+
+What is left over at each node is computed in double precision from differences of voltages, which
+are exact; so the precision of a step decides how many steps are needed, and not the answer. Linear
+cells are the case where Newton is iterative refinement.
+
+A vector is done when the error that remains after a step is below 1e-11 of the drive (node
+voltages) and of the largest column current. It is estimated from two steps in a row: if each is ρ
+times the one before, what follows the last sums up to ρ/(1 - ρ) of it.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from imccircuit.nodal.array import Wires
+from imccircuit.nodal.kernel import LANES, Factors, col_factors, newton_step, row_factors
+
+LINEAR, SINH, RISE = 0, 1, 2
+
+# Of a step, in single precision: more would polish rounding errors.
+_REDUCTION = 1e-4
+_MOST_ITERATIONS = 2000
+_MOST_STEPS = 60
+_MOST_HALVINGS = 40
+_GOAL = 1e-11
+# A step cannot be trusted to shrink the error by more than its own precision.
+_LEAST_RATE = 1e-5
+# Far below every voltage in V and conductance in S that is not 0.
+_TINY = 1e-30
+
+Float64 = NDArray[np.float64]
+Float32 = NDArray[np.float32]
+
+
+@njit(cache=True, nogil=True)
+def _cell(law: int, g: float, a: float, v: float) -> tuple[float, float]:
+    """Current in A and slope in S of one cell."""
+    if law == SINH:
+        grown = math.expm1(abs(v) / a)
+        sinh = 0.5 * (grown + grown / (grown + 1.0))
+        return g * a * math.copysign(sinh, v), g * math.sqrt(1.0 + sinh * sinh)
+    # The root of V = I/g + a·I·|I|, written so that nothing cancels.
+    root = math.sqrt(1.0 + 4.0 * a * g * g * abs(v))
+    return 2.0 * g * v / (1.0 + root), g / root
+
+
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
+def _norm(into_w: Float32, into_b: Float32) -> float:
+    rows, cols = into_w.shape
+    total = 0.0
+    for i in range(rows):
+        for j in range(cols):
+            x, y = np.float64(into_w[i, j]), np.float64(into_b[i, j])
+            total += x * x + y * y
+    return math.sqrt(total)
+
+
+@njit(cache=True, nogil=True, fastmath={"contract"})
+def _unbalance(
+    law: int,
+    unit: float,
+    g: Float64,
+    a: Float64,
+    wires: Wires,
+    drive: Float64,
+    w: Float64,
+    b: Float64,
+    slope: Float64,
+    into_w: Float32,
+    into_b: Float32,
+    column: Float64,
+    lines: Float64,
+) -> float:
+    """Currents left over at all nodes times ``unit``, slopes, and column currents in A.
+
+    A column's current is the sum of its cells' or that of its ends, whichever rounds less: a
+    conductance times a difference of voltages is uncertain in proportion to the conductance.
+    Returned is the norm of what is left over, of nonlinear cells only.
+    """
+    row_s, far_w, col_s, far_b = wires
+    rows, cols = g.shape
+    flow, above, current, steepest = lines[0], lines[1], lines[2], lines[3]
+    for j in range(cols):
+        column[j] = 0.0
+        steepest[j] = 0.0
+        above[j] = -far_b[j] * b[0, j]
+    for i in range(rows):
+        if law == LINEAR:
+            for j in range(cols):
+                current[j] = g[i, j] * (w[i, j] - b[i, j])
+        else:
+            for j in range(cols):
+                current[j], slope[i, j] = _cell(law, g[i, j], a[i, j], w[i, j] - b[i, j])
+        flow[0] = row_s[i, 0] * (drive[i] - w[i, 0])
+        for j in range(1, cols):
+            flow[j] = row_s[i, j] * (w[i, j - 1] - w[i, j])
+        flow[cols] = far_w[i] * (w[i, cols - 1] - drive[i])
+        for j in range(cols):
+            into_w[i, j] = unit * (flow[j] - flow[j + 1] - current[j])
+        last = i + 1 == rows
+        for j in range(cols):
+            below = col_s[i, j] * (b[i, j] - (0.0 if last else b[i + 1, j]))
+            into_b[i, j] = unit * (current[j] + above[j] - below)
+            above[j] = below
+            column[j] += current[j]
+            steepest[j] = max(steepest[j], slope[i, j])
+    for j in range(cols):
+        if steepest[j] > max(col_s[rows - 1, j], far_b[j]):
+            column[j] = above[j] + far_b[j] * b[0, j]
+    return _norm(into_w, into_b) if law != LINEAR else 0.0
+
+
+@njit(cache=True, nogil=True, fastmath={"contract"})
+def _move(w: Float64, b: Float64, step_w: Float32, step_b: Float32, share: float) -> float:
+    """Go ``share`` of a step; its largest component in V, NaN if it is not finite."""
+    rows, cols = w.shape
+    largest, sound = 0.0, 0.0
+    for i in range(rows):
+        for j in range(cols):
+            x, y = share * step_w[i, j], share * step_b[i, j]
+            w[i, j] += x
+            b[i, j] += y
+            largest = max(largest, abs(x), abs(y))
+            sound += x + y
+    return largest if math.isfinite(sound) else math.nan
+
+
+@njit(cache=True, nogil=True)
+def _factorise(
+    slope: Float64, wires: Wires, low: Float32, factors_w: Factors, factors_b: Factors
+) -> None:
+    row_factors(slope, wires[0], wires[1], factors_w[0], factors_w[1])
+    leak = np.empty(slope.shape[1])
+    col_factors(slope, wires[2], wires[3], factors_b[0], factors_b[1], leak)
+    for i in range(slope.shape[0]):
+        for j in range(slope.shape[1]):
+            low[i, j] = slope[i, j]
+
+
+class Matrix:
+    """Slopes of an array in single precision, and their factors."""
+
+    def __init__(self, shape: tuple[int, int]) -> None:
+        rows, cols = shape
+        packed = np.zeros((2, -(-rows // LANES), cols, LANES), dtype=np.float32)
+        plain = np.empty((3, rows, cols), dtype=np.float32)
+        self.low, self.rows = plain[0], (packed[0], packed[1])
+        self.cols = (plain[1], plain[2])
+
+    def update(self, slope: Float64, wires: Wires) -> Matrix:
+        """Take these slopes (row, col) in S."""
+        _factorise(slope, wires, self.low, self.rows, self.cols)
+        return self
+
+
+class Newton:
+    """Solver of one drive vector after the other, with its memory.
+
+    Attributes
+    ----------
+    w, b : (row, col) node voltages in V of the last vector.
+    column : (col,) its column currents in A.
+    steps, iterations : how many it took, of Newton and of conjugate gradients.
+    """
+
+    def __init__(
+        self, law: int, g: Float64, a: Float64, wires: Wires, matrix: Matrix | None
+    ) -> None:
+        """Set up.
+
+        Parameters
+        ----------
+        law : `LINEAR`, `SINH` or `RISE`.
+        g, a : (row, col) conductances in S and the law's parameter.
+        wires : conductances in S as of `imccircuit.nodal.array.segments_s`.
+        matrix : that of linear cells, which many may share; None of others.
+        """
+        rows, cols = g.shape
+        self.law, self.g, self.a, self.wires = law, g, a, wires
+        self.matrix = Matrix((rows, cols)) if matrix is None else matrix
+        self.slope = g if law == LINEAR else np.empty((rows, cols))
+        self.work = np.empty((8, rows, cols), dtype=np.float32)
+        self.buffer = np.empty((cols, LANES), dtype=np.float32)
+        self.lines = np.empty((4, cols + 1))
+        self.w, self.b, self.column = np.zeros((rows, cols)), np.zeros((rows, cols)), np.zeros(cols)
+        self.steepest = max(float(g.max()), _TINY)
+        self.drive = np.zeros(rows)
+        self.steps = self.iterations = 0
+
+    def solve(self, drive: Float64) -> bool:
+        """Solve for drive voltages (row,) in V; whether it converged.
+
+        Nonlinear cells begin with the answer before; linear ones afresh, so that an answer does
+        not depend on what was solved before.
+        """
+        if self.law == LINEAR:
+            self.w[:], self.b[:] = drive[:, None], 0.0
+        else:
+            self.w += (drive - self.drive)[:, None]
+        self.drive = drive
+        self.steps = self.iterations = 0
+        scale = float(np.abs(drive).max())
+        if scale == 0.0:
+            self.w[:], self.b[:], self.column[:] = 0.0, 0.0, 0.0
+            return True
+        # Numbers of order one, for the range of single precision.
+        unit = 1.0 / (max(scale, _TINY) * self.steepest)
+        last_v = last_a = math.inf
+        norm = self._unbalance(unit)
+        for _ in range(_MOST_STEPS):
+            earlier = self.column.copy()
+            largest, share, norm = self._step(unit, norm, scale)
+            if not math.isfinite(largest):
+                return False
+            changed = float(np.abs(self.column - earlier).max())
+            most = float(np.abs(self.column).max())
+            if share == 1.0:
+                left_v, left_a = _remaining(largest, last_v), _remaining(changed, last_a)
+                # A guess that was already the answer has no step before it.
+                good_v = left_v <= _GOAL * scale or largest <= 1e-2 * _GOAL * scale
+                if good_v and (left_a <= _GOAL * most or changed <= 1e-2 * _GOAL * most):
+                    return True
+            last_v, last_a = share * largest, changed
+        return False
+
+    def _step(self, unit: float, norm: float, scale: float) -> tuple[float, float, float]:
+        """Largest component of the step in V, the share of it taken, what is left over then."""
+        linear, work = self.law == LINEAR, self.work
+        if not linear:
+            self.matrix.update(self.slope, self.wires)
+        m = self.matrix
+        done = newton_step(m.low, m.rows, m.cols, work, self.buffer, _REDUCTION, _MOST_ITERATIONS)
+        self.steps, self.iterations = self.steps + 1, self.iterations + int(done)
+        largest = _move(self.w, self.b, work[7], work[1], 1.0 / unit)
+        if done > _MOST_ITERATIONS or not math.isfinite(largest):
+            return math.nan, 0.0, norm
+        share = 1.0
+        step_w, step_b = work[7], work[1]
+        for _ in range(_MOST_HALVINGS):
+            left = self._unbalance(unit)
+            # At rounding level it cannot fall, and the step is taken.
+            if linear or left <= (1.0 - 1e-4 * share) * norm or largest <= 1e-6 * scale:
+                return largest, share, left
+            share *= 0.5
+            _move(self.w, self.b, step_w, step_b, -share / unit)
+        return math.nan, 0.0, norm
+
+    def _unbalance(self, unit: float) -> float:
+        return float(
+            _unbalance(
+                self.law, unit, self.g, self.a, self.wires, self.drive, self.w, self.b,
+                self.slope, self.work[6], self.work[0], self.column, self.lines,
+            )
+        )  # fmt: skip
+
+
+def _remaining(step: float, before: float) -> float:
+    """Error left after ``step``, when the one before was ``before``."""
+    if not step < 0.9 * before:
+        return math.inf
+    rate = max(step / before, _LEAST_RATE)
+    return step * rate / (1.0 - rate)

@@ -1,0 +1,280 @@
+"""Surrogate of a macro: driver, array, front end and converter, composed from their surrogates.
+
+The parts are fitted to what was measured of each alone, and the chain of their predictions is the
+prediction of the macro: the array's model gives a front end's output, the converter's levels its
+code. Nothing is fitted to the whole macro; it only judges. What the parts do to each other there
+(converters that load the front ends, a reference they share) is therefore in the verdict's error.
+
+Weights of several slices, signed weights and inputs bit by bit are arithmetic around such a macro;
+see `imccircuit.surrogates.macro_compose`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Self, cast
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from imccircuit.benches.macro_parameters import MacroGates
+from imccircuit.errors import UsageError
+from imccircuit.metrics.adc import compute_codes
+from imccircuit.surrogates.adc import AdcSurrogate
+from imccircuit.surrogates.base import Model, Parameter, Surrogate, check_count, provenance_of
+from imccircuit.surrogates.crossbar import CrossbarSurrogate
+from imccircuit.surrogates.data import Measured
+from imccircuit.surrogates.macro_compose import Composition, Integers, compose_product
+from imccircuit.surrogates.macro_parts import (
+    ARRAY,
+    converter_name,
+    fit_parts,
+    macro_parameters,
+    pack,
+    unpack,
+)
+from imccircuit.surrogates.macro_verdict import judge_macro
+from imccircuit.surrogates.verdict import Verdict
+from imccircuit.units import format_quantity
+
+Floats = NDArray[np.float64]
+
+_AMPLIFIERS = ("input_offset", "output_offset")
+
+
+class MacroSurrogate(Surrogate):
+    """Codes of a macro from its rows' voltages.
+
+    Arrays, parameters, settings and gates of the model are those of the parts with ``array.`` or
+    ``converter_<column>.`` before their names. Chip k is the k-th measured chip in all of them.
+    """
+
+    kind = "macro"
+    required = (
+        *(f"{ARRAY}.{name}" for name in (*CrossbarSurrogate.required, *_AMPLIFIERS)),
+        *(f"{converter_name(0)}.{name}" for name in AdcSurrogate.required),
+    )
+    required_parameters = (
+        "converters",
+        "bias_voltage",
+        "read_voltage",
+        "on_conductance",
+        "off_conductance",
+        "array.transresistance",
+    )
+
+    def __init__(self, model: Model) -> None:
+        super().__init__(model)
+        self.parts = unpack(model, int(self.value("converters")))
+
+    @property
+    def chips(self) -> int:
+        """Number of chips whose conductances and levels are in the model."""
+        return self.parts.array.chips
+
+    @property
+    def converters(self) -> int:
+        """Number of columns that have a converter, the first ones."""
+        return len(self.parts.converters)
+
+    @property
+    def lsb_v(self) -> float:
+        """Full scale of a converter over 2^bits, in V."""
+        return self.parts.converters[0].lsb_v
+
+    def predict(self, **inputs: Any) -> dict[str, NDArray[Any]]:
+        """Codes for inputs.
+
+        Parameters
+        ----------
+        input : (batch, row) inputs, 0 to 1 of the read voltage; or
+        voltage_v : (batch, row) drive voltages in V.
+        chip : chip of the model, 0 by default.
+        conductance_s : (row, col) conductances in S of another array; front ends and converters
+            remain those of ``chip``.
+        input_offset_v, output_offset_v : (col,) offsets of other front ends in V.
+        transition_level : (converter, code) levels of other converters in V.
+        strict : refuse inputs outside the domain instead of warning once.
+
+        Returns
+        -------
+        ``output_code`` (batch, converter), ``sampled_voltage_v`` (batch, converter), and
+        ``output_current_a`` (batch, col).
+
+        Raises
+        ------
+        UsageError : shapes do not fit, or there is no such chip.
+        """
+        bias, chip = self.value("bias_voltage"), int(inputs.get("chip", 0))
+        if not 0 <= chip < self.chips:
+            raise UsageError(f"the model has no chip {chip}; there are 0 to {self.chips - 1}")
+        if ("input" in inputs) == ("voltage_v" in inputs):
+            raise UsageError("a macro takes either input or voltage_v")
+        if "input" in inputs:
+            given = np.atleast_2d(np.asarray(inputs["input"], dtype=np.float64))
+            drive = self.value("read_voltage") * given
+        else:
+            drive = np.atleast_2d(np.asarray(inputs["voltage_v"], dtype=np.float64)) - bias
+        self.check_domain("voltage_v", drive + bias, strict=bool(inputs.get("strict", False)))
+        names = ("conductance_s", "input_offset_v", "output_offset_v")
+        outputs = self.parts.array.predict(
+            voltage_v=drive, chip=chip, **{name: inputs.get(name) for name in names}
+        )
+        voltage = outputs["output_voltage_v"][:, : self.converters]
+        levels = inputs.get("transition_level")
+        if levels is None:
+            levels = [part.levels_v(chip) for part in self.parts.converters]
+        code = np.stack(
+            [compute_codes(levels[j], voltage[:, j]) for j in range(self.converters)], axis=1
+        )
+        return {
+            "output_code": code,
+            "sampled_voltage_v": voltage,
+            "output_current_a": outputs["output_current_a"],
+        }
+
+    def matrix_product(
+        self, inputs: ArrayLike, weights: ArrayLike, composition: Composition, chip: int = 0
+    ) -> NDArray[np.int64]:
+        """Integer matrix product inputs @ weights on a chip's front ends and converters.
+
+        Digits of weights are programmed linearly between off and on conductance, without spread;
+        digits of inputs drive linearly up to the read voltage. A code stands for the middle of its
+        interval of a converter without error. From that the sum of a column follows with the bias,
+        the read voltage and the fitted transresistance, and the off conductance's share with the
+        sum of the inputs, which is known.
+
+        Parameters
+        ----------
+        inputs : (batch, row) integers, as many rows as the array at most.
+        weights : (row, col) signed integers, any number of columns.
+
+        Returns
+        -------
+        (batch, col), wrong by what the circuit is wrong by.
+
+        Raises
+        ------
+        UsageError : more rows than the array has, or values that ``composition`` has no room for.
+        """
+        return compose_product(
+            inputs, weights, composition, lambda x, w: self._column_sums(x, w, composition, chip)
+        )
+
+    def _column_sums(
+        self, digits: Integers, stored: Integers, composition: Composition, chip: int
+    ) -> Floats:
+        """Sums (batch, col) of products of digits that the macro's codes stand for."""
+        rows, cols = self.parts.array.conductance_s().shape
+        if len(stored) > rows:
+            raise UsageError(f"{len(stored)} rows of weights; allowed: {rows}, those of the array")
+        most_x, most_w = composition.largest_input_digit, composition.largest_weight_digit
+        off = self.value("off_conductance")
+        step = (self.value("on_conductance") - off) / most_w
+        x = np.zeros((len(digits), rows))
+        x[:, : digits.shape[1]] = digits
+        scale = self.value("array.transresistance") * self.value("read_voltage") / most_x
+        found = []
+        for start in range(0, stored.shape[1], self.converters):
+            part = stored[:, start : start + self.converters]
+            g = np.full((rows, cols), off)
+            g[: len(part), : part.shape[1]] += step * part
+            code = self.predict(input=x / most_x, chip=chip, conductance_s=g)["output_code"]
+            voltage = (code[:, : part.shape[1]] + 0.5) * self.lsb_v
+            current = (self.value("bias_voltage") - voltage) / scale
+            found.append((current - off * digits.sum(axis=1, keepdims=True)) / step)
+        return np.concatenate(found, axis=1)
+
+    def sample_chips(self, n: int, seed: int) -> dict[str, Floats]:
+        """Draw front ends and converters.
+
+        Returns
+        -------
+        ``input_offset`` and ``output_offset`` (chip, col) and ``transition_level`` (chip,
+        converter, code), all in V; see `predict`. Conductances are inputs and not drawn here.
+
+        Raises
+        ------
+        UsageError : one chip was fitted.
+        """
+        if not all(part.has_population for part in self.parts.converters):
+            raise UsageError("the model was fitted to one chip, so it knows no variation")
+        check_count(n)
+        levels = [
+            part.sample_chips(n, _seed_of(seed, j))["transition_level"]
+            for j, part in enumerate(self.parts.converters)
+        ]
+        return {
+            **self.parts.array.sample_chips(n, seed),
+            "transition_level": np.stack(levels, axis=1),
+        }
+
+    def admissibility(self) -> tuple[str, ...]:
+        """What physics does not allow in a part."""
+        return tuple(
+            f"{name}: {problem}"
+            for name, part in self.parts.named().items()
+            for problem in part.admissibility()
+        )
+
+    @classmethod
+    def fit(cls, measured: Measured) -> Self:
+        """Fit the parts to what was measured of each alone."""
+        parameters, gates = macro_parameters(measured), measured.recipe.gates
+        if not isinstance(gates, MacroGates):
+            raise UsageError(f"{measured.results.path} holds no macro")
+        parts, card = fit_parts(measured), parameters.circuit.array.device_card
+        packed: dict[str, Any] = dict(pack(parts))
+        own = {
+            "converters": Parameter("converters", float(parameters.converters), "1"),
+            "bias_voltage": Parameter("bias_voltage", parameters.circuit.bias_voltage, "V"),
+            "read_voltage": Parameter("read_voltage", parameters.stimulus.read_voltage, "V"),
+            "on_conductance": Parameter("on_conductance", card.on_conductance.value, "S"),
+            "off_conductance": Parameter("off_conductance", card.off_conductance.value, "S"),
+            "latency": Parameter(
+                "latency", float(measured.arrays["conversion_time"][0]), "s",
+                note="of the clock, not fitted",
+            ),
+        }  # fmt: skip
+        drive = measured.arrays["row_voltage"]
+        model = Model(
+            arrays=packed["arrays"],
+            parameters={**own, **packed["parameters"]},
+            settings=packed["settings"],
+            gates={**{name: float(value) for name, value in gates}, **packed["gates"]},
+            domain=_domain(parts.array, parts.converters[0], parameters.converters),
+            provenance=provenance_of(measured),
+            limits={"voltage_v": (float(np.min(drive)), float(np.max(drive)))},
+        )
+        return cls(model).judged(measured)
+
+    def judge(self, measured: Measured) -> Verdict:
+        """Verdict from the monolithic decks of held-out chips, or held-out inputs of one chip."""
+        return replace(
+            judge_macro(self, measured),
+            left_out=measured.left_out,
+            reference=measured.reference,
+            domain=self.domain,
+        )
+
+
+def _seed_of(seed: int, column: int) -> int:
+    """Seed of a column's own converters: the parts' streams have the same names."""
+    state = np.random.SeedSequence([seed, column]).generate_state(1, np.uint64)
+    return int(cast(np.uint64, state[0]))
+
+
+def _domain(array: CrossbarSurrogate, converter: AdcSurrogate, count: int) -> dict[str, str]:
+    """Domain of the array, its drive voltages from the bias on, and of the converters."""
+    found = dict(array.domain)
+    found["drive voltage"] = f"{found['drive voltage']}, from the bias on"
+    full = format_quantity(converter.full_scale_v, "V")
+    return {
+        **found,
+        "converters": f"{count}, {converter.bits} bit, 0 V to {full}",
+        "varied from chip to chip": converter.domain["varied from chip to chip"],
+        "noise": "none",
+    }
+
+
+SURROGATE = MacroSurrogate

@@ -1,0 +1,161 @@
+"""Parts of a macro: the results of each alone, and their models inside the macro's own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from imccircuit.benches.adc_parameters import AdcGates
+from imccircuit.benches.crossbar_parameters import CrossbarGates
+from imccircuit.benches.macro_parameters import MacroParameters
+from imccircuit.errors import UsageError
+from imccircuit.surrogates.adc import AdcSurrogate
+from imccircuit.surrogates.base import Model, ModelArray, Parameter, Surrogate
+from imccircuit.surrogates.crossbar import CrossbarSurrogate
+from imccircuit.surrogates.data import Measured
+from imccircuit.surrogates.verdict import Verdict
+
+ARRAY = "array"
+_ARRAY_VARIABLES = ("output_current", "output_voltage", "conductance", "tia_offset")
+_CONVERTER_VARIABLES = ("transition_level", "forced_level")
+_VERDICT = "verdict"
+
+
+def converter_name(column: int) -> str:
+    """Name of the part that is a column's converter."""
+    return f"converter_{column}"
+
+
+@dataclass(frozen=True)
+class MacroParts:
+    """Models of the parts.
+
+    Attributes
+    ----------
+    array : array and front ends. Its drive voltages count from the bias of the bit lines.
+    converters : of the first columns, in order.
+    """
+
+    array: CrossbarSurrogate
+    converters: tuple[AdcSurrogate, ...]
+
+    def named(self) -> dict[str, Surrogate]:
+        """All of them by name."""
+        found: dict[str, Surrogate] = {ARRAY: self.array}
+        return found | {converter_name(j): part for j, part in enumerate(self.converters)}
+
+
+def macro_parameters(measured: Measured) -> MacroParameters:
+    """Parameters of a macro's results; `UsageError` if they are of something else."""
+    if not isinstance(measured.parameters, MacroParameters):
+        raise UsageError(f"{measured.results.path} holds no macro")
+    return measured.parameters
+
+
+def array_of(measured: Measured) -> Measured:
+    """What the array's own bench would have measured, drive voltages from the bias on."""
+    parameters = macro_parameters(measured)
+    # From the bias on, rows at rest drive no current, and cells that are odd in the voltage are.
+    drive = measured.arrays["row_voltage"] - parameters.circuit.bias_voltage
+    names = [name for name in _ARRAY_VARIABLES if name in measured.arrays]
+    return replace(
+        measured,
+        parameters=parameters.array_parameters(drive[0]),
+        recipe=replace(measured.recipe, gates=CrossbarGates()),
+        arrays={"row_voltage": drive, **{name: measured.arrays[name] for name in names}},
+    )
+
+
+def converter_of(measured: Measured, column: int) -> Measured:
+    """What the converter's own bench would have measured by the null method."""
+    arrays = {name: measured.arrays[name][:, column] for name in _CONVERTER_VARIABLES}
+    return replace(
+        measured,
+        parameters=macro_parameters(measured).converter_parameters(column),
+        recipe=replace(measured.recipe, gates=AdcGates()),
+        arrays={**arrays, "reference_voltage": measured.arrays["reference_voltage"]},
+    )
+
+
+def fit_parts(measured: Measured) -> MacroParts:
+    """Fit every part to what was measured of it alone."""
+    count = macro_parameters(measured).converters
+    return MacroParts(
+        CrossbarSurrogate.fit(array_of(measured)),
+        tuple(AdcSurrogate.fit(converter_of(measured, j)) for j in range(count)),
+    )
+
+
+def pack(parts: MacroParts) -> Mapping[str, dict[str, object]]:
+    """Arrays, parameters, settings and gates of all parts, each name with its part before it.
+
+    Axes are named likewise, for parts keep different numbers of examples; the verdict of a part is
+    JSON among the settings.
+    """
+    arrays: dict[str, object] = {}
+    parameters: dict[str, object] = {}
+    settings: dict[str, object] = {}
+    gates: dict[str, object] = {}
+    for part, surrogate in parts.named().items():
+        model = surrogate.model
+        for name, array in model.arrays.items():
+            dims = tuple(f"{part}.{dim}" for dim in array.dims)
+            arrays[f"{part}.{name}"] = replace(array, dims=dims)
+        for name, parameter in model.parameters.items():
+            parameters[f"{part}.{name}"] = replace(parameter, name=f"{part}.{name}")
+        gates |= {f"{part}.{name}": limit for name, limit in model.gates.items()}
+        texts = {**model.settings, _VERDICT: model.verdict.to_json()}
+        settings |= {f"{part}.{name}": text for name, text in texts.items()}
+        settings[f"{part}.domain"] = json.dumps(dict(model.domain))
+    return {"arrays": arrays, "parameters": parameters, "settings": settings, "gates": gates}
+
+
+def unpack(model: Model, converters: int) -> MacroParts:
+    """Models of the parts from what `pack` made.
+
+    Raises
+    ------
+    KeyError, ValueError : a part is not whole.
+    """
+    return MacroParts(
+        CrossbarSurrogate(_part(model, ARRAY, CrossbarSurrogate)),
+        tuple(
+            AdcSurrogate(_part(model, converter_name(j), AdcSurrogate)) for j in range(converters)
+        ),
+    )
+
+
+def _part(model: Model, part: str, kind: type[Surrogate]) -> Model:
+    own = f"{part}."
+
+    def cut(text: str) -> str:
+        return text.removeprefix(own)
+
+    arrays = {
+        cut(name): ModelArray(
+            array.values, array.units, tuple(map(cut, array.dims)), array.long_name
+        )
+        for name, array in model.arrays.items()
+        if name.startswith(own)
+    }
+    parameters: dict[str, Parameter] = {
+        cut(name): replace(parameter, name=cut(name))
+        for name, parameter in model.parameters.items()
+        if name.startswith(own)
+    }
+    for found, needed in ((arrays, kind.required), (parameters, kind.required_parameters)):
+        for name in needed:
+            if name not in found:
+                raise KeyError(f"no {own}{name}")
+    settings = {cut(n): text for n, text in model.settings.items() if n.startswith(own)}
+    verdict, domain = settings.pop(_VERDICT), json.loads(settings.pop("domain"))
+    return Model(
+        arrays=arrays,
+        parameters=parameters,
+        settings=settings,
+        gates={cut(n): limit for n, limit in model.gates.items() if n.startswith(own)},
+        domain={str(name): str(text) for name, text in domain.items()},
+        provenance=model.provenance,
+        verdict=Verdict.from_json(verdict),
+    )

@@ -1,0 +1,232 @@
+"""Verdict on the surrogate of a macro: the chain of its parts against one monolithic deck.
+
+A conversion's error, referred to the converter's input: the predicted input less the one that the
+monolithic deck sampled, less the error of the predicted level nearest to it. To its magnitude is
+added by how much the deck's own input lies outside the interval that the levels, measured on the
+converter alone, give to the deck's code: that is what the converters do otherwise in company.
+
+The codes that differ are counted, and the count is compared with what the parts' own verdicts
+predict: each part's rms error on held-out data, taken as normal and independent, moves each
+predicted input out of its code's interval with a known probability.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imccircuit.benches.adc_transfer import checked_codes
+from imccircuit.errors import UsageError
+from imccircuit.metrics.adc import compute_codes
+from imccircuit.metrics.code_agreement import compute_count_interval, compute_differ_probability
+from imccircuit.surrogates.adc_levels import fit_weights, predict_levels
+from imccircuit.surrogates.crossbar_split import Split, split_of
+from imccircuit.surrogates.crossbar_verdict import all_of, offsets_of
+from imccircuit.surrogates.data import Measured
+from imccircuit.surrogates.macro_parts import array_of, macro_parameters
+from imccircuit.surrogates.verdict import ErrorFigure, Gate, Verdict, judge
+
+if TYPE_CHECKING:
+    from imccircuit.surrogates.macro import MacroSurrogate
+
+Floats = NDArray[np.float64]
+Codes = NDArray[np.int64]
+
+# Of an LSB: an ideal model nearer than this to SPICE leaves nothing to gain.
+_RESOLUTION_LSB = 1e-3
+
+
+@dataclass(frozen=True)
+class Conversions:
+    """Judged conversions, one an entry, of all chips and columns.
+
+    Attributes
+    ----------
+    input_v, code : of the monolithic deck, (conversion,).
+    levels_v : (conversion, code) measured levels of its converter alone.
+    predicted_v, predicted_levels_v : (conversion,) and (conversion, code) of the surrogate.
+    parts_v : (conversion,) front end's output measured in a deck without converters.
+    ideal : (conversion,) sum of voltage times conductance, in A.
+    sigma_v : (conversion,) error in V that the parts' verdicts state.
+    """
+
+    input_v: Floats
+    code: Codes
+    levels_v: Floats
+    predicted_v: Floats
+    predicted_levels_v: Floats
+    parts_v: Floats
+    ideal: Floats
+    sigma_v: Floats
+
+
+def judge_macro(model: MacroSurrogate, measured: Measured) -> Verdict:
+    """Error referred to the converters' inputs, and codes that differ, with their gates."""
+    _check_fits(model, measured)
+    view = array_of(measured)
+    split = split_of(view) if model.was_fitted_to(measured) else all_of(view)
+    if split.why_not:
+        return Verdict("not judged", split.why_not)
+    of = _conversions(model, measured, view, split)
+    lsb, limits = model.lsb_v, model.model.gates
+    figure = ErrorFigure.of(
+        "input of a conversion",
+        "V",
+        input_error(of.predicted_v, of.predicted_levels_v, of),
+        linear_error=_best_line(of.ideal, of.input_v) - of.input_v,
+        resolution=_RESOLUTION_LSB * lsb,
+        lsb=lsb,
+        note="surrogate against one deck of all parts",
+    )
+    chain = ErrorFigure.of(
+        "input of a conversion, chain of decks",
+        "V",
+        input_error(of.parts_v, of.levels_v, of),
+        lsb=lsb,
+        note="parts simulated one by one against one deck of all parts; not gated",
+    )
+    predicted = _codes(of.predicted_levels_v, of.predicted_v)
+    differs = predicted != of.code
+    mean, low, high = compute_count_interval(_chances(of, predicted))
+    count = int(np.count_nonzero(differs))
+    farthest = float(np.max(_distances(of, predicted)[differs], initial=0.0)) / lsb
+    gates = (
+        Gate.at_most("input_error, rms", figure.rms / lsb, limits["input_error"], "LSB"),
+        Gate.at_most(
+            "differing codes outside the 95 % interval", max(0, low - count, count - high), 0, "1"
+        ),
+        Gate.at_most("transition_distance", farthest, limits["transition_distance"], "LSB"),
+    )
+    state, reason = judge(gates, model.admissibility())
+    chained = int(np.count_nonzero(_codes(of.levels_v, of.parts_v) != of.code))
+    notes = (
+        f"{count} of {len(differs)} codes differ; the parts' verdicts predict {mean:.3g}, "
+        f"95 % interval {low} to {high}",
+        f"chain of the parts' own decks: {chained} codes differ",
+        *(f"part {name}: {part.verdict.state} ({part.verdict.reason})"
+          for name, part in model.parts.named().items()),
+    )  # fmt: skip
+    chips = int(np.count_nonzero(split.judged.any(axis=1)))
+    return Verdict(state, reason, gates, (figure, chain), figure.count, chips, notes=notes)
+
+
+def input_error(voltage_v: Floats, levels_v: Floats, of: Conversions) -> Floats:
+    """Magnitude of the error (conversion,) in V of inputs and levels; see the module."""
+    each = np.arange(len(of.code))
+    nearest = np.argmin(np.abs(of.levels_v - of.input_v[:, None]), axis=1)
+    moved = levels_v[each, nearest] - of.levels_v[each, nearest]
+    low, high = _edges(of.levels_v, of.code)
+    outside = np.maximum(0.0, np.maximum(low - of.input_v, of.input_v - high))
+    return np.asarray(np.abs(voltage_v - of.input_v - moved) + outside)
+
+
+def _check_fits(model: MacroSurrogate, measured: Measured) -> None:
+    parameters = macro_parameters(measured)
+    converter = model.parts.converters[0]
+    theirs = (
+        parameters.rows, parameters.cols, parameters.converters,
+        parameters.circuit.converter.resolution,
+    )  # fmt: skip
+    mine = (*model.parts.array.conductance_s().shape, model.converters, converter.bits)
+    if mine != theirs:
+        raise UsageError(
+            f"{measured.results.path} holds a macro of {theirs} rows, columns, converters and "
+            f"bits, the model one of {mine}"
+        )
+
+
+def _conversions(
+    model: MacroSurrogate, measured: Measured, view: Measured, split: Split
+) -> Conversions:
+    arrays, count = measured.arrays, model.converters
+    offsets = offsets_of(model.parts.array, view, split)
+    sigma = _stated_sigma(model, measured)
+    found: list[Conversions] = []
+    for chip in np.flatnonzero(split.judged.any(axis=1)):
+        use = split.judged[chip]
+        g, drive = arrays["conductance"][chip], view.arrays["row_voltage"][chip][use]
+        predicted = model.parts.array.predict(
+            voltage_v=drive,
+            conductance_s=g,
+            input_offset_v=None if offsets is None else offsets[0][chip],
+            output_offset_v=None if offsets is None else offsets[1][chip],
+        )["output_voltage_v"]
+        ideal = drive @ g
+        for j in range(count):
+            level = arrays["transition_level"][chip, j]
+            shape = (len(drive), len(level))
+            found.append(
+                Conversions(
+                    arrays["sampled_voltage"][chip][use, j],
+                    arrays["output_code"][chip][use, j],
+                    np.broadcast_to(level, shape),
+                    predicted[:, j],
+                    np.broadcast_to(_levels(measured, int(chip), j), shape),
+                    arrays["output_voltage"][chip][use, j],
+                    ideal[:, j],
+                    np.full(len(drive), sigma[j]),
+                )
+            )
+    return Conversions(
+        *(np.concatenate([getattr(part, name) for part in found])
+          for name in Conversions.__dataclass_fields__)
+    )  # fmt: skip
+
+
+def _levels(measured: Measured, chip: int, column: int) -> Floats:
+    """Levels (code,) of a chip as the converter's model has them."""
+    if measured.chips == 1:
+        return np.asarray(measured.arrays["transition_level"][chip, column])
+    forced = measured.arrays["forced_level"][chip, column][None]
+    bits = (forced.shape[1] + 1).bit_length() - 1
+    weights = fit_weights(forced, bits, checked_codes(bits))
+    return np.asarray(predict_levels(weights, bits)[0])
+
+
+def _stated_sigma(model: MacroSurrogate, measured: Measured) -> Floats:
+    """Error (converter,) in V: front end, levels, and what the null method leaves open."""
+    own = macro_parameters(measured).stimulus.null_tolerance * model.lsb_v
+    front = _rms(model.parts.array.verdict, "output_voltage")
+    each = [_rms(part.verdict, "transition_level") for part in model.parts.converters]
+    return np.asarray(np.sqrt(own**2 + front**2 + np.square(each)))
+
+
+def _rms(verdict: Verdict, quantity: str) -> float:
+    found = [figure.rms for figure in verdict.errors if figure.quantity == quantity]
+    return float(found[0]) if found and np.isfinite(found[0]) else 0.0
+
+
+def _edges(levels_v: Floats, code: Codes) -> tuple[Floats, Floats]:
+    """Ends (conversion,) of the intervals of codes, infinite for the first and the last one."""
+    end = np.full((len(code), 1), np.inf)
+    edges = np.concatenate([-end, levels_v, end], axis=1)
+    each = np.arange(len(code))
+    return edges[each, code], edges[each, code + 1]
+
+
+def _codes(levels_v: Floats, voltage_v: Floats) -> Codes:
+    pairs = zip(levels_v, voltage_v, strict=True)
+    return np.array([compute_codes(level, [v])[0] for level, v in pairs], dtype=np.int64)
+
+
+def _chances(of: Conversions, predicted: Codes) -> Floats:
+    low, high = _edges(of.predicted_levels_v, predicted)
+    return compute_differ_probability(
+        of.predicted_v - low, high - of.predicted_v, np.maximum(of.sigma_v, np.finfo(float).tiny)
+    )
+
+
+def _distances(of: Conversions, predicted: Codes) -> Floats:
+    """How far (conversion,) in V a predicted input lies from giving the deck's code."""
+    low, high = _edges(of.predicted_levels_v, of.code)
+    above = predicted > of.code
+    return np.asarray(np.where(above, of.predicted_v - high, low - of.predicted_v))
+
+
+def _best_line(ideal: Floats, truth: Floats) -> Floats:
+    """Best a·ideal + b for all conversions together."""
+    design = np.column_stack([ideal, np.ones(ideal.size)])
+    return np.asarray(design @ np.linalg.lstsq(design, truth, rcond=None)[0])

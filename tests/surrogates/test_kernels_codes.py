@@ -1,0 +1,172 @@
+"""Compiled conversions against `np.searchsorted`, a plain search and known probabilities."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+import pytest
+from scipy.stats import chi2
+from synthetic import search
+
+from imccircuit.errors import UsageError
+from imccircuit.metrics.adc import compute_tree_levels
+from imccircuit.surrogates.kernels.codes import code_table, convert_codes
+from imccircuit.surrogates.kernels.mvm import CodedProduct
+from imccircuit.surrogates.kernels.noise import ConversionNoise, draw_normals
+from imccircuit.surrogates.kernels.sar_noise import convert_sar
+from imccircuit.surrogates.kernels.sar_twin import compute_code_probabilities, convert_sar_twin
+from imccircuit.surrogates.kernels.tree import clip_tree
+
+
+def levels_of(kind: str, columns: int, rng: np.random.Generator) -> np.ndarray:
+    """Levels (col, 63) of 1 V full scale that never fall."""
+    uniform = np.tile(np.arange(1, 64) / 64, (columns, 1))
+    if kind == "nearly uniform":
+        return np.sort(uniform + rng.normal(0, 0.1 / 64, uniform.shape), axis=1)
+    if kind == "missing codes":
+        return compute_tree_levels(uniform + rng.normal(0, 3 / 64, uniform.shape), 6)
+    if kind == "wild":
+        return np.sort(rng.standard_cauchy(uniform.shape), axis=1)
+    if kind == "all equal":
+        return np.full(uniform.shape, 0.3)
+    return np.where(uniform > 0.9, np.inf, np.where(uniform < 0.1, -np.inf, uniform))
+
+
+@pytest.mark.parametrize("real", [np.float32, np.float64])
+@pytest.mark.parametrize("kind", ["nearly uniform", "missing codes", "wild", "all equal", "open"])
+def test_codes_equal_a_search_for_any_levels(kind: str, real: type) -> None:
+    rng = np.random.default_rng(3)
+    levels = levels_of(kind, 70, rng)
+    finite = np.where(np.isfinite(levels), levels, 0.5)
+    at = finite[:, rng.integers(0, 63, 40)].T.astype(real)
+    # On a level, and on the two numbers next to it.
+    near = [at, np.nextafter(at, real(-np.inf)), np.nextafter(at, real(np.inf))]
+    voltage = np.concatenate([rng.uniform(-0.5, 1.5, (200, 70)).astype(real), *near])
+    voltage[0, :4] = np.inf, -np.inf, np.finfo(real).max, np.finfo(real).min
+    expected = np.stack(
+        [np.searchsorted(levels[j], voltage[:, j].astype(np.float64)) for j in range(70)], axis=1
+    )
+    np.testing.assert_array_equal(convert_codes(code_table(levels, real), voltage), expected)
+
+
+def test_what_is_no_number_has_no_code() -> None:
+    levels = np.tile(np.arange(1, 8) / 8, (3, 1))
+    levels[1, 4] = np.nan
+    voltage = np.array([[0.5, 0.5, np.nan], [9.0, 9.0, 9.0]])
+    expected = [[3, -1, -1], [7, -1, 7]]
+    np.testing.assert_array_equal(convert_codes(code_table(levels, np.float64), voltage), expected)
+    noise = ConversionNoise(1, decision_v=1e-9)
+    np.testing.assert_array_equal(convert_sar(levels, voltage + 1e-6, noise) >= 0,
+                                  [[True, False, False], [True, False, True]])  # fmt: skip
+
+
+def test_noise_of_a_conversion_is_added_once() -> None:
+    rng = np.random.default_rng(4)
+    levels = levels_of("nearly uniform", 130, rng)
+    voltage = rng.uniform(0, 1, (9, 130))
+    table, noise = code_table(levels, np.float64), ConversionNoise(5, 0.02, chip=2, first_index=3)
+    drawn = draw_normals((9, 130), seed=5, chip=2, first_index=3).astype(np.float64)
+    expected = convert_codes(table, voltage + 0.02 * drawn)
+    np.testing.assert_array_equal(convert_codes(table, voltage, noise), expected)
+    assert np.any(expected != convert_codes(table, voltage))
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    table = code_table(np.arange(1, 8) / 8)
+    with pytest.raises(UsageError, match="voltages must be"):
+        convert_codes(table, np.zeros((2, 1)))
+    with pytest.raises(UsageError, match="no decisions"):
+        convert_codes(table, np.zeros((2, 1), np.float32), ConversionNoise(0, decision_v=1.0))
+    with pytest.raises(UsageError, match="not sorted"):
+        code_table(np.array([0.0, 2.0, 1.0]))
+    with pytest.raises(UsageError, match="not negative"):
+        convert_codes(table, np.zeros((2, 1), np.float32), ConversionNoise(0, -1.0))
+
+
+# --- decisions -------------------------------------------------------------------------------
+
+
+def static_of(columns: int, spread_lsb: float, seed: int) -> np.ndarray:
+    """Levels of trial codes (col, 31) of 1 V full scale, not in order where spread is large."""
+    rng = np.random.default_rng(seed)
+    weights = 2.0 ** np.arange(5) / 32 + rng.normal(0, spread_lsb / 32, (columns, 5))
+    bits = (np.arange(1, 32)[:, None] >> np.arange(5)) & 1
+    return np.asarray(weights @ bits.T)
+
+
+def test_without_noise_a_search_decides() -> None:
+    levels = static_of(70, 0.7, 1)
+    voltage = np.random.default_rng(2).uniform(-0.1, 1.1, (50, 70))
+    codes = convert_sar(levels, voltage, ConversionNoise(1))
+    clipped = code_table(compute_tree_levels(levels, 5), np.float64)
+    np.testing.assert_array_equal(codes, convert_codes(clipped, voltage))
+    assert codes[3, 5] == search(levels[5], 5, voltage[3, 5])
+
+
+def test_noisy_decisions_are_those_of_the_twin() -> None:
+    levels = static_of(70, 0.7, 1)
+    voltage = np.random.default_rng(2).uniform(-0.1, 1.1, (50, 70))
+    noise = ConversionNoise(7, 0.004, 0.006, chip=1, first_index=9)
+    expected = convert_sar_twin(
+        levels, voltage, seed=7, sampled_v=0.004, decision_v=0.006, chip=1, first_index=9
+    )
+    # The twin draws in every decision, the kernel only in those that a draw can change. A variate
+    # differs by 1e-6 σ, so a decision differs in one of 1e5; here none of 17500 does.
+    np.testing.assert_array_equal(convert_sar(levels, voltage, noise), expected)
+
+
+@pytest.mark.parametrize("voltage", [0.37, 0.5, 0.51])
+def test_probabilities_are_products_along_the_tree(voltage: float) -> None:
+    level, sigma, count = static_of(1, 0.3, 3), 0.6 / 32, 64 * 3000
+    inputs = np.full((3000, 64), voltage)
+    codes = convert_sar(np.tile(level, (64, 1)), inputs, ConversionNoise(11, decision_v=sigma))
+    expected = count * compute_code_probabilities(level[0], voltage, sigma)
+    assert expected.sum() == pytest.approx(count, rel=1e-12, abs=0)
+    seen = np.bincount(codes.ravel(), minlength=32)
+    often = expected > 10
+    squares = (seen[often] - expected[often]) ** 2 / expected[often]
+    assert squares.sum() < chi2.ppf(0.999, np.count_nonzero(often) - 1)
+    assert seen[~often].sum() < 10 + 5 * expected[~often].sum()
+    # One draw at the input is another law, and this number of conversions tells them apart.
+    once = convert_codes(
+        code_table(np.tile(compute_tree_levels(level, 5), (64, 1)), np.float64),
+        inputs,
+        ConversionNoise(11, sigma),
+    )
+    other = np.bincount(once.ravel(), minlength=32)[often]
+    assert ((other - expected[often]) ** 2 / expected[often]).sum() > 10 * squares.sum()
+
+
+# --- tree and product ------------------------------------------------------------------------
+
+
+def test_the_tree_clips_as_the_search_does() -> None:
+    rng = np.random.default_rng(5)
+    for bits in (1, 2, 5, 8):
+        static = np.arange(1, 2**bits) + rng.normal(0, 3, (40, 2**bits - 1))
+        expected = compute_tree_levels(static, bits)
+        static[7, -1] = expected[7] = np.nan
+        clip_tree(static)
+        np.testing.assert_array_equal(static, expected)
+
+
+@pytest.mark.parametrize("noise", [None, ConversionNoise(3, 0.01, first_index=5)])
+def test_a_product_is_converted_by_any_number_of_threads(noise: ConversionNoise | None) -> None:
+    rng = np.random.default_rng(6)
+    inputs = rng.random((2000, 20), dtype=np.float32)
+    weights = (rng.random((20, 130), dtype=np.float32) / 10).astype(np.float32)
+    table = code_table(levels_of("nearly uniform", 130, rng))
+    voltage = inputs @ weights
+    # More vectors than the buffer holds, so there are chunks.
+    expected = convert_codes(table, voltage, noise)
+    before = numba.get_num_threads()
+    found = []
+    for threads in (1, 2, 3):
+        numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+        found.append(CodedProduct(weights, table, threads)(inputs, noise))
+    numba.set_num_threads(before)
+    for codes in found:
+        np.testing.assert_array_equal(codes, found[0])
+    # BLAS may add in another order for another number of rows: one rounding on a level.
+    assert np.count_nonzero(found[0] != expected) <= 1e-4 * expected.size
+    assert np.max(np.abs(found[0] - expected)) <= 1

@@ -1,0 +1,228 @@
+"""A macro's surrogate on files of known origin: parts and the whole from plain numpy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from synthetic import crossbar_chip, search, static_levels, transitions, write
+
+from imccircuit.errors import FileFormatError, UsageError
+from imccircuit.results.read import read_results
+from imccircuit.surrogates.base import Surrogate
+from imccircuit.surrogates.files import load_model
+from imccircuit.surrogates.fit import check, fit_results
+from imccircuit.surrogates.macro import MacroSurrogate
+from imccircuit.surrogates.macro_compose import Composition
+from imccircuit.surrogates.testing import SurrogateContract
+
+BITS, ROWS, COLS, CONVERTERS, BATCH = 5, 6, 3, 2, 12
+LSB = 1 / 2**BITS
+SETTINGS = (
+    f"circuit.array.rows={ROWS}", f"circuit.array.cols={COLS}", f"circuit.converters={CONVERTERS}",
+    f"circuit.converter.bits={BITS}", f"stimulus.batch={BATCH}",
+    'circuit.array.tia_feedback_resistance="30 kohm"', "gates.input_error=0.1 LSB",
+)  # fmt: skip
+
+
+def macro_chip(rng: np.random.Generator, moved_v: float = 0.0) -> dict[str, NDArray[Any]]:
+    """All variables of the bench for one chip; what the whole samples is moved by that many V."""
+    inputs = np.random.default_rng(8).random((BATCH, ROWS))
+    inputs[0, :2] = 0, 1
+    drive = 0.1 - 0.1 * inputs
+    chip = crossbar_chip(
+        1e-6 * rng.uniform(1, 90, (ROWS, COLS)), drive, feedback=30e3, r_row=2.0, r_col=3.0,
+        amplifier_offset=0.1 + 1e-3 * rng.standard_normal(COLS),
+    )  # fmt: skip
+    units = 2.0 ** np.arange(BITS)
+    static = np.stack(
+        [static_levels(units + 0.02 * np.sqrt(units) * rng.standard_normal(BITS), 1.0,
+                       2e-3 * rng.standard_normal()) for _ in range(CONVERTERS)]
+    )  # fmt: skip
+    sampled = chip["output_voltage"][:, :CONVERTERS] + moved_v
+    code = [[search(static[j], BITS, v) for j, v in enumerate(line)] for line in sampled]
+    return {
+        **chip,
+        "output_code": np.array(code),
+        "sampled_voltage": sampled,
+        "sampled_current": chip["output_current"],
+        "forced_level": static,
+        "transition_level": np.stack([transitions(level, BITS) for level in static]),
+        "null_residual": np.zeros(CONVERTERS),
+        "reference_voltage": np.asarray(1.0),
+        "bit_capacitor": np.full((CONVERTERS, BITS), np.nan),
+        "comparator_offset": np.full(CONVERTERS, np.nan),
+        "conversion_time": np.asarray(66e-9),
+    }
+
+
+def results(path: Path, moved_v: float = 0.0, seed: int = 2, chips: int = 12,
+            settings: Sequence[str] = SETTINGS) -> Path:  # fmt: skip
+    rng = np.random.default_rng(seed)
+    table = [macro_chip(rng, moved_v) for _ in range(chips)]
+    return write(path, "macro_sar8", settings, table)
+
+
+WRITTEN: list[Path] = []
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> Surrogate:
+    path = results(tmp_path_factory.mktemp("macro") / "r.h5")
+    WRITTEN[:] = [path]
+    return fit_results(path)
+
+
+class TestMacro(SurrogateContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def model(cls, fitted: Surrogate) -> Surrogate:
+        return fitted
+
+    @pytest.fixture
+    def inputs(self) -> dict[str, Any]:
+        return {"input": np.random.default_rng(9).random((7, ROWS)), "chip": 3}
+
+    @pytest.fixture
+    def draws(self) -> bool:
+        return True
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        return {
+            "output_code": (7, CONVERTERS),
+            "sampled_voltage_v": (7, CONVERTERS),
+            "output_current_a": (7, COLS),
+        }
+
+    def carried(self) -> dict[str, str]:
+        return {"latency": "s"}
+
+    def outside(self) -> dict[str, Any]:
+        return {"voltage_v": np.full((1, ROWS), 0.2)}
+
+    def refused(self) -> tuple[dict[str, Any], ...]:
+        row = np.full((1, ROWS), 0.5)
+        return ({}, {"input": row, "chip": 99}, {"input": row[:, 1:]},
+                {"input": row, "voltage_v": row / 20})  # fmt: skip
+
+    def fitted_results(self, model: Surrogate) -> Path:
+        (path,) = WRITTEN
+        return path
+
+    def other_results(self, folder: Path) -> Path:
+        return results(folder / "others.h5", seed=21, chips=2)
+
+    def spoil(self) -> str:
+        return "converter_1.transition_level"
+
+
+def test_parts_that_are_fitted_alone_give_the_codes_of_the_whole(fitted: Surrogate) -> None:
+    verdict = fitted.verdict
+    assert verdict.state == "pass", str(verdict)
+    assert verdict.chips == 5
+    # The dense solution and ours agree to 1e-9 of the currents, here to a nanovolt or so.
+    assert verdict.errors[0].max < 1e-6 * LSB
+    assert {note.split(":")[0] for note in verdict.notes} >= {"part array", "part converter_1"}
+
+
+def test_an_error_that_only_the_whole_has_is_in_the_verdict(tmp_path: Path) -> None:
+    """A load moves every sampled voltage by 0.4 LSB: no part alone shows it."""
+    verdict = fit_results(results(tmp_path / "r.h5", moved_v=0.4 * LSB)).verdict
+    assert verdict.state == "fail"
+    assert not any(gate.holds for gate in verdict.gates), str(verdict)
+    of_model, of_chain = verdict.errors
+    assert of_model.rms == pytest.approx(0.4 * LSB, abs=1e-4 * LSB)
+    assert of_chain.rms == pytest.approx(0.4 * LSB, abs=1e-9 * LSB)
+
+
+def test_codes_that_the_levels_do_not_explain_are_an_error(tmp_path: Path) -> None:
+    """The whole samples what it should, and gives the next code: a reference that gave way."""
+    rng = np.random.default_rng(2)
+    table = [macro_chip(rng) for _ in range(12)]
+    for chip in table:
+        chip["output_code"] = chip["output_code"] + 1
+    verdict = fit_results(write(tmp_path / "r.h5", "macro_sar8", SETTINGS, table)).verdict
+    assert verdict.state == "fail"
+    # From inside a code's interval to its end: rms of a uniform number is 1/√3 of an LSB, and 100
+    # of them tell that to a tenth.
+    assert verdict.errors[0].rms / LSB == pytest.approx(3**-0.5, abs=0.06)
+
+
+def test_a_smaller_error_is_predicted_not_excused(tmp_path: Path, fitted: Surrogate) -> None:
+    """0.05 LSB of common error keeps the first gate; the count and the distance judge the rest."""
+    moved = results(tmp_path / "r.h5", moved_v=0.05 * LSB, seed=11)
+    verdict = check(fitted, read_results(moved))
+    assert verdict.errors[0].rms == pytest.approx(0.05 * LSB, abs=1e-3 * LSB)
+    gates = {gate.name.split(",")[0]: gate for gate in verdict.gates}
+    assert gates["input_error"].holds
+    assert gates["transition_distance"].value <= 0.05 * 1.001
+
+
+def test_chips_that_the_fit_never_saw_are_judged(tmp_path: Path, fitted: Surrogate) -> None:
+    verdict = check(fitted, read_results(results(tmp_path / "r.h5", seed=12, chips=3)))
+    assert (verdict.state, verdict.chips) == ("pass", 3)
+
+
+def test_few_chips_are_not_judged(tmp_path: Path) -> None:
+    model = fit_results(results(tmp_path / "r.h5", chips=4))
+    assert model.verdict.state == "not judged"
+    assert "too few" in model.verdict.reason
+
+
+def test_results_of_another_shape_are_refused(tmp_path: Path, fitted: Surrogate) -> None:
+    settings = [s.replace("converters=2", "converters=1") for s in SETTINGS]
+    rng = np.random.default_rng(1)
+    chip = macro_chip(rng)
+    for name in ("output_code", "sampled_voltage"):
+        chip[name] = chip[name][:, :1]
+    for name in ("forced_level", "transition_level", "null_residual", "bit_capacitor",
+                 "comparator_offset"):  # fmt: skip
+        chip[name] = chip[name][:1]
+    other = write(tmp_path / "r.h5", "macro_sar8", settings, [chip])
+    with pytest.raises(UsageError, match="the model one of"):
+        check(fitted, read_results(other))
+
+
+def test_a_part_that_is_not_whole_is_refused(tmp_path: Path, fitted: Surrogate) -> None:
+    fitted.save(tmp_path / "m.h5")
+    with h5py.File(tmp_path / "m.h5", "a") as file:
+        del file["arrays/converter_1.bit_weight"]
+    with pytest.raises(FileFormatError, match=r"converter_1\.bit_weight"):
+        load_model(tmp_path / "m.h5")
+
+
+def test_columns_draw_converters_of_their_own(fitted: Surrogate) -> None:
+    drawn = fitted.sample_chips(4, seed=3)
+    levels = drawn["transition_level"]
+    assert levels.shape == (4, CONVERTERS, 2**BITS - 1)
+    middle = np.stack([fitted.parts.converters[j].levels_v(0) for j in range(CONVERTERS)])
+    assert not np.allclose(*np.moveaxis(levels - middle, 1, 0), atol=1e-5)
+    found = fitted.predict(
+        input=np.full((1, ROWS), 0.5), transition_level=levels[1],
+        input_offset_v=drawn["input_offset"][1], output_offset_v=drawn["output_offset"][1],
+    )  # fmt: skip
+    assert found["output_code"].shape == (1, CONVERTERS)
+
+
+@pytest.mark.parametrize("signed", ["differential", "offset"])
+def test_an_integer_product_is_as_wrong_as_the_converters_steps(
+    fitted: MacroSurrogate, signed: Any
+) -> None:
+    """Bit-serial one-bit digits: a column's sum is 0 to 6, and a code is less than one of it."""
+    rng = np.random.default_rng(6)
+    layout = Composition(3, 3, 1, 1, signed)
+    x, w = rng.integers(0, 8, (5, ROWS)), rng.integers(-3, 4, (ROWS, 4))
+    found = fitted.matrix_product(x, w, layout)
+    # A cell that is on adds 30 kohm · 0.1 V · 38.3 uS = 0.115 V, 3.7 codes. Half a code, offsets
+    # and levels of 5 mV, and wires of 0.5 % of 0.8 V: 0.2 of a sum; times the weights of three
+    # passes (7), of two or three slices, and of two halves or one.
+    most = 0.25 * 7 * (7 if signed == "offset" else 2 * 3)
+    assert np.max(np.abs(found - x @ w)) <= most
+    assert np.corrcoef(found.ravel(), (x @ w).ravel())[0, 1] > 0.9
+    with pytest.raises(UsageError, match="rows of weights"):
+        fitted.matrix_product(np.ones((1, 9), int), np.ones((9, 1), int), layout)

@@ -1,0 +1,140 @@
+"""The surrogate of ramp converters against ramps that are known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from synthetic import write
+from synthetic_columns import FULL_SCALE_V, ramp_chip, ramp_population, scrambled
+
+from imccircuit.errors import UsageError
+from imccircuit.surrogates.base import Surrogate
+from imccircuit.surrogates.data import held_out
+from imccircuit.surrogates.fit import fit_results
+from imccircuit.surrogates.ramp_adc import RampAdcSurrogate
+from imccircuit.surrogates.testing import SurrogateContract
+
+BITS, COLUMNS = 6, 4
+LSB = FULL_SCALE_V / 2**BITS
+
+
+def fit(path: Path, chips: list[Any], columns: int = COLUMNS) -> RampAdcSurrogate:
+    settings = [f"circuit.bits={BITS}", f"circuit.columns={columns}"]
+    model = fit_results(write(path / "r.h5", "adc_ramp8_mismatch", settings, chips))
+    assert isinstance(model, RampAdcSurrogate)
+    return model
+
+
+def population(count: int = 20, spread: float = 0.01) -> list[Any]:
+    slopes = 1 + spread * np.random.default_rng(1).standard_normal(count)
+    return ramp_population(slopes, COLUMNS, 3e-3, BITS)
+
+
+class TestRampConverters(SurrogateContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def model(cls, tmp_path_factory: pytest.TempPathFactory) -> Surrogate:
+        return fit(tmp_path_factory.mktemp("ramp"), population())
+
+    def outside(self) -> Mapping[str, Any]:
+        return {"voltage_v": np.array([-0.1])}
+
+    @pytest.fixture
+    def inputs(self) -> dict[str, Any]:
+        return {"voltage_v": np.linspace(0, FULL_SCALE_V, 97), "chip": 3, "column": 2}
+
+    @pytest.fixture
+    def draws(self) -> bool:
+        return True
+
+
+def test_ramp_and_offsets_are_recovered(tmp_path: Path) -> None:
+    offsets = np.array([1e-3, -2e-3, 0.5e-3, 0.0])
+    chip = ramp_chip(bits=BITS, slope=0.98, curvature=0.05, offsets=offsets)
+    model = fit(tmp_path, [chip])
+    assert model.verdict.state == "pass", str(model.verdict)
+    # An exponential from 0 with columns beside it, to rounding of a fit by 1e-15.
+    offset, span, curvature, residual = model.array("ramp")[0]
+    assert span == pytest.approx(0.98 * FULL_SCALE_V, rel=1e-6, abs=0)
+    assert curvature == pytest.approx(0.05, rel=1e-5, abs=0)
+    assert offset == pytest.approx(-offsets.mean(), rel=0, abs=1e-8)
+    assert residual == pytest.approx(0, rel=0, abs=1e-8)
+    np.testing.assert_allclose(
+        model.array("column")[0, :, 0], offsets.mean() - offsets, rtol=0, atol=1e-9
+    )
+    for column in range(COLUMNS):
+        np.testing.assert_allclose(
+            model.levels_v(0, column), chip["column_level"][column], atol=1e-8
+        )
+    # 10,000 inputs, none within rounding of a level.
+    voltage = np.linspace(0, FULL_SCALE_V, 10_001)[1:-1]
+    expected = np.searchsorted(chip["column_level"][1], voltage)
+    np.testing.assert_array_equal(model.convert(voltage, column=1), expected)
+
+
+def test_population_of_slopes_and_offsets(tmp_path: Path) -> None:
+    # Spread of ramps is known from chips, of which 8 held out of 40 are enough for the gate.
+    model = fit(tmp_path, population(40))
+    assert model.verdict.state == "pass", str(model.verdict)
+    kept = np.flatnonzero(model.array("held_out") == 0)
+    slopes = 1 + 0.01 * np.random.default_rng(1).standard_normal(40)
+    expected = slopes[kept].std(ddof=1) * FULL_SCALE_V
+    assert model.value("sigma_span") == pytest.approx(expected, rel=1e-4, abs=0)
+    # 32 chips of 4 columns: 96 free deviations, known to 7 %; three of these.
+    assert model.value("column_offset_sigma") == pytest.approx(3e-3, rel=0.22, abs=0)
+    # 400 chips: 3.5 %; three of these.
+    drawn = model.sample_chips(400, seed=2)
+    spread = (drawn["column_level"][:, 0] - drawn["column_level"][:, 1])[:, 30].std()
+    assert spread == pytest.approx(np.sqrt(2) * model.value("column_offset_sigma"), rel=0.11, abs=0)
+    assert drawn["ramp"][:, 1].std() == pytest.approx(expected, rel=0.11, abs=0)
+
+
+def test_the_fit_is_blind_to_what_was_drawn(tmp_path: Path) -> None:
+    models = []
+    for seed in (1, 2):
+        path = tmp_path / str(seed)
+        path.mkdir()
+        chips = [scrambled(c, ("comparator_offset", "ramp_level"), seed) for c in population()]
+        models.append(fit(path, chips))
+    for name, array in models[0].model.arrays.items():
+        np.testing.assert_array_equal(array.values, models[1].array(name))
+    assert str(models[0].verdict) == str(models[1].verdict)
+
+
+def test_a_ramp_with_ripple_fails(tmp_path: Path) -> None:
+    offsets = np.zeros(COLUMNS)
+    chip = ramp_chip(bits=BITS, slope=1.0, curvature=0.05, offsets=offsets, bow_v=0.1 * LSB)
+    model = fit(tmp_path, [chip])
+    assert model.verdict.state == "fail"
+    assert "max_error" in model.verdict.reason
+
+
+def test_conversions_that_contradict_the_levels_fail(tmp_path: Path) -> None:
+    chip = ramp_chip(bits=BITS, slope=1.0, curvature=0.05, offsets=np.zeros(COLUMNS))
+    # Levels 0.1 LSB too high in all columns: what one conversion leaves to the next.
+    moved = {**chip, "column_level": chip["column_level"] + 0.1 * LSB}
+    model = fit(tmp_path, [moved])
+    assert model.verdict.state == "fail"
+    # Half a bracket of 0.02 LSB beside the 0.1.
+    assert model.verdict.gates[0].value == pytest.approx(0.11, rel=1e-4, abs=0)
+
+
+def test_held_out_chips_with_other_offsets_fail(tmp_path: Path) -> None:
+    mask = held_out(20)
+    assert mask is not None
+    calm, wild = population(), ramp_population(np.ones(20), COLUMNS, 12e-3, BITS, seed=8)
+    model = fit(tmp_path, [w if m else c for c, w, m in zip(calm, wild, mask, strict=True)])
+    assert model.verdict.state == "fail"
+    assert "offset_spread_factor" in model.verdict.reason
+
+
+def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
+    model = fit(tmp_path, population())
+    with pytest.raises(UsageError, match="no column 4"):
+        model.levels_v(0, 4)
+    with pytest.raises(UsageError, match="no chip 20"):
+        model.convert(0.1, chip=20)
