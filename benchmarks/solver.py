@@ -66,7 +66,6 @@ def ngspice(array: ResistiveArray, voltage: Floats, cell: SinhCell | None) -> tu
     cols = array.shape[1]
     probe = Probe("output_current", output_current_vectors(cols), (cols,), 1.0)
     circuit = crossbar(array, voltage[0], cell=cell)
-    # Convergence to 1e-6 is what a user gets; to 1e-9 costs no more steps in a linear circuit.
     problem = Problem(circuit, OperatingPoint(), (probe,), options={"reltol": 1e-6})
     engine = NgspiceEngine(solver="klu")
     started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Rounds of ``imccircuit fit --refine``: fit, ask the surrogate where it is unsure, measure there."""
+"""Rounds of ``imccircuit fit --refine``: fit, ask where the surrogate is unsure, measure there."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from imccircuit.surrogates.data import Measured
 from imccircuit.surrogates.refine import Proposal, fit_refined, measured_once, merge
 from imccircuit.sweeps.run import RunOptions, Stopper, run_plan
 
-_GATE = "max_error"
+# What more points can mend; a spread takes more chips.
+_ERRORS = ("nrmse", "max_error")
 
 
 def refine(path: Path, budget: int, *, jobs: int = 0, as_json: bool = False) -> Surrogate:
@@ -26,8 +27,8 @@ def refine(path: Path, budget: int, *, jobs: int = 0, as_json: bool = False) -> 
 
     Each is measured on the same chips in a file beside: ``NAME.refine1.h5``, ``NAME.refine2.h5``
     and so on. Files that are there already are used, so an interrupted refinement goes on with the
-    same command. It ends when the verdict passes and the surrogate's own doubt is within the gate
-    ``max_error``.
+    same command. It ends when the gates ``nrmse`` and ``max_error`` hold and the surrogate's
+    own doubt is within the latter; a gate on a spread takes more chips, not more points.
 
     Raises
     ------
@@ -39,13 +40,13 @@ def refine(path: Path, budget: int, *, jobs: int = 0, as_json: bool = False) -> 
     while True:
         model = fit_refined(merged, others)
         proposal = model.propose(merged, 1)
-        limit = model.model.gates[_GATE]
-        sure = proposal.doubt <= limit
+        limit = model.model.gates["max_error"]
+        held = all(gate.holds for gate in model.verdict.gates if gate.name in _ERRORS)
         complain(
             f"refinement: {len(others)} of {budget} points, verdict {model.verdict.state}, own "
             f"doubt {proposal.doubt:.2%} of full scale (gate {limit:.2%})"
         )
-        if (sure and model.verdict.state == "pass") or len(others) == budget or not proposal.values:
+        if len(others) == budget or not proposal.values or (held and proposal.doubt <= limit):
             return model
         target = path.with_name(f"{path.stem}.refine{len(others) + 1}.h5")
         _measure(refined_recipe(first, proposal), target, jobs, as_json=as_json)

@@ -109,14 +109,15 @@ def segments_s(array: ResistiveArray) -> Wires:
     cells to the far drivers; (row, col) behind each cell on the bit lines, sense resistances
     included; (col,) from the first cells to the far virtual grounds.
     """
-    row_ohm = np.array(np.broadcast_to(array.r_row_ohm, array.shape))
-    col_ohm = np.array(np.broadcast_to(array.r_col_ohm, array.shape))
-    row_ohm[:, 0] += array.r_driver_ohm
-    col_ohm[-1] += array.r_sense_ohm
     rows, cols = array.shape
+    row_ohm, col_ohm = np.asarray(array.r_row_ohm), np.asarray(array.r_col_ohm)
+    row_s = np.array(np.broadcast_to(1.0 / row_ohm, array.shape))
+    col_s = np.array(np.broadcast_to(1.0 / col_ohm, array.shape))
+    row_s[:, 0] = 1.0 / ((row_ohm if row_ohm.ndim == 0 else row_ohm[:, 0]) + array.r_driver_ohm)
+    col_s[-1] = 1.0 / ((col_ohm if col_ohm.ndim == 0 else col_ohm[-1]) + array.r_sense_ohm)
     far_w = np.array(np.broadcast_to(1.0 / np.asarray(array.r_driver_far_ohm), (rows,)))
     far_b = np.array(np.broadcast_to(1.0 / np.asarray(array.r_sense_far_ohm), (cols,)))
-    return 1.0 / row_ohm, far_w, 1.0 / col_ohm, far_b
+    return row_s, far_w, col_s, far_b
 
 
 def _resistance(name: str, given: Ohms, shape: tuple[int, ...]) -> Ohms:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +21,11 @@ from imccircuit.nodal.solve import ArraySolution, drive_voltages, solve_array
 # Vectors that one thread solves in a row, each nonlinear one from the answer before. Fixed, so
 # that answers do not depend on the number of threads.
 BLOCK = 16
+# Cells of the largest array whose memory is kept for the next one, 60 bytes each.
+_MOST_KEPT = 2**20
+
+if TYPE_CHECKING:
+    from imccircuit.nodal.newton import Matrix, Memory
 
 Floats = NDArray[np.float64]
 
@@ -85,14 +92,20 @@ def _solve_compiled(
 
     # Fresh arrays of one kind: the compiled functions are made for writable ones in C order.
     g, drive = np.array(array.conductance_s, order="C"), np.array(voltage, order="C")
-    a = np.array(np.broadcast_to(law.parameter, array.shape), order="C")
+    # Linear cells have no parameter, and any matrix will do.
+    a = g if law.linear else np.array(np.broadcast_to(law.parameter, array.shape), order="C")
     wires = segments_s(array)
-    matrix = Matrix(array.shape).update(g, wires) if law.linear else None
+    matrix, memory = None, None
+    if law.linear and len(drive) <= BLOCK:
+        matrix, memory = _kept_memory(array.shape)
+        matrix.update(g, wires)
+    elif law.linear:
+        matrix = Matrix(array.shape).update(g, wires)
     current = np.empty((len(drive), array.shape[1]))
     failed = np.zeros(len(drive), dtype=bool)
 
     def solve(first: int) -> None:
-        newton = Newton(KINDS.index(law.kind), g, a, wires, matrix)
+        newton = Newton(KINDS.index(law.kind), g, a, wires, matrix, memory)
         for v in range(first, min(first + BLOCK, len(drive))):
             failed[v] = not newton.solve(drive[v])
             if failed[v]:  # no guess for the next one either
@@ -104,6 +117,22 @@ def _solve_compiled(
 
     _spread(solve, range(0, len(drive), BLOCK))
     return current, failed
+
+
+_kept = threading.local()
+
+
+def _kept_memory(shape: tuple[int, int]) -> tuple[Matrix, Memory]:
+    """Memory of this thread's last small batch: fresh pages cost more than a solution."""
+    from imccircuit.nodal.newton import Matrix, Memory
+
+    if getattr(_kept, "shape", None) == shape:
+        kept: tuple[Matrix, Memory] = _kept.memory
+        return kept
+    fresh = Matrix(shape), Memory(shape)
+    if shape[0] * shape[1] <= _MOST_KEPT:
+        _kept.shape, _kept.memory = shape, fresh
+    return fresh
 
 
 def _spread(work: Callable[[int], None], parts: range) -> None:

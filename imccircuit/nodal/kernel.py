@@ -9,7 +9,7 @@ with ``M`` as the preconditioner need neither a product with ``M`` (``M p`` obey
 ``p``) nor a matrix: a step is one elimination along the word lines and one along the bit lines,
 both exact.
 
-Eight word lines are eliminated side by side, turned into a buffer that stays in the cache; bit
+Sixteen word lines are eliminated side by side, turned into a buffer that stays in the cache; bit
 lines are eliminated all at once, row by row. The work is done in the precision of the factors:
 single precision halves what has to be moved, and the step is only a correction, so the answer loses
 nothing

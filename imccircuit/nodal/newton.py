@@ -22,8 +22,9 @@ from imccircuit.nodal.kernel import LANES, Factors, col_factors, newton_step, ro
 
 LINEAR, SINH, RISE = 0, 1, 2
 
-# Of a step, in single precision: more would polish rounding errors.
-_REDUCTION = 1e-4
+# Of a step in single precision: more would polish rounding errors, and of a step that Newton's law
+# makes wrong anyway not so much.
+_REDUCTION, _REDUCTION_NONLINEAR = 1e-6, 1e-4
 _MOST_ITERATIONS = 2000
 _MOST_STEPS = 60
 _MOST_HALVINGS = 40
@@ -115,19 +116,30 @@ def _unbalance(
     return _norm(into_w, into_b) if law != LINEAR else 0.0
 
 
-@njit(cache=True, nogil=True, fastmath={"contract"})
+@njit(cache=True, nogil=True, fastmath={"reassoc", "nnan", "nsz"})
+def _largest(x: Float32, y: Float32) -> float:
+    """Largest magnitude in two matrices of finite numbers."""
+    rows, cols = x.shape
+    largest = np.float32(0.0)
+    for i in range(rows):
+        for j in range(cols):
+            largest = max(largest, abs(x[i, j]))
+            largest = max(largest, abs(y[i, j]))
+    return np.float64(largest)
+
+
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
 def _move(w: Float64, b: Float64, step_w: Float32, step_b: Float32, share: float) -> float:
     """Go ``share`` of a step; its largest component in V, NaN if it is not finite."""
     rows, cols = w.shape
-    largest, sound = 0.0, 0.0
+    sound = 0.0
     for i in range(rows):
         for j in range(cols):
             x, y = share * step_w[i, j], share * step_b[i, j]
             w[i, j] += x
             b[i, j] += y
-            largest = max(largest, abs(x), abs(y))
-            sound += x + y
-    return largest if math.isfinite(sound) else math.nan
+            sound += x * x + y * y
+    return abs(share) * _largest(step_w, step_b) if math.isfinite(sound) else math.nan
 
 
 @njit(cache=True, nogil=True)
@@ -158,6 +170,17 @@ class Matrix:
         return self
 
 
+class Memory:
+    """What solving one vector after the other needs."""
+
+    def __init__(self, shape: tuple[int, int]) -> None:
+        rows, cols = shape
+        self.work = np.empty((8, rows, cols), dtype=np.float32)
+        self.buffer = np.empty((cols, LANES), dtype=np.float32)
+        self.lines = np.empty((4, cols + 1))
+        self.w, self.b = np.zeros((rows, cols)), np.zeros((rows, cols))
+
+
 class Newton:
     """Solver of one drive vector after the other, with its memory.
 
@@ -169,7 +192,13 @@ class Newton:
     """
 
     def __init__(
-        self, law: int, g: Float64, a: Float64, wires: Wires, matrix: Matrix | None
+        self,
+        law: int,
+        g: Float64,
+        a: Float64,
+        wires: Wires,
+        matrix: Matrix | None,
+        memory: Memory | None = None,
     ) -> None:
         """Set up.
 
@@ -179,15 +208,17 @@ class Newton:
         g, a : (row, col) conductances in S and the law's parameter.
         wires : conductances in S as of `imccircuit.nodal.array.segments_s`.
         matrix : that of linear cells, which many may share; None of others.
+        memory : that of a solver no longer used; None for a new one.
         """
         rows, cols = g.shape
         self.law, self.g, self.a, self.wires = law, g, a, wires
         self.matrix = Matrix((rows, cols)) if matrix is None else matrix
         self.slope = g if law == LINEAR else np.empty((rows, cols))
-        self.work = np.empty((8, rows, cols), dtype=np.float32)
-        self.buffer = np.empty((cols, LANES), dtype=np.float32)
-        self.lines = np.empty((4, cols + 1))
-        self.w, self.b, self.column = np.zeros((rows, cols)), np.zeros((rows, cols)), np.zeros(cols)
+        memory = Memory((rows, cols)) if memory is None else memory
+        self.work, self.buffer, self.lines = memory.work, memory.buffer, memory.lines
+        self.w, self.b, self.column = memory.w, memory.b, np.zeros(cols)
+        if law != LINEAR:
+            self.w[:], self.b[:] = 0.0, 0.0
         self.steepest = max(float(g.max()), _TINY)
         self.drive = np.zeros(rows)
         self.steps = self.iterations = 0
@@ -234,7 +265,8 @@ class Newton:
         if not linear:
             self.matrix.update(self.slope, self.wires)
         m = self.matrix
-        done = newton_step(m.low, m.rows, m.cols, work, self.buffer, _REDUCTION, _MOST_ITERATIONS)
+        reduction = _REDUCTION if linear else _REDUCTION_NONLINEAR
+        done = newton_step(m.low, m.rows, m.cols, work, self.buffer, reduction, _MOST_ITERATIONS)
         self.steps, self.iterations = self.steps + 1, self.iterations + int(done)
         largest = _move(self.w, self.b, work[7], work[1], 1.0 / unit)
         if done > _MOST_ITERATIONS or not math.isfinite(largest):

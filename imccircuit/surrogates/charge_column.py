@@ -257,7 +257,7 @@ def _parameters(law: ChargeLaw, parameters: ChargeParameters, chips: float) -> d
     transistors = "with what transistors inject" if parameters.has_transistors else ""
     ratio = law.supply_v / gain - 1
     ratio_error = law.supply_v / gain**2 * errors[1]
-    alone = "of one chip: what the law leaves may show as a spread of its cells"
+    alone = "with fewer vectors than cells, the cells of one chip are taken to be alike"
     small = "no spread that these outputs tell from 0"
     found = [
         Parameter("supply", law.supply_v, "V"),

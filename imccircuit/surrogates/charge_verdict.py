@@ -77,7 +77,8 @@ def judge_charge(model: ChargeColumnSurrogate, measured: Measured) -> Verdict:
     problems = model.admissibility()
     state, reason = judge(tuple(gates), problems)
     if state == "fail" and not problems:
-        unknown = not gates[0].holds and _OUT * stated > limit and chi.low <= 1.0
+        vary = bool(np.isfinite(law_error(model)))
+        unknown = vary and not gates[0].holds and _OUT * stated > limit and chi.low <= 1.0
         few = spread is not None and not gates[-1].holds and not spread.excludes_one
         if (unknown or gates[0].holds) and (spread is None or gates[-1].holds or few):
             state = "not judged"

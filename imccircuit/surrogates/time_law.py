@@ -82,7 +82,8 @@ def fit_time_law(voltage_v: Floats, delay_s: Floats, used: Mask) -> tuple[TimeLa
     table = _table(voltage_v[:, used] / largest)
     coefficients: Floats = np.zeros(table.shape[1])
     if alike:
-        coefficients = np.linalg.lstsq(table, delay_s[:, used].ravel(), rcond=None)[0]
+        solved = np.linalg.lstsq(table, delay_s[:, used].ravel(), rcond=None)[0]
+        coefficients = np.asarray(solved, dtype=np.float64)
     else:
         coefficients[stages + 1 :] = _curvature(voltage_v / largest, delay_s, used)
         bare = TimeLaw(coefficients.copy(), coefficients, largest, 0.0)

@@ -77,7 +77,7 @@ def test_codes_are_exactly_those_of_the_surrogate(
 
 
 @pytest.mark.parametrize("name", ["linear", "amplified", "sinh"])
-def test_currents_are_exactly_those_of_the_surrogate(
+def test_currents_are_those_of_the_surrogate(
     models: dict[str, Path], tmp_path: Path, name: str
 ) -> None:
     (folder,) = export_model(models[name], ["numpy"], tmp_path)
@@ -87,7 +87,10 @@ def test_currents_are_exactly_those_of_the_surrogate(
     voltage = 0.2 * np.random.default_rng(4).random((33, 6))
     answers = run_isolated(folder, voltage, tmp_path)
     expected = model.predict(voltage_v=voltage)
-    np.testing.assert_array_equal(answers["current_0"], expected["output_current_a"])
+    current = expected["output_current_a"]
+    # Two solvers where cells are not linear, each of which promises 1e-10; one product elsewhere.
+    apart = 2e-10 * np.max(np.abs(current)) if name == "sinh" else 0.0
+    np.testing.assert_allclose(answers["current_0"], current, rtol=0, atol=apart)
     if name == "amplified":
         np.testing.assert_array_equal(answers["output_0"], expected["output_voltage_v"])
 

@@ -71,10 +71,10 @@ def test_statistic_is_the_likelihood_ratio_per_chip() -> None:
 def test_a_right_population_is_rejected_as_often_as_said() -> None:
     p_values = []
     for seed in range(60):
-        fitted = group(60, 100 + seed)
+        fitted = group(300, 100 + seed)
         mean, covariance = fitted.mean(axis=0), np.cov(fitted, rowvar=False)
         p_values.append(
-            compute_population_test(group(40, 500 + seed), mean, covariance, 60).p_value
+            compute_population_test(group(200, 500 + seed), mean, covariance, 300).p_value
         )
     below = np.sort(p_values)
     # Kolmogorov's 99.9 % limit of 60 uniform numbers is 1.95/√60.

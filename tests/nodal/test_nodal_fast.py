@@ -76,6 +76,20 @@ def test_open_and_shorted_lines(law):
     assert np.all(solve_currents(nothing, np.ones((1, 3)), law) == 0.0)
 
 
+def test_a_short_far_better_than_its_wires():
+    """A unit in the last place of 0.3 V is 1e-9 of the current in 1 kS; the line's end knows it."""
+    rng = np.random.default_rng(14)
+    g = rng.uniform(1e-6, 1e-4, (11, 9))
+    g[5, 6] = 1e3
+    array, voltage = ResistiveArray(g, 1e3, 1e3), rng.uniform(-0.3, 0.3, (2, 11))
+    none = np.empty((0, *array.shape))
+    current, failed = fast._solve_compiled(array, voltage, LINEAR, none, none)
+    assert not np.any(failed)
+    solution = solve_array(array, voltage)
+    wanted = solution.col_node_v[:, -1] / 1e3
+    assert np.max(np.abs(current - wanted)) <= CURRENT * np.max(np.abs(wanted))
+
+
 @pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
 @pytest.mark.parametrize("r", [(0.0, 3.0, 9.0, 2.0), (5.0, 0.0, 0.0, 2.0), (0.0, 0.0, 0.0, 0.0)])
 def test_ideal_wires_are_solved_elsewhere(r, law):

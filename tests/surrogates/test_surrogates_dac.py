@@ -110,6 +110,18 @@ def test_chips_of_the_fit_are_not_counted_again(tmp_path):
     assert check(model, read_results(longer)).chips == 15
 
 
+@pytest.mark.parametrize(("kind", "code"), [("capacitor", 37), ("string", 38)])
+def test_a_held_out_chip_shows_only_its_calibration(tmp_path, kind, code):
+    # Neither code is one at which a chip shows its numbers.
+    chips = {"capacitor": groups, "string": strings}[kind](20, 1)
+    model = fit_results(write_dac(tmp_path / "a.h5", kind, chips))
+    for chip in np.flatnonzero(model.array("held_out")):
+        chips[chip]["output_level"][code] += 0.2 * LSB
+    again = fit_results(write_dac(tmp_path / "b.h5", kind, chips))
+    np.testing.assert_array_equal(again.array("number"), model.array("number"))
+    assert again.verdict.state == "fail"
+
+
 def test_too_few_chips_are_not_judged(tmp_path):
     model = fit_results(write_dac(tmp_path / "r.h5", "string", strings(9, seed=1)))
     assert model.verdict.state == "not judged"

@@ -193,7 +193,7 @@ def convert_codes(
     if noise is not None:
         voltage = voltage_v.copy(order="C")
         add_noise(voltage, 0, len(codes), *once(noise, voltage.shape, table.dtype.type))
-    code_rows(*table.arrays, voltage, codes, 0, len(codes))
+    code_rows(*table.arrays, voltage, codes, 0, len(codes))  # type: ignore[call-arg]
     return codes
 
 

@@ -108,6 +108,6 @@ class CodedProduct:
 
     def _convert(self, voltage: NDArray[np.float32], codes: Codes) -> None:
         if self._threads == 1:
-            code_rows(*self._table.arrays, voltage, codes, 0, len(codes))
+            code_rows(*self._table.arrays, voltage, codes, 0, len(codes))  # type: ignore[call-arg]
         else:
-            _code_parallel(*self._table.arrays, voltage, codes, self._threads)
+            _code_parallel(*self._table.arrays, voltage, codes, self._threads)  # type: ignore[call-arg]
