@@ -12,7 +12,7 @@ from imccircuit.recipes.plan import Plan
 from imccircuit.recipes.resolve import restore
 from imccircuit.recipes.settings import apply_settings, parse_setting
 
-CROSSBAR = {"bench": "crossbar_mvm", "engine": "nodal"}
+CROSSBAR = {"bench": "crossbar_mvm"}
 
 
 def plan_of(**tables):
@@ -141,10 +141,9 @@ def test_tasks_count_samples_fastest():
     ],
 )  # fmt: skip
 def test_ranges(table, key, values):
-    # A temperature counts only where there are transistors, and these only in ngspice.
-    cell, engine = ("1t1r", "ngspice") if key.startswith("conditions") else ("1r", "nodal")
-    circuit = {"cols": 2, "readout": "tia", "cell": cell}
-    plan = plan_of(sweep=[{key: table}], circuit=circuit, engine=engine)
+    # A temperature counts only where there are transistors.
+    cell = "1t1r" if key.startswith("conditions") else "1r"
+    plan = plan_of(sweep=[{key: table}], circuit={"cols": 2, "readout": "tia", "cell": cell})
     assert sum(len(group.points) for group in plan.groups) == len(values)
     found = np.concatenate([group.swept[key].values for group in plan.groups])
     # A value of the grid goes through twelve digits of text; these come out exactly.
