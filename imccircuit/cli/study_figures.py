@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from imccircuit.cli.figures import Choice, draw
-from imccircuit.networks.exported import load_exported
+from imccircuit.exporters.numpy.load import load_exported
 from imccircuit.results.read import read_results
 
 

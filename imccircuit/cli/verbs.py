@@ -19,6 +19,7 @@ from imccircuit.cli import (
     listing,
     netlist,
     plot,
+    replay,
     run,
     show,
     status,
@@ -53,8 +54,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for _module in (
-    doctor, listing, netlist, run, import_levels, status, show, fit, check, export, plot, accuracy,
-    cache,
+    doctor, listing, netlist, run, import_levels, status, show, fit, check, export, replay, plot,
+    accuracy, cache,
 ):  # fmt: skip
     app.command(name=_module.NAME)(_module.command)
 

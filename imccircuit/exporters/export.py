@@ -11,6 +11,7 @@ from imccircuit.errors import UsageError, VerdictError
 from imccircuit.exporters.content import Content, content_of, plain, write_npz
 from imccircuit.exporters.licence import LICENCE
 from imccircuit.exporters.registry import get_target
+from imccircuit.exporters.replay import Replay, exported_target
 from imccircuit.exporters.target import Target
 from imccircuit.surrogates.base import Surrogate
 from imccircuit.surrogates.data import file_sha256
@@ -53,6 +54,12 @@ def export_model(
             "it is exported only if that is forced"
         )
     content = content_of(model)
+    for target in known:
+        if content.kind not in target.kinds:
+            allowed = ", ".join(target.kinds)
+            raise UsageError(
+                f"target {target.name} takes no surrogate of kind {content.kind}; allowed: {allowed}"
+            )
     return [_export(target, content, model, model_path, out, force=force) for target in known]
 
 
@@ -91,7 +98,7 @@ def _write_common(
         "verdict": json.loads(model.verdict.to_json()),
     }
     _write_json(folder / _MARK, provenance)
-    _write_json(folder / "fidelity.json", [asdict(item) for item in content.fidelity])
+    _write_json(folder / "fidelity.json", [asdict(item) for item in target.fidelity(content)])
     write_npz(folder / "replay.npz", plain(content.replay))
     (folder / "LICENSE").write_text(LICENCE, encoding="utf-8")
     (folder / "README.md").write_text(_readme(target, content, model, forced=forced), "utf-8")
@@ -118,3 +125,18 @@ def _readme(target: Target, content: Content, model: Surrogate, *, forced: bool)
 
 def _write_json(path: Path, value: object) -> None:
     path.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def replay_export(folder: Path) -> Replay:
+    """Drive the stored vectors of an export through the target's own code.
+
+    Raises
+    ------
+    FileFormatError : the folder is no export.
+    SetupError : the target's own program is not installed.
+    UsageError : the target has nothing that runs.
+    """
+    target = get_target(exported_target(folder))
+    if target.replay is None:
+        raise UsageError(f"{folder}: target {target.name} is data for other programs; nothing runs")
+    return target.replay(folder)

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from imccircuit.exporters.content import Content
+from imccircuit.exporters.content import Content, Fidelity
+from imccircuit.exporters.replay import Replay
 from imccircuit.surrogates.base import Surrogate
 
 
@@ -20,9 +21,16 @@ class Target:
     summary : one line.
     usage : content → how to use the export, in about ten lines of Markdown.
     write : writes the target's own files into an empty folder.
+    replay : drives the stored vectors of an exported folder through the target's own code;
+        `SetupError` where that is not installed, None where a format holds nothing that runs.
+    fidelity : what becomes of every quantity, where this target keeps less than the content has.
+    kinds : kinds of surrogates that it takes.
     """
 
     name: str
     summary: str
     usage: Callable[[Content], str]
     write: Callable[[Content, Surrogate, Path], None]
+    replay: Callable[[Path], Replay] | None = None
+    fidelity: Callable[[Content], tuple[Fidelity, ...]] = lambda content: content.fidelity
+    kinds: tuple[str, ...] = ("adc", "crossbar")

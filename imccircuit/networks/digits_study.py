@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from imccircuit.errors import EngineError, InputError
 from imccircuit.exporters.export import export_model
+from imccircuit.exporters.numpy.load import load_exported
 from imccircuit.metrics.adc import compute_codes
 from imccircuit.metrics.statistics import Proportion, compute_proportion_interval
 from imccircuit.networks.digits import Digits, load_digits, train_linear
-from imccircuit.networks.exported import load_exported
 from imccircuit.networks.study import Progress, Study, Table
 from imccircuit.recipes.load import Recipe, check_recipe, load_recipe
 from imccircuit.recipes.plan import Plan

@@ -250,7 +250,7 @@ class Surrogate(ABC):
         digests = [mine.results_digest, *(source["results_digest"] for source in refined)]
         return theirs.digest in digests and mine.point == measured.point
 
-    def propose(self, measured: Measured, count: int) -> Proposal:
+    def propose(self, measured: Measured, count: int) -> Proposal:  # noqa: ARG002 - for kinds
         """Where further measurements of the same chips would help most; see `Proposal`.
 
         Raises

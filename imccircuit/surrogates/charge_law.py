@@ -33,6 +33,8 @@ RESIDUAL_ORDER = 20
 # Standard deviations: of capacitors (1), of offsets and of the solver (steps of one product).
 _LEAST = np.array([1e-6, 1e-6, 1e-6])
 _MOST = np.array([0.3, 30.0, 3.0])
+# Of a covariance's largest entry: what a Cholesky factor of some tens of vectors rounds.
+_ROUNDING = 1e-14
 # The search begins at each of these: from one alone it stops halfway where nothing is left over.
 _STARTS = tuple(
     np.array(start) for start in ((3e-3, 1e-4, 1e-5), (3e-3, 1e-2, 1e-2), (1e-5, 1e-4, 1e-3))
@@ -216,7 +218,11 @@ def _likelihood(
     right = np.zeros(table.shape[-1])
     total = 0.0
     for j, products in enumerate(columns):
-        kernel = law.covariance(products) + law.sigmas[2] ** 2 * np.eye(len(products))
+        kernel = law.covariance(products)
+        # Vectors that are alike differ by their own noise alone, which the search may try below
+        # the rounding of what their cells share.
+        noise = max(law.sigmas[2] ** 2, _ROUNDING * float(np.diag(kernel).max()))
+        kernel += noise * np.eye(len(products))
         factor = cho_factor(kernel, lower=True)
         seen = left_v[:, :, j].T / step
         solved = cho_solve(factor, np.column_stack([table[:, j], seen]))

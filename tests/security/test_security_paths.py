@@ -204,7 +204,7 @@ def test_names_in_commands_that_become_names_of_files(good, inside, name):
 
 def test_exports_of_a_stranger_are_not_run(good, inside):
     from imccircuit.errors import FileFormatError
-    from imccircuit.networks.exported import load_exported
+    from imccircuit.exporters.numpy.load import load_exported
 
     assert command("export", good / "adc.model.h5", "--to", "numpy", "-o", "e", "--force").code == 0
     assert load_exported(Path("e/numpy")).chips == 12

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from imccircuit.exporters.content import Content, plain, write_npz
 from imccircuit.exporters.numpy import runtime
+from imccircuit.exporters.numpy.load import MODULE, load_exported
+from imccircuit.exporters.replay import Replay, compare_codes, compare_values, stored_vectors
 from imccircuit.exporters.target import Target
 from imccircuit.nodal import lines
 from imccircuit.surrogates.base import Surrogate
-
-MODULE = "imc_model.py"
 
 _USE = {
     "adc": """\
@@ -58,4 +58,22 @@ def _usage(content: Content) -> str:
     )
 
 
-TARGET = Target("numpy", "a self-contained numpy module", _usage, _write)
+def _replay(folder: Path) -> Replay:
+    model, stored = load_exported(folder), stored_vectors(folder)
+    chips = stored["chip"]
+    program = f"numpy {np.__version__}"
+    if "input" in stored:
+        codes = [model.convert(v, int(c)) for v, c in zip(stored["input"], chips, strict=True)]
+        found = compare_codes("code", np.array(codes), stored["expected_code"])
+        return Replay("numpy", program, (found,))
+    answers = [
+        model.currents_a(v, int(c))[0] for v, c in zip(stored["voltage"], chips, strict=True)
+    ]
+    expected = stored["expected_current"]
+    bound = (2e-10 if not model.linear else 1e-13) * float(np.max(np.abs(expected)))
+    return Replay(
+        "numpy", program, (compare_values("current", "A", np.array(answers), expected, bound),)
+    )
+
+
+TARGET = Target("numpy", "a self-contained numpy module", _usage, _write, replay=_replay)

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from imccircuit.errors import FileFormatError
-from imccircuit.exporters.numpy import MODULE, runtime
+from imccircuit.exporters.numpy import runtime
 from imccircuit.nodal import lines
+
+MODULE = "imc_model.py"
 
 
 def load_exported(folder: Path) -> Any:

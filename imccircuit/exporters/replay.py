@@ -1,0 +1,115 @@
+"""Replaying an export: stored vectors through the target's own code, and how far it is off."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from imccircuit.errors import FileFormatError
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far one output of a target is from what the surrogate answers.
+
+    Attributes
+    ----------
+    quantity, unit : what is compared.
+    compared : how many values.
+    apart : how many of them differ by more than ``bound``; one that is not finite does.
+    largest : largest difference in ``unit``; infinite where an answer is not finite.
+    bound : what is stated for the target, in ``unit``.
+    """
+
+    quantity: str
+    unit: str
+    compared: int
+    apart: int
+    largest: float
+    bound: float
+
+    @property
+    def good(self) -> bool:
+        """Whether something was compared and nothing is apart."""
+        return self.compared > 0 and self.apart == 0
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What a target's own code answered.
+
+    Attributes
+    ----------
+    target : its name.
+    program : what ran, with its version.
+    differences : one for each output.
+    """
+
+    target: str
+    program: str
+    differences: tuple[Difference, ...]
+
+    @property
+    def good(self) -> bool:
+        """Whether every output is within its bound."""
+        return bool(self.differences) and all(item.good for item in self.differences)
+
+
+def compare_values(
+    quantity: str, unit: str, answered: ArrayLike, expected: ArrayLike, bound: float
+) -> Difference:
+    """Compare two arrays of one shape in ``unit``.
+
+    Raises
+    ------
+    FileFormatError : their shapes differ: the export does not fit its own vectors.
+    """
+    a, b = np.asarray(answered, dtype=np.float64), np.asarray(expected, dtype=np.float64)
+    if a.shape != b.shape:
+        text = f"{quantity}: the target answers {a.shape}, stored are {b.shape}"
+        raise FileFormatError(text)
+    apart = np.abs(a - b)
+    apart[~np.isfinite(apart)] = np.inf
+    largest = float(np.max(apart, initial=0.0))
+    return Difference(quantity, unit, a.size, int(np.sum(apart > bound)), largest, bound)
+
+
+def compare_codes(quantity: str, answered: ArrayLike, expected: ArrayLike) -> Difference:
+    """Compare codes, none of which may differ; `FileFormatError` as `compare_values`."""
+    return compare_values(quantity, "1", answered, expected, 0.0)
+
+
+def stored_vectors(folder: Path) -> Mapping[str, NDArray[Any]]:
+    """Arrays of an export's ``replay.npz``.
+
+    Raises
+    ------
+    FileFormatError : there is none, or it is none.
+    """
+    path = folder / "replay.npz"
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (OSError, ValueError) as error:
+        raise FileFormatError(f"{path}: no vectors to replay: {error}") from None
+
+
+def exported_target(folder: Path) -> str:
+    """Name of the target that a folder was exported for.
+
+    Raises
+    ------
+    FileFormatError : the folder is no export.
+    """
+    path = folder / "provenance.json"
+    try:
+        name = json.loads(path.read_text(encoding="utf-8"))["target"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise FileFormatError(f"{folder}: no export of imccircuit ({path.name})") from None
+    return str(name)

@@ -1,0 +1,56 @@
+"""Replay: the target's own code answers, and an export that was changed is found out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from imccircuit.cli.main import run_command
+from imccircuit.errors import FileFormatError, UsageError
+from imccircuit.exporters.export import export_model, replay_export
+from imccircuit.exporters.replay import compare_codes, compare_values
+
+
+def test_what_is_not_finite_is_apart_and_nothing_is_not_good() -> None:
+    found = compare_values("current", "A", [1.0, np.nan, 3.0], [1.0, 2.0, 3.1], 0.2)
+    assert (found.compared, found.apart, found.largest, found.good) == (3, 1, np.inf, False)
+    assert compare_codes("code", [1, 2], [1, 2]).good
+    assert not compare_codes("code", [1, 2], [1, 3]).good
+    assert not compare_codes("code", [], []).good
+    with pytest.raises(FileFormatError, match="answers"):
+        compare_codes("code", [1], [1, 2])
+
+
+@pytest.mark.parametrize("name", ["adc", "linear", "amplified", "sinh"])
+def test_numpy_answers_as_stated(models: dict[str, Path], tmp_path: Path, name: str) -> None:
+    (folder,) = export_model(models[name], ["numpy"], tmp_path)
+    found = replay_export(folder)
+    assert found.good
+    assert sum(item.compared for item in found.differences) > 0
+
+
+def test_a_changed_table_is_found_out(
+    models: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder,) = export_model(models["adc"], ["numpy"], tmp_path)
+    with np.load(folder / "model.npz") as file:
+        arrays = dict(file)
+    arrays["transition_level"] = arrays["transition_level"] + 0.1
+    np.savez(folder / "model.npz", **arrays)
+    assert run_command(["replay", str(folder), "--json"]) == 3
+    assert json.loads(capsys.readouterr().out)["differences"][0]["apart"] > 0
+    assert run_command(["replay", str(folder)]) == 3
+
+
+def test_folders_that_do_not_run(models: dict[str, Path], tmp_path: Path) -> None:
+    (folder,) = export_model(models["adc"], ["bundle"], tmp_path)
+    with pytest.raises(UsageError, match="nothing runs"):
+        replay_export(folder)
+    with pytest.raises(FileFormatError, match="no export"):
+        replay_export(tmp_path)
+    (folder,) = export_model(models["adc"], ["numpy"], tmp_path)
+    (folder / "replay.npz").unlink()
+    assert run_command(["replay", str(folder)]) == 1
