@@ -58,7 +58,7 @@ def export_model(
         if content.kind not in target.kinds:
             allowed = ", ".join(target.kinds)
             raise UsageError(
-                f"target {target.name} takes no surrogate of kind {content.kind}; allowed: {allowed}"
+                f"target {target.name} takes no {content.kind} surrogate; allowed: {allowed}"
             )
     return [_export(target, content, model, model_path, out, force=force) for target in known]
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import cho_factor, cho_solve, cholesky, solve_triangular
 from scipy.optimize import minimize
 
 Floats = NDArray[np.float64]
@@ -84,6 +84,16 @@ class ChargeLaw:
         shared = one @ other.T - pull * np.outer(one.sum(axis=1), other.sum(axis=1))
         return np.asarray(self.sigmas[0] ** 2 * shared + self.sigmas[1] ** 2)
 
+    def noisy(self, products: Floats) -> Floats:
+        """Covariance (vector, vector) of a column's outputs in steps², the solver's noise in it.
+
+        Vectors that are alike differ by that noise alone, which may be below the rounding of what
+        their cells share; then it is that rounding.
+        """
+        kernel = self.covariance(products)
+        noise = max(self.sigmas[2] ** 2, _ROUNDING * float(np.diag(kernel).max()))
+        return np.asarray(kernel + noise * np.eye(len(products)))
+
     def mean(self, design: Floats) -> Floats:
         """Outputs in V of a nominal column; ``design`` (…, term)."""
         return np.asarray(design @ self.coefficients)
@@ -96,7 +106,7 @@ class ChargeLaw:
         products : (vector, row).
         left_v : (chip, vector) outputs less `mean`.
         """
-        kernel = self.covariance(products) + self.sigmas[2] ** 2 * np.eye(len(products))
+        kernel = self.noisy(products)
         pulled = cho_solve(cho_factor(kernel), left_v.T / self.step_v).T
         pull = (2 * self.share - self.share**2) / self.rows
         raw = pulled @ products
@@ -112,7 +122,7 @@ class ChargeLaw:
         ----------
         new, known : products (vector, row) and design (vector, term) of a column.
         """
-        kernel = self.covariance(known[0]) + self.sigmas[2] ** 2 * np.eye(len(known[0]))
+        kernel = self.noisy(known[0])
         cross = self.covariance(new[0], known[0])
         pull = cho_solve(cho_factor(kernel), cross.T).T
         left = self.covariance(new[0]) - pull @ cross.T
@@ -213,27 +223,23 @@ def _likelihood(
     law: ChargeLaw, left_v: Floats, columns: list[Floats], table: Floats
 ) -> tuple[float, Floats, Floats]:
     """Minus the restricted log-likelihood, coefficients in V and their covariance in V²."""
-    chips, step = len(left_v), law.step_v
-    normal = np.zeros((table.shape[-1],) * 2)
-    right = np.zeros(table.shape[-1])
-    total = 0.0
+    chips, step, terms = len(left_v), law.step_v, table.shape[-1]
+    whitened = []
+    total = terms * np.log(chips)
     for j, products in enumerate(columns):
-        kernel = law.covariance(products)
-        # Vectors that are alike differ by their own noise alone, which the search may try below
-        # the rounding of what their cells share.
-        noise = max(law.sigmas[2] ** 2, _ROUNDING * float(np.diag(kernel).max()))
-        kernel += noise * np.eye(len(products))
-        factor = cho_factor(kernel, lower=True)
-        seen = left_v[:, :, j].T / step
-        solved = cho_solve(factor, np.column_stack([table[:, j], seen]))
-        terms, values = np.split(solved, [table.shape[-1]], axis=1)
-        normal += chips * table[:, j].T @ terms
-        right += (table[:, j].T @ values).sum(axis=1)
-        total += float(np.sum(seen * values)) + 2 * chips * np.log(np.diag(factor[0])).sum()
-    beta = np.linalg.solve(normal, right)
-    total += float(np.linalg.slogdet(normal)[1]) - float(right @ beta)
-    variance = np.asarray(np.linalg.inv(normal) * step**2, dtype=np.float64)
-    return total / 2, np.asarray(beta * step, dtype=np.float64), variance
+        factor = cholesky(law.noisy(products), lower=True)
+        both = np.column_stack([table[:, j], left_v[:, :, j].T / step])
+        whitened.append(solve_triangular(factor, both, lower=True))
+        total += 2 * chips * np.log(np.diag(factor)).sum()
+    # By orthogonal factors: the terms' own products would square a condition that is bad enough.
+    basis, seen = np.split(np.concatenate(whitened), [terms], axis=1)
+    q, r = np.linalg.qr(basis)
+    beta = solve_triangular(r, q.T @ seen.mean(axis=1))
+    total += float(np.sum((seen - (basis @ beta)[:, None]) ** 2))
+    total += 2 * np.log(np.abs(np.diag(r))).sum()
+    root = solve_triangular(r, np.eye(terms))
+    variance = root @ root.T * (step**2 / chips)
+    return float(total) / 2, np.asarray(beta * step, dtype=np.float64), variance
 
 
 def _log_errors(cost: Callable[[Floats], float], best: Floats) -> Floats:
