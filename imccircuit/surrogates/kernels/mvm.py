@@ -2,14 +2,16 @@
 
 The product is numpy's. It is made in chunks of vectors into one buffer that stays in the second
 level of the cache, and each chunk is converted there and then, so the product never goes to memory.
+Threads take chunks, not rows of one: OpenMP threads of their own beside those of BLAS wait for each
+other for ever.
 """
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
 from numpy.typing import NDArray
 
 from imccircuit.errors import UsageError
@@ -26,22 +28,6 @@ _BUFFER_BYTES = 2**19
 _FEWEST_ROWS = 64
 
 
-@njit(cache=True, parallel=True)
-def _code_parallel(low, scale, start, threshold, level, depth, voltage, codes, parts):  # type: ignore[no-untyped-def]
-    rows = len(voltage)
-    for part in prange(parts):
-        code_rows(low, scale, start, threshold, level, depth, voltage, codes,
-                  rows * part // parts, rows * (part + 1) // parts)  # fmt: skip
-
-
-@njit(cache=True, parallel=True)
-def _noise_parallel(voltage, parts, sigma, key, chip, first_index):  # type: ignore[no-untyped-def]
-    rows = len(voltage)
-    for part in prange(parts):
-        add_noise(voltage, rows * part // parts, rows * (part + 1) // parts,
-                  sigma, key, chip, first_index)  # fmt: skip
-
-
 class CodedProduct:
     """Weights (row, col) with a converter on each column.
 
@@ -49,8 +35,8 @@ class CodedProduct:
     ----------
     weights : (row, col) float32; the voltage of a column in V is the sum of inputs times weights.
     table : converters of the columns, made for float32 by `code_table`.
-    threads : of the conversion; the product has those of numpy's BLAS. The codes do not depend on
-        them.
+    threads : that take chunks of vectors, each product with as many again as numpy's BLAS has. The
+        codes do not depend on them.
 
     Raises
     ------
@@ -64,7 +50,7 @@ class CodedProduct:
             raise UsageError("the table must be made for float32, and threads be at least 1")
         self._weights, self._table, self._threads = weights, table, threads
         rows = max(_FEWEST_ROWS, _BUFFER_BYTES // (4 * table.columns))
-        self._buffer = np.empty((rows, table.columns), dtype=np.float32)
+        self._buffers = [np.empty((rows, table.columns), np.float32) for _ in range(threads)]
 
     def __call__(
         self,
@@ -92,22 +78,34 @@ class CodedProduct:
         if codes.shape != shape or codes.dtype != table.code_dtype:
             raise UsageError(f"codes must be {shape} of {np.dtype(table.code_dtype)}")
         drawn = None if noise is None else once(noise, codes.shape, np.float32)
-        for start in range(0, len(codes), len(self._buffer)):
-            part = inputs[start : start + len(self._buffer)]
-            voltage = np.dot(part, self._weights, out=self._buffer[: len(part)])
-            if drawn is not None:
-                self._add(voltage, *drawn[:-1], drawn[-1] + start)
-            self._convert(voltage, codes[start : start + len(part)])
+        chunk = len(self._buffers[0])
+        if len(self._buffers) == 1 or len(codes) <= chunk:
+            self._fill(codes, inputs, drawn, range(0, len(codes), chunk), 0)
+            return codes
+        with ThreadPoolExecutor(len(self._buffers)) as pool:
+            step = chunk * len(self._buffers)
+            tasks = [
+                pool.submit(self._fill, codes, inputs, drawn, range(k * chunk, len(codes), step), k)
+                for k in range(len(self._buffers))
+            ]
+        for task in tasks:
+            task.result()
         return codes
 
-    def _add(self, voltage: NDArray[np.float32], *drawn: Any) -> None:
-        if self._threads == 1:
-            add_noise(voltage, 0, len(voltage), *drawn)
-        else:
-            _noise_parallel(voltage, self._threads, *drawn)
-
-    def _convert(self, voltage: NDArray[np.float32], codes: Codes) -> None:
-        if self._threads == 1:
-            code_rows(*self._table.arrays, voltage, codes, 0, len(codes))  # type: ignore[call-arg]
-        else:
-            _code_parallel(*self._table.arrays, voltage, codes, self._threads)  # type: ignore[call-arg]
+    def _fill(
+        self,
+        codes: Codes,
+        inputs: NDArray[np.float32],
+        drawn: tuple[Any, ...] | None,
+        starts: range,
+        thread: int,
+    ) -> None:
+        """Codes of the chunks that begin at ``starts``, in the buffer of ``thread``."""
+        buffer = self._buffers[thread]
+        for start in starts:
+            part = inputs[start : start + len(buffer)]
+            voltage = np.dot(part, self._weights, out=buffer[: len(part)])
+            if drawn is not None:
+                add_noise(voltage, 0, len(voltage), *drawn[:-1], drawn[-1] + start)  # type: ignore[call-arg]
+            done = codes[start : start + len(part)]
+            code_rows(*self._table.arrays, voltage, done, 0, len(done))  # type: ignore[call-arg]

@@ -1,0 +1,151 @@
+"""Vectors to codes, drawn converters and the first call, against numpy's product and aihwkit.
+
+    python benchmarks/conversion.py
+
+aihwkit runs in an environment of its own: `IMCCIRCUIT_BENCH_AIHWKIT` names its Python.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imccircuit.metrics.adc import compute_codes
+from imccircuit.surrogates.adc_levels import predict_levels
+from imccircuit.surrogates.kernels.codes import code_table
+from imccircuit.surrogates.kernels.mvm import CodedProduct
+from imccircuit.surrogates.kernels.noise import ConversionNoise, draw_normals
+
+BATCH, BITS = 256, 8
+NOISE_V = 1e-3
+PEER = Path(__file__).with_name("peer_aihwkit.py")
+Floats = NDArray[np.float32]
+
+
+def best_of_both(
+    ours: Callable[[], object], theirs: Callable[[], object], calls: int, rounds: int
+) -> tuple[float, float]:
+    """Shortest time a call in s of each, measured in turns so that both meet the same machine."""
+    best = [np.inf, np.inf]
+    for _ in range(rounds):
+        for which, work in enumerate((ours, theirs)):
+            started = time.perf_counter()
+            for _ in range(calls):
+                work()
+            best[which] = min(best[which], (time.perf_counter() - started) / calls)
+    return best[0], best[1]
+
+
+def problem(size: int) -> tuple[Floats, Floats, NDArray[np.float64]]:
+    """Inputs, weights, and levels in V of a converter a column, each with errors of its own."""
+    generator = np.random.default_rng(size)
+    inputs = generator.random((BATCH, size), dtype=np.float32)
+    weights = (2 / size * generator.random((size, size), dtype=np.float32)).astype(np.float32)
+    ideal = np.arange(1, 2**BITS) / 2**BITS
+    levels = np.sort(ideal + generator.normal(0, 0.03 / 2**BITS, (size, ideal.size)), axis=1)
+    return inputs, weights, levels
+
+
+def row(what: str, ours: float, peer: float, name: str, least: float, errors: str) -> None:
+    print(f"{what:42s} {1e6 * ours:10.1f} µs {1e6 * peer:10.1f} µs  {name:34s} "
+          f"{peer / ours:6.2f} × (at least {least:g})   {errors}")  # fmt: skip
+
+
+def against_the_product() -> dict[int, float]:
+    """Codes against numpy's single-precision product alone; seconds of ours with noise by size."""
+    found = {}
+    for size, calls, wanted in ((128, 20, (0.6, 0.4)), (1024, 2, (0.85, 0.0))):
+        inputs, weights, levels = problem(size)
+        run = CodedProduct(weights, code_table(levels))
+        codes, product = run(inputs), np.empty((BATCH, size), np.float32)
+        exact = compute_codes(levels, (inputs.astype(float) @ weights.astype(float)).T).T
+        wrong = f"{int(np.sum(codes != exact))} of {codes.size} codes off (a rounding on a level)"
+
+        def multiply(x: Floats = inputs, w: Floats = weights, out: Floats = product) -> object:
+            return np.dot(x, w, out=out)
+
+        for noise, least in zip((None, ConversionNoise(5, NOISE_V)), wanted, strict=True):
+            ours, theirs = best_of_both(
+                lambda r=run, x=inputs, n=noise, c=codes: r(x, n, c), multiply, calls, 30
+            )
+            what = f"{BATCH} vectors, {size}×{size}, {'noise' if noise else 'no noise'}"
+            row(what, ours, theirs, "numpy's float32 product alone", least, wrong)
+            if noise is not None:
+                found[size] = ours
+    return found
+
+
+def against_aihwkit(ours: dict[int, float]) -> None:
+    """The torch tile of aihwkit with quantised and noisy outputs, in its own process."""
+    python = os.environ.get("IMCCIRCUIT_BENCH_AIHWKIT")
+    if not python:
+        print("aihwkit: not run; IMCCIRCUIT_BENCH_AIHWKIT names no Python that has it")
+        return
+    for size, least in ((128, 8.0), (1024, 4.0)):
+        done = subprocess.run(
+            [python, str(PEER), str(size), str(BATCH), str(BITS)],
+            capture_output=True, text=True, timeout=600, check=False,
+        )  # fmt: skip
+        if done.returncode != 0:
+            print(f"aihwkit did not run: {' '.join(done.stderr.split()[-20:])}")
+            return
+        peer = json.loads(done.stdout.splitlines()[-1])
+        row(f"{BATCH} vectors, {size}×{size}, noise", ours[size], peer["seconds"],
+            f"aihwkit {peer['aihwkit']}, torch {peer['torch']}", least,
+            f"its codes: {peer['levels']} levels")  # fmt: skip
+
+
+def drawing() -> None:
+    """10,000 SAR chips, all levels."""
+    mean = np.append(2.0 ** np.arange(BITS) / 2**BITS, 0.0)
+
+    def draw() -> NDArray[np.float64]:
+        return predict_levels(mean + 1e-3 * draw_normals((10_000, BITS + 1), seed=1), BITS)
+
+    seconds, _ = best_of_both(draw, lambda: None, 1, 3)
+    print(f"{'10,000 SAR chips of 8 bit, all levels':42s} {seconds:10.3f} s   (limit 1 s)")
+
+
+def first_call() -> None:
+    """A new process: from the end of the imports to the first codes, kernels cached."""
+    code = (
+        "import time, numpy as np\n"
+        "from imccircuit.surrogates.kernels.codes import code_table\n"
+        "from imccircuit.surrogates.kernels.mvm import CodedProduct\n"
+        "from imccircuit.surrogates.kernels.noise import ConversionNoise\n"
+        "t = time.perf_counter()\n"
+        "levels = np.tile(np.arange(1, 256) / 256, (8, 1))\n"
+        "run = CodedProduct(np.ones((8, 8), np.float32), code_table(levels))\n"
+        "run(np.ones((4, 8), np.float32), ConversionNoise(1, 0.1))\n"
+        "print(time.perf_counter() - t)\n"
+    )
+    times = [
+        float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
+                             check=True).stdout)
+        for _ in range(4)
+    ]  # fmt: skip
+    print(
+        f"{'first call after import, kernels cached':42s} {min(times[1:]):10.3f} s   (limit 0.5 s)"
+    )
+
+
+def main() -> None:
+    """Everything of this file."""
+    print(f"\nvectors to codes, numpy {np.__version__}")
+    ours = against_the_product()
+    against_aihwkit(ours)
+    drawing()
+    first_call()
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
