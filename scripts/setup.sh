@@ -264,6 +264,10 @@ setup_packages() { # demo|test
             pip_install --editable '.[test]'
             # Its drawing half wants a cairo to compile against; the solver half does not need it.
             pip_install --no-deps badcrossbar
+            # With its dependencies it brings a torch for GPUs; there are wheels up to 3.12.
+            if .venv/bin/python -c 'import sys; sys.exit(sys.version_info >= (3, 13))'; then
+                pip_install --no-deps aihwkit
+            fi
             ;;
     esac
     printf '%s\n' "$wanted" >"$STATE/$1"

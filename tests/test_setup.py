@@ -238,6 +238,7 @@ def test_second_call_installs_nothing_and_extras_add_up(tmp_path: Path) -> None:
     test = [
         "pip constraints.txt --quiet --editable .[test]",
         "pip constraints.txt --quiet --no-deps badcrossbar",
+        "pip constraints.txt --quiet --no-deps aihwkit",
     ]
     for what, calls in (("demo", demo), ("demo", demo), ("test", demo + test)):
         assert machine.setup(what).returncode == 0

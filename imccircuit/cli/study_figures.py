@@ -13,7 +13,9 @@ from imccircuit.results.read import read_results
 
 
 def draw_study(outcome: Any, folder: Path) -> list[Path]:
-    """Draw the pictures of the study ``digits`` into ``folder`` and return their paths."""
+    """Draw the pictures of a study into ``folder`` and return their paths."""
+    if hasattr(outcome, "points"):
+        return _draw_sensitivity(outcome, folder)
     from imccircuit.plots.statistics import plot_parity
     from imccircuit.plots.style import house_style, make_figure, save_figure
 
@@ -32,3 +34,31 @@ def draw_study(outcome: Any, folder: Path) -> list[Path]:
         plot_parity(above, spice, predicted, "V", quantity="amplifier output", ax_error=below)
         written.append(save_figure(figure, folder / "surrogate-error.png"))
     return written
+
+
+def _draw_sensitivity(outcome: Any, folder: Path) -> list[Path]:
+    """Accuracy against each non-ideality, of a study of networks; none if it asked for none."""
+    from imccircuit.networks.sensitivity import LABELS
+    from imccircuit.plots.sensitivity import plot_sensitivity
+    from imccircuit.plots.style import house_style, make_figure, save_figure
+
+    axes = [axis for axis in LABELS if any(p.axis == axis for p in outcome.points)]
+    if not axes:
+        return []
+    with house_style():
+        figure, places = make_figure(len(axes), share_x=False)
+        for ax, axis in zip(places, axes, strict=True):
+            for together in (False, True):
+                seen = sorted(
+                    (p.value, p.mean, p.sd)
+                    for p in outcome.points
+                    if p.axis == axis and p.others == together
+                )
+                value, mean, sd = np.array(seen).T
+                label = "with all others" if together else "alone"
+                plot_sensitivity(ax, value, mean, sd, quantity=LABELS[axis], label=label,
+                                 together=together)  # fmt: skip
+            if axis == "read_time":
+                ax.set_xscale("log")
+        places[0].legend()
+        return [save_figure(figure, folder / "sensitivity.png")]

@@ -12,10 +12,16 @@ from numpy.typing import NDArray
 
 from imccircuit.errors import UsageError
 from imccircuit.surrogates.adc import AdcSurrogate
+from imccircuit.surrogates.adc_noise import DECISION, SAMPLED
 from imccircuit.surrogates.base import ModelArray, Surrogate
 from imccircuit.surrogates.crossbar import CrossbarSurrogate
 
 Treatment = Literal["exact", "approximated", "dropped"]
+
+COST_NUMBERS = {"energy": "energy_j", "latency": "latency_s", "area": "area_m2"}
+"""Parameter of a model that says what an operation costs → its name in `Content.numbers`."""
+
+NOISE_OF_A_CONVERSION = "noise of a conversion"
 
 
 @dataclass(frozen=True)
@@ -94,16 +100,29 @@ def _adc(model: Any) -> Content:
         fidelity=(
             Fidelity("transition levels", "exact", "every level of every chip in the model"),
             population,
-            Fidelity("noise of a conversion", "dropped", "not in the surrogate"),
+            _noise_fidelity(converter),
             Fidelity("settling, input bandwidth, clock", "dropped", "not in the surrogate"),
             Fidelity("temperature and supply", "dropped", "those of the domain only"),
-            Fidelity("energy, latency, area", "dropped", "not modelled"),
+            *_cost_fidelity(converter),
         ),
         numbers={
             "full_scale_v": converter.full_scale_v,
             "bits": float(converter.bits),
+            **{f"{name}_v": _noise_v(converter, name) for name in (SAMPLED, DECISION)},
+            **_cost_numbers(converter),
         },
     )
+
+
+def _noise_v(model: Surrogate, name: str) -> float | None:
+    return model.value(name) if name in model.model.parameters else None
+
+
+def _noise_fidelity(model: Surrogate) -> Fidelity:
+    if SAMPLED not in model.model.parameters:
+        return Fidelity(NOISE_OF_A_CONVERSION, "dropped", "not in the surrogate")
+    how = "conversions have none; its two powers are in the model for users to add"
+    return Fidelity(NOISE_OF_A_CONVERSION, "dropped", how)
 
 
 def _crossbar(model: Any) -> Content:
@@ -159,6 +178,7 @@ def _crossbar(model: Any) -> Content:
             "r_rise_ohm_per_a": physics.r_rise_ohm_per_a,
             "v0_v": physics.v0_v if np.isfinite(physics.v0_v) else None,
             "transresistance_ohm": array.value("transresistance") if array.has_amplifiers else None,
+            **_cost_numbers(array),
         },
         needs_solver=not array.linear,
     )
@@ -188,7 +208,26 @@ def _crossbar_fidelity(array: CrossbarSurrogate) -> tuple[Fidelity, ...]:
         Fidelity("other conductances", "dropped", "the export holds the programmed chips only"),
         Fidelity("spread of conductances", "dropped", "the chips are those that were measured"),
         Fidelity("noise, settling, drift", "dropped", "not in the surrogate"),
-        Fidelity("energy, latency, area", "dropped", "not modelled"),
+        *_cost_fidelity(array),
+    )
+
+
+def _cost_numbers(model: Surrogate) -> dict[str, float | None]:
+    """What an operation costs by name with unit; None is "not measured"."""
+    parameters = model.model.parameters
+    return {
+        key: parameters[name].value if name in parameters else None
+        for name, key in COST_NUMBERS.items()
+    }
+
+
+def _cost_fidelity(model: Surrogate) -> tuple[Fidelity, ...]:
+    parameters = model.model.parameters
+    return tuple(
+        Fidelity(name, "exact", f"mean of the fitted chips; {parameters[name].note}")
+        if name in parameters
+        else Fidelity(name, "dropped", "not measured")
+        for name in COST_NUMBERS
     )
 
 

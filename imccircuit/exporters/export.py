@@ -79,8 +79,9 @@ def _export(
             shutil.rmtree(folder)
         temporary.rename(folder)
     except OSError as error:
-        shutil.rmtree(temporary, ignore_errors=True)
         raise UsageError(f"{folder} cannot be written: {error.strerror or error}") from None
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
     return folder
 
 

@@ -13,8 +13,19 @@ _TARGETS = Registry(
     "export target",
     "TARGET",
     {
+        "aihwkit": "imccircuit.exporters.aihwkit",
         "bundle": "imccircuit.exporters.bundle",
+        "crosssim": "imccircuit.exporters.crosssim",
+        "hwcomponents": "imccircuit.exporters.hwcomponents",
+        "micsim": "imccircuit.exporters.micsim",
+        "mnsim": "imccircuit.exporters.mnsim",
+        "neurosim": "imccircuit.exporters.neurosim",
         "numpy": "imccircuit.exporters.numpy",
+        "onnx": "imccircuit.exporters.onnx",
+        "spice": "imccircuit.exporters.spice",
+        "torch": "imccircuit.exporters.torch",
+        "veriloga": "imccircuit.exporters.veriloga",
+        "zigzag": "imccircuit.exporters.zigzag",
     },
 )
 

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from imccircuit.benches.bench import Section
 from imccircuit.errors import InputError
+from imccircuit.networks.network_tables import NetworkStudyTables
 from imccircuit.recipes.load import find_recipe, read_toml
 from imccircuit.recipes.paths import FilePolicy
 from imccircuit.recipes.settings import apply_settings, parse_setting
@@ -71,6 +72,15 @@ class Study:
     tables: StudyTables
 
 
+@dataclass(frozen=True)
+class NetworkStudy:
+    """A study of networks on tiles that was read and checked; attributes as of `Study`."""
+
+    name: str
+    file: str
+    tables: NetworkStudyTables
+
+
 class Outcome(Protocol):
     """What a study found."""
 
@@ -89,7 +99,7 @@ class Outcome(Protocol):
         ...
 
 
-def load_study(name: str, settings: Sequence[str] = ()) -> Study:
+def load_study(name: str, settings: Sequence[str] = ()) -> Study | NetworkStudy:
     """Read a study by path or shipped name.
 
     Raises
@@ -102,6 +112,9 @@ def load_study(name: str, settings: Sequence[str] = ()) -> Study:
         raise InputError(name, "kind", raw.get("kind"), "not a study", 'kind = "study"')
     _resolve_recipes(name, raw, FilePolicy.of_recipe(path, ()))
     apply_settings(raw, [parse_setting(item) for item in settings])
+    # A study of networks on tiles is known by its table of the mapping.
+    if "mapping" in raw:
+        return NetworkStudy(path.stem, name, validate(NetworkStudyTables, raw, file=name))
     return Study(path.stem, name, validate(StudyTables, raw, file=name))
 
 
@@ -118,8 +131,12 @@ def _resolve_recipes(file: str, raw: dict[str, Any], policy: FilePolicy) -> None
                 raise InputError(file, f"{key}.recipe", name, problem, allowed) from None
 
 
-def run_study(study: Study, folder: Path, *, jobs: int, progress: Progress) -> Any:
+def run_study(study: Study | NetworkStudy, folder: Path, *, jobs: int, progress: Progress) -> Any:
     """Run a study and write everything it makes into ``folder``."""
+    if isinstance(study, NetworkStudy):
+        from imccircuit.networks.accuracy_study import run_networks
+
+        return run_networks(study, folder, jobs=jobs, progress=progress)
     from imccircuit.networks.digits_study import run_digits
 
     return run_digits(study, folder, jobs=jobs, progress=progress)

@@ -40,6 +40,7 @@ from imccircuit.surrogates.base import (
     check_count,
     provenance_of,
 )
+from imccircuit.surrogates.carried import cost_figures
 from imccircuit.surrogates.data import Measured, held_out
 from imccircuit.surrogates.verdict import Verdict
 from imccircuit.units import format_quantity
@@ -56,7 +57,8 @@ class AdcSurrogate(Surrogate):
     V², the parameters being the weights, lowest bit first, and the offset. Of one chip there is
     also ``decision_level`` (chip, code) V, the level of each trial code as measured, before it is
     clipped through the search tree. Parameters ``noise_sampled`` and ``noise_decision`` in V are
-    there where the results carry noise.
+    there where the results carry noise, ``energy`` in J of a conversion, ``latency`` in s and
+    ``area`` in m² where they were measured.
     """
 
     kind = "adc"
@@ -223,6 +225,7 @@ class AdcSurrogate(Surrogate):
             "reference_voltage": Parameter("reference_voltage", full_scale, "V"),
             "fitted_chips": Parameter("fitted_chips", float(np.count_nonzero(~mask)), "1"),
             **noise,
+            **cost_figures(measured, ~mask),
         }
         model = Model(
             arrays=arrays,

@@ -10,6 +10,9 @@ from imccircuit.surrogates.base import Parameter
 from imccircuit.surrogates.data import Measured
 from imccircuit.units import format_quantity
 
+COSTS = ("energy", "latency", "area")
+"""Parameters of a model that say what an operation costs."""
+
 # Parameter of a model → (variable of the results, unit).
 _SCALARS = {
     "latency": ("latency", "s"),
@@ -48,6 +51,12 @@ def carried_figures(measured: Measured, chips: NDArray[np.bool_]) -> dict[str, P
         if np.all(np.isfinite(values)):
             found[name] = _mean(name, values, unit)
     return found
+
+
+def cost_figures(measured: Measured, chips: NDArray[np.bool_]) -> dict[str, Parameter]:
+    """``energy`` in J, ``latency`` in s and ``area`` in m² alone, as `carried_figures`."""
+    found = carried_figures(measured, chips)
+    return {name: found[name] for name in COSTS if name in found}
 
 
 def _blocks(measured: Measured) -> NDArray[np.object_]:

@@ -26,6 +26,17 @@ from imccircuit.surrogates.fit import fit_results
 KINDS = ("adc", "adcs", "linear", "amplified", "sinh")
 
 
+def costs(chip: int) -> dict[str, np.ndarray]:
+    """Costs of a conversion: 3 pJ and 10 fJ more from chip to chip; the comparator has none."""
+    energy = np.array([2e-12 + 1e-14 * chip, 1e-13, 4e-13, 2e-13, np.nan, 1e-13, 2e-13])
+    return {
+        "energy": energy,
+        "energy_returned": 0.1 * energy,
+        "latency": np.asarray(60e-9),
+        "area": np.asarray(2.5e-9),
+    }
+
+
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Model files by name: one and many converters, crossbars of all sorts, one that failed."""
@@ -42,6 +53,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     wires = {"r_row": 20.0, "r_col": 30.0}
     offset = np.array([3e-3, -2e-3, 1e-3, 0.0])
     shape = crossbar_settings(6, 4, 12)
+    chips = adc_population(20, 1, bits=5)
+    rng = np.random.default_rng(8)
+    spread = [g * (1 + 0.05 * rng.standard_normal(g.shape)) for _ in range(12)]
     bad = {**one, "transition_level": one["transition_level"] + 0.5 / 32}
     return {
         "adc": fit("adc", "adc_sar8", ["circuit.bits=5"], [one]),
@@ -58,6 +72,16 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             "crossbar_ir_drop",
             [*shape, *SINH],
             [crossbar_chip(g, drive, v0=0.25, **wires)],
+        ),
+        "costed": fit("costed", "adc_sar8", ["circuit.bits=5"], [{**one, **costs(0)}]),
+        "costeds": fit(
+            "costeds",
+            "adc_sar8_mismatch",
+            ["circuit.bits=5"],
+            [{**chip, **costs(k)} for k, chip in enumerate(chips)],
+        ),
+        "spread": fit(
+            "spread", "crossbar_ir_drop", shape, [crossbar_chip(x, drive, **wires) for x in spread]
         ),
         "failed": fit("failed", "adc_sar8", ["circuit.bits=5"], [bad]),
         "few": fit("few", "adc_sar8_mismatch", ["circuit.bits=5"], adc_population(4, 1, bits=5)),

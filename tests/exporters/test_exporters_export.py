@@ -68,7 +68,7 @@ def test_a_model_that_was_not_judged_says_so(models: dict[str, Path], tmp_path: 
 
 
 def test_unknown_targets_and_models_are_one_line(models: dict[str, Path], tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="bundle, numpy"):
+    with pytest.raises(UsageError, match=r"bundle, .*numpy"):
         export_model(models["adc"], ["numpy", "abacus"], tmp_path)
     with pytest.raises(UsageError, match="no export target"):
         export_model(models["adc"], [], tmp_path)

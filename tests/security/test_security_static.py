@@ -25,7 +25,9 @@ METHODS = {"read_pickle", "to_pickle", "unpickle", "exec_module", "literal_eval"
 # Where one of them has a reason, which stands there as a comment.
 EXCUSED = {
     ("exporters/numpy/runtime.py", "exec_module"),  # the solver beside it, in an export
-    ("networks/exported.py", "exec_module"),  # only code that equals our own
+    ("exporters/aihwkit/adapter.py", "exec_module"),  # likewise
+    ("exporters/own_code.py", "exec_module"),  # only code that equals our own
+    ("networks/restricted_pickle.py", "pickle"),  # a reader that knows only arrays
 }
 COMMANDS = (
     r"set num_threads=\d+", "set filetype=binary", "set appendwrite", "set noinit",
@@ -64,7 +66,11 @@ def faults(source, file):
     """What a module does that none may do."""
     tree = ast.parse(source)
     names = imported(tree)
-    found = [name for name in names.values() if name.partition(".")[0] in MODULES]
+    found = [
+        name
+        for name in names.values()
+        if name.partition(".")[0] in MODULES and (file, name) not in EXCUSED
+    ]
     for node in ast.walk(tree):
         method = node.attr if isinstance(node, ast.Attribute) else ""
         if method in METHODS and (file, method) not in EXCUSED:
@@ -123,10 +129,10 @@ def test_the_check_finds_what_may_not_be_there(source):
 def test_the_check_takes_what_may_be_there():
     source = "import re\nimport numpy as np\nre.compile('x')\nnp.load('x', allow_pickle=False)"
     assert faults(source, "new.py") == []
-    assert "networks/exported.py" in FILES
+    assert "exporters/own_code.py" in FILES
 
 
-RECIPES = [name for name in library.names("characterize", ".toml") if name != "digits"]
+RECIPES = [name for name in library.names("characterize", ".toml") if not name.startswith("digits")]
 
 
 @pytest.mark.parametrize("name", RECIPES)

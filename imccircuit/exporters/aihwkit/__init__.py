@@ -1,0 +1,65 @@
+"""Target ``aihwkit``: converters and crossbars in the pure-torch tile of aihwkit 1.1.0."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from imccircuit.exporters.adapters import adapter_fidelity, write_model
+from imccircuit.exporters.aihwkit.replay import ADAPTER, SOLVER, SOURCE, replay_aihwkit
+from imccircuit.exporters.content import Content, Fidelity
+from imccircuit.exporters.target import Target
+from imccircuit.surrogates.base import Surrogate
+
+SCHEMA = "imccircuit-aihwkit-1"
+
+_USE = {
+    "adc": """\
+from aihwkit.nn.conversion import convert_to_analog
+import imc_aihwkit                              # in this folder
+
+# I/(V_max*G_max) of a column that meets 0 V and full scale of the converters:
+converters = imc_aihwkit.Converters((-4.0, 4.0))  # column j has chip j mod the number of chips
+analog = convert_to_analog(network, imc_aihwkit.configure(converters=converters))""",
+    "crossbar": """\
+import torch
+import imc_aihwkit                              # in this folder
+
+array = imc_aihwkit.Array(v_max=0.2, chip=0)
+layer = imc_aihwkit.measured_layer(imc_aihwkit.configure(array=array, ideal=True))
+currents = layer(torch.rand(8, layer.in_features)) * array.scale_a   # 1 is v_max; A""",
+}
+
+
+def _write(content: Content, model: Surrogate, folder: Path) -> None:
+    del model
+    write_model(content, folder, SCHEMA)
+    shutil.copyfile(SOURCE, folder / ADAPTER)
+    if content.needs_solver:
+        shutil.copyfile(SOLVER, folder / "lines.py")
+
+
+def _usage(content: Content) -> str:
+    return (
+        "With Python 3.10 to 3.12: `pip install torch`, then `pip install aihwkit==1.1.0`. Only "
+        "aihwkit's pure-torch tile is used.\n\n"
+        f"```python\n{_USE[content.kind]}\n```\n\n"
+        "What was not measured keeps aihwkit's defaults; `ideal=True` turns those off."
+    )
+
+
+def fidelity(content: Content) -> tuple[Fidelity, ...]:
+    """What aihwkit keeps of every quantity of ``content``."""
+    how = "a table in double; a layer in float32 rounds what it converts, to 6e-8 of it"
+    levels = Fidelity("transition levels", "exact", how)
+    return adapter_fidelity(content, "aihwkit", (levels,))
+
+
+TARGET = Target(
+    "aihwkit",
+    "converters and crossbars for aihwkit's pure-torch tile",
+    _usage,
+    _write,
+    replay=replay_aihwkit,
+    fidelity=fidelity,
+)

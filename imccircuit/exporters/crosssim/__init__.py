@@ -1,0 +1,71 @@
+"""Target ``crosssim``: converters and crossbars as devices of CrossSim 3.2."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from imccircuit.exporters.adapters import adapter_fidelity, write_model
+from imccircuit.exporters.content import Content, Fidelity
+from imccircuit.exporters.crosssim.replay import ADAPTER, SOURCE, replay_crosssim
+from imccircuit.exporters.target import Target
+from imccircuit.surrogates.base import Surrogate
+
+SCHEMA = "imccircuit-crosssim-1"
+
+_ADC_USE = """\
+from simulator import AnalogCore, CrossSimParameters
+import imc_crosssim                             # in this folder
+
+params = CrossSimParameters()
+# I/(V_max*G_max) of the columns that meets 0 V and full scale of the converters:
+imc_crosssim.configure_adc(params, [-4.0, 4.0])  # column j has chip j mod the number of chips
+outputs = AnalogCore(matrix, params) @ inputs"""
+
+_ARRAY_USE = """\
+import imc_crosssim                             # in this folder
+
+core = imc_crosssim.measured_core(v_max=0.2, chip=0)   # an AnalogCore of CrossSim
+outputs = core @ inputs                         # 1 is v_max, outputs are I/(v_max*G_max)
+currents = imc_crosssim.currents_a(core, voltages, v_max=0.2)   # V in, A out"""
+
+_FASTER = """
+core = imc_crosssim.measured_core(v_max=0.2, wires="effective")  # no solver"""
+
+
+def _write(content: Content, model: Surrogate, folder: Path) -> None:
+    del model
+    write_model(content, folder, SCHEMA)
+    shutil.copyfile(SOURCE, folder / ADAPTER)
+
+
+def _usage(content: Content) -> str:
+    use = _ADC_USE if content.kind == "adc" else _ARRAY_USE
+    if "effective_conductance" in content.arrays:
+        use += _FASTER
+    return (
+        "CrossSim is not on PyPI: clone https://github.com/sandialabs/cross-sim and put the clone "
+        "on the Python path. This adapter was tried with release 3.2.0.\n\n"
+        f"```python\n{use}\n```"
+    )
+
+
+def fidelity(content: Content) -> tuple[Fidelity, ...]:
+    """What CrossSim keeps of every quantity of ``content``."""
+    solver = "by CrossSim's own solver, to 2·v_error·v_max·Σ G of a column"
+    wires = (
+        Fidelity("cells and wires", "exact", f'with wires="effective"; else {solver}')
+        if "effective_conductance" in content.arrays
+        else Fidelity("cells and wires", "approximated", f"{solver}, G being their largest slope")
+    )
+    return adapter_fidelity(content, "CrossSim", (wires,))
+
+
+TARGET = Target(
+    "crosssim",
+    "converters and crossbars for CrossSim",
+    _usage,
+    _write,
+    replay=replay_crosssim,
+    fidelity=fidelity,
+)

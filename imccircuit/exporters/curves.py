@@ -1,0 +1,53 @@
+"""Crossbars of nonlinear cells as one curve for each row, for layers without a solver.
+
+A row driven alone with V gives each column a current that the solver knows. Three terms,
+
+    I_j(V) = Σ_p c_pj·V·|V|^(p-1),  p = 1, 2, 3,
+
+pass through it at a third, two thirds and all of the largest stored drive: odd in V, as the cells
+are. The layer adds the rows. That leaves out what rows do to each other through the resistance
+they share; how much is measured on the stored vectors.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imccircuit.exporters.content import Content
+from imccircuit.surrogates.array_model import ArrayModel
+
+Floats = NDArray[np.float64]
+
+_SHARES = np.array([1.0, 2.0, 3.0]) / 3
+
+
+def row_terms(content: Content) -> Floats:
+    """Matrices (chip, 3, row, col) in A/V^p of the rows' curves."""
+    drive = float(np.max(np.abs(content.replay["voltage"].values)))
+    physics = _physics(content)
+    found = []
+    for cells in content.arrays["cell_conductance"].values:
+        rows = cells.shape[0]
+        alone = np.concatenate([share * drive * np.eye(rows) for share in _SHARES])
+        current = physics.nonlinear_currents(cells, alone).reshape(3, -1)
+        powers = (_SHARES * drive)[:, None] ** np.arange(1, 4)
+        found.append(np.linalg.solve(powers, current).reshape(3, *cells.shape))
+    return np.stack(found)
+
+
+def stated_error(content: Content, terms: Floats) -> float:
+    """Largest error in A of the curves against the surrogate on the stored vectors."""
+    voltage, chip = content.replay["voltage"].values, content.replay["chip"].values
+    powers = np.stack([voltage * np.abs(voltage) ** p for p in range(3)], axis=1)
+    current = np.einsum("npr,nprc->nc", powers, terms[chip])
+    if "offset_current" in content.arrays:
+        current = current + content.arrays["offset_current"].values[chip]
+    return float(np.max(np.abs(current - content.replay["expected_current"].values)))
+
+
+def _physics(content: Content) -> ArrayModel:
+    """The array with its fitted numbers; series resistances are in the cells already."""
+    names = ("r_row_ohm", "r_col_ohm", "r_driver_ohm", "r_sense_ohm", "r_rise_ohm_per_a", "v0_v")
+    known = {name: content.numbers.get(name) for name in names}
+    return ArrayModel(**{name: value for name, value in known.items() if value is not None})

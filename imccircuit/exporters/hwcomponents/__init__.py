@@ -1,0 +1,69 @@
+"""Target ``hwcomponents``: measured energy, latency and area as a package for AccelForge."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from imccircuit.exporters.content import Content, Fidelity
+from imccircuit.exporters.costs import costs_fidelity, write_costs
+from imccircuit.exporters.replay import Replay
+from imccircuit.exporters.target import Target
+from imccircuit.surrogates.base import Surrogate
+
+PACKAGE = "hwcomponents_imc"
+SOURCE = Path(__file__).with_name("package.py")
+
+_USE = {
+    "adc": 'hw.get_action_cost("imc_adc", {{"n_bits": {bits}}}, "convert", {{}})',
+    "crossbar": 'hw.get_action_cost("imc_array", {{"n_rows": {rows}, "n_cols": {cols}}}, '
+    '"compute", {{}})',
+}
+
+
+def _write(content: Content, model: Surrogate, folder: Path) -> None:
+    del model
+    package = folder / PACKAGE
+    package.mkdir()
+    write_costs(content, package)
+    shutil.copyfile(SOURCE, package / "__init__.py")
+
+
+def _usage(content: Content) -> str:
+    if content.kind == "adc":
+        line = _USE["adc"].format(bits=int(content.numbers["bits"] or 0))
+    else:
+        rows, cols = content.arrays["conductance"].values.shape[1:]
+        line = _USE["crossbar"].format(rows=rows, cols=cols)
+    return (
+        "`pip install hwcomponents` in Python 3.12 or newer, and this folder on the Python path "
+        f"(`PYTHONPATH`): hwcomponents finds `{PACKAGE}` by its name. What was not measured "
+        "raises an error, and hwcomponents goes on with the next model that it knows.\n\n"
+        f"```python\nimport hwcomponents as hw\n\ncost = {line}\n"
+        "print(cost.energy, cost.latency)        # J, s\n```"
+    )
+
+
+def _fidelity(content: Content) -> tuple[Fidelity, ...]:
+    leakage = Fidelity(
+        "leakage between operations",
+        "dropped",
+        "not measured; hwcomponents demands a number and gets 0 W",
+    )
+    return (*costs_fidelity(content, "the next model that hwcomponents knows is taken"), leakage)
+
+
+def _replay(folder: Path) -> Replay:
+    from imccircuit.exporters.hwcomponents.replay import replay_hwcomponents
+
+    return replay_hwcomponents(folder)
+
+
+TARGET = Target(
+    "hwcomponents",
+    "energy, latency and area for hwcomponents and AccelForge",
+    _usage,
+    _write,
+    replay=_replay,
+    fidelity=_fidelity,
+)

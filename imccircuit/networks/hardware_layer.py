@@ -1,0 +1,274 @@
+"""A layer for training whose products go through an array and its converters.
+
+The weights W lie on pairs of columns, their positive part on one and their negative part on the
+other, and each column has a converter of its own. Two arrays:
+
+- current mode: conductances g = g_low + (g_high - g_low)·|w|/max|W| in each pair, every cell off by
+  its own factor. A column's current goes through a front end, whose gain is set so that the
+  calibrated range fills the converter's.
+- charge mode: |w| in binary slices, the input's bits one after the other; a column's cells share
+  their charge, so that it shows Σ x·w·C / ΣC. Slices and bits are added with their binary weights.
+
+Everything a converter does comes from levels that are given; see
+`imccircuit.networks.training_chips` for where they are drawn.
+
+Gradient: straight through. The pass gives what the hardware answers, y + e with y = x @ W.T, and
+the gradient is that of y and of the size of e. A converter's error in codes does not depend on the
+weights, but what a code is worth does: it goes with the range s that the columns fill, so that
+e = s·(e/s) with e/s held. Without that a network never learns to fill its range: it makes y and,
+without knowing, e larger together.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from imccircuit.errors import UsageError
+from imccircuit.exporters.torch.runtime import convert_codes
+from imccircuit.networks.level_search import sum_codes
+from imccircuit.networks.ranges import calibrate_range
+
+_MOST_CALIBRATION = 20_000
+_HALF = 0.5
+
+
+@dataclass(frozen=True)
+class CurrentArray:
+    """Cells of two conductances and what lies between.
+
+    Attributes
+    ----------
+    low_s, high_s : range of the conductances in S.
+    spread : σ of a programmed conductance, relative to it.
+    """
+
+    low_s: float
+    high_s: float
+    spread: float
+
+    def __post_init__(self) -> None:
+        """Refuse a range without a width."""
+        if not (0 <= self.low_s < self.high_s and self.spread >= 0):
+            raise UsageError(f"{self}; allowed: 0 <= low_s < high_s and spread >= 0")
+
+    def columns(self, outputs: int) -> int:
+        """Columns of a layer."""
+        return 2 * outputs
+
+
+@dataclass(frozen=True)
+class ChargeArray:
+    """Cells of one bit with a capacitor each.
+
+    Attributes
+    ----------
+    weight_bits : binary slices of |w|.
+    input_bits : bits of an input, one after the other.
+    spread : σ of a cell's capacitor, relative to it.
+    """
+
+    weight_bits: int
+    input_bits: int
+    spread: float
+
+    def __post_init__(self) -> None:
+        """Refuse an array without bits."""
+        if not (1 <= self.weight_bits <= 8 and 1 <= self.input_bits <= 8 and self.spread >= 0):
+            raise UsageError(f"{self}; allowed: 1 to 8 bits and spread >= 0")
+
+    def columns(self, outputs: int) -> int:
+        """Columns of a layer."""
+        return 2 * self.weight_bits * outputs
+
+
+Array = CurrentArray | ChargeArray
+
+
+@dataclass(frozen=True)
+class LayerChip:
+    """What one chip has for one layer.
+
+    Attributes
+    ----------
+    levels : (col, code) transition levels of the columns' converters over their full scale.
+    cells : (row, col) factor on each cell's conductance, or its capacitor over the mean of its
+        column.
+    front : (col, 4) offset, gain error, bow and asymmetry of the columns' front ends over their
+        swing; None: ideal.
+    table : (col, code) what the digital side takes each code for, in codes; None: for itself.
+    """
+
+    levels: Tensor
+    cells: Tensor
+    front: Tensor | None = None
+    table: Tensor | None = None
+
+
+class ImcLinear(nn.Module):
+    """Linear layer that runs on a chip where it has one, else in float.
+
+    Parameters
+    ----------
+    inputs, outputs : shape of the weights.
+    array : where they lie.
+    bits : of the converters.
+
+    Attributes
+    ----------
+    weight, bias : (out, in) and (out,); the bias is added digitally.
+    chip : of the next passes; None is float.
+    input_range, full_scale : largest input, and what fills a converter: a column's current over
+        that of one cell of ``high_s`` under the largest input, or its number of active products.
+    """
+
+    input_range: Tensor
+    full_scale: Tensor
+    _sums: Tensor
+
+    def __init__(self, inputs: int, outputs: int, array: Array, bits: int) -> None:
+        super().__init__()
+        self.array, self.bits = array, bits
+        self.inputs, self.outputs = inputs, outputs
+        self.columns = array.columns(outputs)
+        self.weight = nn.Parameter(torch.empty(outputs, inputs))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))
+        self.chip: LayerChip | None = None
+        self.register_buffer("input_range", torch.tensor(1.0))
+        self.register_buffer("full_scale", torch.tensor(float(inputs)))
+        self.register_buffer("_sums", self._weights_of_sums(), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Products (batch, out) of inputs (batch, in), not negative where there is a chip."""
+        exact = functional.linear(x, self.weight, self.bias)
+        if self.chip is None:
+            return exact
+        with torch.no_grad():
+            apart = self._on_chip(x, self.chip) + self.bias - exact
+        if not torch.is_grad_enabled():
+            return exact + apart
+        filled = self._filled(x)
+        return exact + apart * (filled / filled.detach())
+
+    def _filled(self, x: Tensor) -> Tensor:
+        """What a column shows on average, in the unit of the products.
+
+        Of a pair's cells one is at the bottom of the range, the other there or above. In charge
+        mode the low slices, of which half the cells are on whatever the weights, are that bottom.
+        """
+        mean = x.mean(dim=0)
+        low = self._low if isinstance(self.array, CurrentArray) else _HALF
+        weight = self.weight.abs()
+        return (1.0 - low) * (weight @ mean).mean() + low * weight.max() * mean.sum()
+
+    @property
+    def _low(self) -> float:
+        """Lowest conductance over the highest; 0 in charge mode, where a cell can be off."""
+        array = self.array
+        return array.low_s / array.high_s if isinstance(array, CurrentArray) else 0.0
+
+    def calibrate(self, x: Tensor, rule: str) -> None:
+        """Set both ranges from inputs (batch, in) of calibration data, on cells without spread.
+
+        Parameters
+        ----------
+        rule : as in `imccircuit.networks.ranges`; inputs take the largest unless it is
+            ``percentile``.
+        """
+        with torch.no_grad():
+            by = rule if rule == "percentile" else "maximum"
+            self.input_range.fill_(calibrate_range(x.numpy(), by, self.bits)[0])
+            column = self._columns(x, None).flatten().numpy()
+            # Not every n-th: that may be the same columns again and again.
+            most = min(len(column), _MOST_CALIBRATION)
+            some = np.linspace(0, len(column) - 1, most).astype(np.int64)
+            self.full_scale.fill_(calibrate_range(column[some], rule, self.bits)[0])
+
+    @property
+    def conversions(self) -> int:
+        """Conversions of one product."""
+        passes = self.array.input_bits if isinstance(self.array, ChargeArray) else 1
+        return passes * self.columns
+
+    def _on_chip(self, x: Tensor, chip: LayerChip) -> Tensor:
+        share = self._columns(x, chip.cells) / self.full_scale
+        if chip.front is not None:
+            share = _through_front_end(share, chip.front)
+        share = share.reshape(len(self._sums), len(x), self.columns)
+        fast = share.device.type == "cpu" and chip.table is None
+        if fast and share.dtype == chip.levels.dtype:
+            known = chip.levels.expand(self.columns, -1).numpy()
+            return self._scaled(
+                torch.from_numpy(sum_codes(known, share.numpy(), self._sums.numpy()))
+            )
+        codes = convert_codes(chip.levels, share)
+        values = codes.to(share.dtype)
+        if chip.table is not None:
+            values = chip.table[torch.arange(self.columns), codes]
+        parts = values.reshape(*share.shape[:2], self._sums.shape[1], -1)
+        return self._scaled(torch.einsum("pbsc,ps->bc", parts, self._sums))
+
+    def _columns(self, x: Tensor, cells: Tensor | None) -> Tensor:
+        """Column values (…, col) in the unit of `full_scale`."""
+        inputs = (x / self.input_range).clamp(0.0, 1.0)
+        weights = self.weight.T / self.weight.abs().max()
+        if isinstance(self.array, ChargeArray):
+            return self._charge(inputs, weights, self.array, cells)
+        low = self._low
+        parts = torch.cat([weights, -weights], dim=1).clamp(min=0.0)
+        conductance = low + (1.0 - low) * parts
+        return inputs @ (conductance if cells is None else conductance * cells)
+
+    @staticmethod
+    def _charge(
+        inputs: Tensor, weights: Tensor, array: ChargeArray, cells: Tensor | None
+    ) -> Tensor:
+        """Active products (pass, batch, col), weighted with their capacitors."""
+        whole = torch.round(torch.cat([weights, -weights], dim=1) * (2**array.weight_bits - 1))
+        stored = _bits(whole.clamp(min=0.0), array.weight_bits)
+        stored = stored.permute(1, 0, 2).reshape(len(weights), -1)
+        if cells is not None:
+            stored = stored * cells
+        digits = _bits(torch.round(inputs * (2**array.input_bits - 1)), array.input_bits)
+        return digits @ stored
+
+    def _weights_of_sums(self) -> Tensor:
+        """Weight (pass, slice) of what each pass sees in each slice."""
+        if not isinstance(self.array, ChargeArray):
+            return torch.ones(1, 1)
+        passes = 2.0 ** torch.arange(self.array.input_bits)
+        slices = 2.0 ** torch.arange(self.array.weight_bits)
+        return torch.outer(passes, slices)
+
+    def _scaled(self, sums: Tensor) -> Tensor:
+        """Products (batch, out) from sums (batch, 2 · out) of codes, positive columns first."""
+        scale = self.full_scale / 2**self.bits * self.weight.abs().max() * self.input_range
+        if isinstance(self.array, ChargeArray):
+            scale = scale / ((2**self.array.weight_bits - 1) * (2**self.array.input_bits - 1))
+        else:
+            scale = scale / (1.0 - self._low)
+        products: Tensor = (sums[:, : self.outputs] - sums[:, self.outputs :]) * scale
+        return products
+
+
+def _bits(whole: Tensor, count: int) -> Tensor:
+    """Bits (bit, …) of whole numbers, lowest first, as 0.0 and 1.0."""
+    shifts = torch.arange(count, dtype=torch.int32).reshape(-1, *(1,) * whole.dim())
+    return ((whole.to(torch.int32) >> shifts) & 1).to(whole.dtype)
+
+
+def _through_front_end(share: Tensor, front: Tensor) -> Tensor:
+    """A line with a bow and an asymmetry, over the swing; as `FrontEndSurrogate`, without its m."""
+    x = share - 0.5
+    inside = x.clamp(-0.5, 0.5)
+    offset, gain, bow, asymmetry = front.unbind(dim=1)
+    bend = (1.0 - 4.0 * inside**2) * (bow + asymmetry * inside)
+    # Beyond its ends a curve goes on straight, with the slope it has there.
+    slope = -torch.sign(x) * 4.0 * bow - 2.0 * asymmetry
+    return 0.5 + offset + (1.0 + gain) * x + bend + slope * (x - inside)

@@ -1,0 +1,116 @@
+"""Tables of a study that takes networks through characterised circuits; see docs/accuracy.md."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from imccircuit.benches.bench import Section
+from imccircuit.networks.mapping import Mapping
+from imccircuit.networks.ranges import Rule
+from imccircuit.surrogates.macro_compose import Composition
+from imccircuit.units import SI, Time
+
+Factors = Annotated[tuple[Annotated[float, Field(ge=0, le=100)], ...], Field(max_length=20)]
+
+
+class NetworksTable(Section):
+    """Which networks on which images."""
+
+    dataset: Literal["digits"]
+    models: Annotated[list[Literal["linear", "mlp", "cnn"]], Field(min_length=1, max_length=3)]
+    folds: int = Field(5, ge=2, le=20, description="of the cross-validation")
+    images: int | None = Field(None, ge=100, le=1797, description="the first ones; default all")
+    seed: int = Field(1, ge=0, le=2**31 - 1)
+
+
+class MappingTable(Section):
+    """How layers are laid on tiles."""
+
+    rows: int = Field(64, ge=1, le=4096)
+    cols: int = Field(64, ge=1, le=4096, description="physical columns")
+    input_bits: int = Field(4, ge=1, le=8)
+    pass_bits: int = Field(4, ge=1, le=8, description="of an input driven at once; 1: bit-serial")
+    weight_bits: int = Field(5, ge=2, le=9, description="with the sign")
+    slice_bits: int = Field(4, ge=1, le=8, description="of a weight in one cell")
+    signed: Literal["differential", "offset"] = "differential"
+
+    def mapping(self) -> Mapping:
+        """The mapping they describe.
+
+        Raises
+        ------
+        UsageError : a tile is smaller than one slice of a weight.
+        """
+        composition = Composition(
+            self.input_bits, self.weight_bits, self.pass_bits, self.slice_bits, self.signed
+        )
+        return Mapping(self.rows, self.cols, composition)
+
+
+class ArrayTable(Section):
+    """The recipe of array and front ends."""
+
+    recipe: str
+    read_voltage: Annotated[float, SI("V"), Field(gt=0)]
+
+
+class ConverterTable(Section):
+    """The recipe of the converters."""
+
+    recipe: str
+    samples: int | None = Field(None, ge=1, le=1000, description="chips; default the recipe's")
+
+
+class RangesTable(Section):
+    """Rule for range and gain."""
+
+    rule: Rule = "least_error"
+    percentile: float = Field(99.9, gt=0, le=100)
+    images: int = Field(200, ge=10, le=10_000, description="of the training images")
+
+
+class ChipsTable(Section):
+    """Chips that are drawn."""
+
+    count: int = Field(10, ge=2, le=1000)
+    seed: int = Field(1, ge=0, le=2**31 - 1)
+    noise: bool = True
+
+
+class SpotTable(Section):
+    """What SPICE itself is asked."""
+
+    operations: int = Field(6, ge=1, le=1000, description="tile operations drawn at random")
+    conversions: int = Field(2, ge=0, le=1000, description="columns of them in closed loop")
+    seed: int = Field(1, ge=0, le=2**31 - 1)
+
+
+class SensitivityTable(Section):
+    """Factors on each non-ideality, alone and together."""
+
+    model: Literal["linear", "mlp", "cnn"]
+    chips: int = Field(5, ge=2, le=1000)
+    wires: Factors = ()
+    mismatch: Factors = ()
+    spread: Factors = ()
+    offsets: Factors = ()
+    read_times: Annotated[tuple[Annotated[Time, Field(gt=0)], ...], Field(max_length=20)] = ()
+    bits: Annotated[tuple[Annotated[int, Field(ge=1, le=14)], ...], Field(max_length=20)] = ()
+
+
+class NetworkStudyTables(Section):
+    """All tables of the study."""
+
+    kind: Literal["study"]
+    title: str = Field("", max_length=200, pattern=r"^[^\x00-\x1f`]*$")
+    takes: str = Field("", max_length=80, pattern=r"^[^\x00-\x1f`]*$")
+    network: NetworksTable
+    mapping: MappingTable
+    array: ArrayTable
+    converter: ConverterTable
+    ranges: RangesTable = RangesTable()
+    chips: ChipsTable = ChipsTable()
+    spot_check: SpotTable = SpotTable()
+    sensitivity: SensitivityTable | None = None

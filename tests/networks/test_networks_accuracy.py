@@ -1,0 +1,252 @@
+"""The study of networks: residuals, sensitivities, exports, and the whole of it beside SPICE."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from imccircuit.cli.main import run_command
+from imccircuit.errors import InputError, UsageError
+from imccircuit.networks import study as study_module
+from imccircuit.networks.accuracy_outcome import NetworksOutcome, Shift, over_chips
+from imccircuit.networks.accuracy_study import run_networks
+from imccircuit.networks.characterised import characterise, load_parts
+from imccircuit.networks.chips import IDEAL, Scales
+from imccircuit.networks.datasets import load_digit_samples
+from imccircuit.networks.exported_chip import export_chip
+from imccircuit.networks.fit_network import fit_network
+from imccircuit.networks.hardware import Hardware
+from imccircuit.networks.mapping import Mapping
+from imccircuit.networks.network_tables import SensitivityTable
+from imccircuit.networks.residuals import Residuals
+from imccircuit.networks.sensitivity import (
+    Point,
+    compute_accuracies,
+    compute_sensitivity,
+    costliest,
+    write_sensitivity,
+)
+from imccircuit.networks.spot_check import Checked, Operation, check_operation
+from imccircuit.networks.study import NetworkStudy, load_study
+from imccircuit.surrogates.macro_compose import Composition
+
+MAPPING = Mapping(64, 64, Composition(4, 5, 4, 4))
+
+
+@pytest.fixture(scope="module")
+def digits():
+    samples = load_digit_samples(500)
+    return samples.x[:300], samples.y[:300], samples.x[300:], samples.y[300:], samples.shape
+
+
+@pytest.fixture(scope="module")
+def mlp(population, digits):
+    x, y, _, _, shape = digits
+    return Hardware(fit_network("mlp", shape, 10, x, y, 1), MAPPING, population, x)
+
+
+def test_ideal_circuits_keep_the_accuracy_and_chips_cost_some(mlp, digits) -> None:
+    _, _, x, y, _ = digits
+    plain = np.mean(np.argmax(mlp.network.logits(x), axis=1) == y)
+    ideal = compute_accuracies(mlp, x, y, IDEAL, 1, 1)[0]
+    chips = compute_accuracies(mlp, x, y, Scales(), 3, 1)
+    # 4 bits of input and 5 of weight: 200 images have a binomial σ of 2 points.
+    assert abs(ideal - plain) < 0.04
+    assert chips.mean() < ideal
+    assert chips.mean() > 0.6  # chance is 0.1; a wrong sign or order would show
+
+
+@pytest.mark.parametrize("signed", ["differential", "offset"])
+def test_slices_and_serial_inputs_compute_the_same_network(signed, population, digits) -> None:
+    x, y, test, _, shape = digits
+    network = fit_network("cnn", shape, 10, x, y, 1)
+    logits = []
+    for slice_bits, pass_bits in ((5, 4), (1, 1), (2, 2)):
+        mapping = Mapping(40, 30, Composition(4, 5, pass_bits, slice_bits, signed))
+        hardware = Hardware(network, mapping, population, x, "maximum")
+        logits.append(hardware.logits(hardware.program(1, 0, IDEAL), test[:50]))
+    for other in logits[1:]:
+        agree = np.mean(np.argmax(other, axis=1) == np.argmax(logits[0], axis=1))
+        # Converters round each column: one answer in ten may turn with where the bits are cut.
+        assert agree >= 0.9
+
+
+def test_exported_chip_gives_the_same_codes(mlp, digits, tmp_path) -> None:
+    _, _, x, _, _ = digits
+    layers = mlp.program(1, 0)
+    exported = export_chip(layers, tmp_path)
+    seen = np.random.default_rng(1).integers(0, 16, (100, 64)).astype(np.float32)
+    ours, theirs = layers[0].codes(0, seen), exported[0].codes(0, seen)
+    # Single precision against double: 1e-7 of full scale, 3e-5 of a code's width, 6400 codes.
+    assert np.mean(ours != theirs) < 2e-3
+    assert np.max(np.abs(ours - theirs)) <= 1
+    assert (tmp_path / "layer_1" / "tile_0" / "converter" / "LICENSE").is_file()
+    one, two = mlp.logits(layers, x), mlp.logits(exported, x)
+    assert np.mean(np.argmax(one, axis=1) == np.argmax(two, axis=1)) > 0.99
+
+
+def test_injected_errors_have_the_rms_they_are_given(mlp) -> None:
+    plain = mlp.program(1, 0)[0].tiles[0]
+    residuals = Residuals(level_v=1e-5, voltage_over_ohm=1e-9)
+    wrong = mlp.program(1, 0, change=residuals)[0].tiles[0]
+    again = mlp.program(1, 0, change=residuals)[0].tiles[0]
+    np.testing.assert_array_equal(wrong.levels_v, again.levels_v)
+    moved = wrong.levels_v - plain.levels_v
+    # 64 columns know their σ within 9 %, 64 · 255 codes within 1 %; levels 4 mV apart stay sorted.
+    assert np.std(moved.mean(axis=1)) == pytest.approx(1e-5, rel=0.3, abs=0)
+    own = moved - moved.mean(axis=1, keepdims=True)
+    assert np.std(own) == pytest.approx(1e-5, rel=0.03, abs=0)
+    shift = (wrong.output_offset_v - plain.output_offset_v) / plain.transresistance_ohm
+    assert np.std(shift) == pytest.approx(1e-9, rel=0.3, abs=0)
+    calm = mlp.program(1, 0, change=Residuals(0.0, 0.0))[0].tiles[0]
+    np.testing.assert_array_equal(calm.levels_v, plain.levels_v)
+
+
+def test_sensitivities_fall_and_the_costliest_is_named(mlp, digits, tmp_path) -> None:
+    _, _, x, y, _ = digits
+    table = SensitivityTable(model="mlp", chips=2, wires=(0, 1, 40), spread=(0, 6), bits=(8, 2))
+    points = compute_sensitivity(mlp, x, y, table, 1)
+    assert len(points) == 2 * (3 + 2 + 2)
+    alone = {(p.axis, p.value): p.mean for p in points if not p.others}
+    assert alone["spread", 6.0] < alone["spread", 0.0] - 0.1
+    assert alone["bits", 2.0] < alone["bits", 8.0] - 0.1
+    assert alone["wires", 0.0] == alone["spread", 0.0] == alone["bits", 8.0]  # all ideal
+    path = tmp_path / "s.csv"
+    write_sensitivity(points, path)
+    with path.open() as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["accuracy_mean"]) for row in rows] == [p.mean for p in points]
+    drawn = [Point("wires", 0.0, False, 0.9, 0), Point("wires", 1.0, False, 0.8, 0),
+             Point("spread", 0.0, False, 0.9, 0), Point("spread", 1.0, False, 0.7, 0),
+             Point("spread", 1.0, True, 0.1, 0)]  # fmt: skip
+    assert costliest(tuple(drawn)) == ("spread", pytest.approx(0.2, abs=1e-12))
+    assert costliest(()) is None
+
+
+def test_interval_over_chips_is_students() -> None:
+    rights = np.array([[True] * 8 + [False] * 2, [True] * 9 + [False], [True] * 10])
+    line = over_chips("m", "w", rights, [10.0, 12.0, 14.0], np.ones(10, dtype=bool))
+    # Accuracies 0.8, 0.9, 1.0: mean 0.9, σ 0.1, t(0.975, 2) = 4.3027 over √3; cut off at 1.
+    assert (line.accuracy, line.sd) == (
+        pytest.approx(0.9, abs=1e-12),
+        pytest.approx(0.1, abs=1e-12),
+    )
+    assert line.low == pytest.approx(0.9 - 4.302653 * 0.1 / np.sqrt(3), abs=1e-6)
+    assert line.high == 1.0
+    assert line.logit_snr_db == 12.0
+    assert line.p_value == 1.0  # the median chip has one wrong of one unequal: 2 · ½
+
+
+GOOD = Checked("x", 1e-6, 1e-3, 20, 0, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("checks", "shifts", "code"),
+    [
+        ((GOOD,), (Shift("m", 0.001, 0.01),), 0),
+        ((GOOD, replace(GOOD, difference_v=2e-3)), (), 3),
+        ((replace(GOOD, difference_v=float("nan")),), (), 3),
+        ((replace(GOOD, conversions_apart=1),), (), 3),
+        ((GOOD,), (Shift("m", -0.02, 0.01),), 3),
+    ],
+)
+def test_disagreement_and_errors_that_matter_end_with_3(
+    checks, shifts, code, monkeypatch, tmp_path, capsys
+) -> None:
+    outcome = NetworksOutcome(10, 2, 2, (), shifts, checks, {}, {}, (), {})
+    monkeypatch.setattr(study_module, "run_study", lambda *_, **__: outcome)
+    assert run_command(["accuracy", "digits_networks", "-o", str(tmp_path), "--json"]) == code
+    assert json.loads(capsys.readouterr().out)["below_gate"] == bool(code)
+
+
+@pytest.mark.parametrize(
+    ("setting", "word"),
+    [
+        ("mapping.cols=0", "cols"),
+        ("network.models=['vit']", "mlp"),
+        ("ranges.rule=widest", "least_error"),
+        ("chips.count=1", "2"),
+        ("array.read_voltage=200", "unit"),
+        ("mapping.colour=red", "colour"),
+    ],
+)
+def test_bad_tables_are_one_line(setting, word) -> None:
+    with pytest.raises(InputError, match=word) as caught:
+        load_study("digits_networks", [setting])
+    assert "\n" not in str(caught.value)
+
+
+def test_bad_studies_are_refused_before_anything_is_measured(tmp_path) -> None:
+    for setting, problem, word in (
+        ("mapping.cols=1", UsageError, "smaller than one slice"),
+        ("array.recipe=adc_sar8", InputError, "a recipe of bench crossbar_mvm"),
+        ("array.recipe=crossbar_ir_drop", InputError, "its readout is ideal"),
+        ("converter.recipe=adc_sar_split10", InputError, "split"),
+        ("array.read_voltage=400 mV", InputError, "holds to 0.3 V"),
+    ):
+        study = load_study("digits_networks", [setting])
+        assert isinstance(study, NetworkStudy)
+        with pytest.raises(problem, match=word):
+            run_networks(study, tmp_path / "out", jobs=1, progress=lambda _: None)
+        assert not (tmp_path / "out").exists()
+
+
+SETTINGS = ["converter.samples=1", "network.folds=2", "network.images=200", "chips.count=2",
+            'network.models=["mlp"]', "spot_check.operations=1", "spot_check.conversions=1",
+            "ranges.images=50", "sensitivity.chips=2", "sensitivity.wires=[0, 1]",
+            "sensitivity.mismatch=[0, 1]", "sensitivity.spread=[0, 1]", "sensitivity.bits=[8]",
+            "sensitivity.offsets=[0, 1]"]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("networks") / "out"
+    arguments = ["accuracy", "digits_networks", "-o", str(folder), "--json", "-j", "1"]
+    for setting in SETTINGS:
+        arguments += ["--set", setting]
+    # One converter, so its population is not judged; two chips may differ by less than nothing.
+    assert run_command(arguments) in (0, 3)
+    return folder
+
+
+@pytest.mark.ngspice
+def test_the_study_agrees_with_spice(ran) -> None:
+    report = json.loads((ran / "study.json").read_text())
+    (check,) = report["checks"]
+    assert check["agrees"]
+    # The fit is exact to 1e-9 and the feedback resistance is another one: what is left is what an
+    # amplifier of 1 Gohm input differs from one in proportion, far below an LSB of 3.9 mV.
+    assert check["difference_v"] < 1e-5
+    assert check["codes_apart"] == 0
+    assert check["conversions"] == 1
+    ways = {line["way"]: line["accuracy"] for line in report["lines"]}
+    assert ways["float"] > 0.8
+    assert set(ways) == {"float", "quantised, ideal circuits", "surrogate hardware, 2 chips",
+                         "exported numpy model, chip 0"}  # fmt: skip
+    assert report["exported_equal"]["mlp"] > 0.98
+    assert len(report["ranges"]["mlp"]) == 2
+    assert (ran / "sensitivity.png").is_file()
+    assert (ran / "exports" / "converter" / "numpy" / "imc_model.py").is_file()
+
+
+@pytest.mark.ngspice
+def test_wrong_wires_are_found_by_spice(ran, digits, tmp_path) -> None:
+    """A surrogate whose wires have ten times the resistance: SPICE must disagree."""
+    array, converter = load_parts("crossbar_digits", "adc_sar8_mismatch", 1, 0.2, "x")
+    parts = characterise(array, converter, 0.2, ran, 1)
+    x, y, _, _, shape = digits
+    network = fit_network("linear", shape, 10, x, y, 1)
+    wrong = replace(parts.population.physics, r_col_ohm=20.0)
+    hardware = Hardware(network, MAPPING, replace(parts.population, physics=wrong), x)
+    (layer,) = hardware.program(5, 0)
+    # Every row fully driven: the drop is in every column.
+    vector = np.full(64, 15, dtype=np.float32)
+    operation = Operation("linear", 0, 0, 0, vector, hardware, layer, 5)
+    found = check_operation(operation, parts, 0, tmp_path)
+    assert not found.agrees
+    assert found.codes_apart > 0

@@ -1,0 +1,287 @@
+"""The training layer against products written out by hand, and what training is worth."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="torch is not in the test extra")
+pytest.importorskip("sklearn", reason="the digits are scikit-learn's")
+
+# The folder is on the path by itself only when its own tests are collected.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "surrogates"))
+
+from synthetic import adc_chip, adc_population, write  # noqa: E402
+
+from imccircuit.errors import UsageError  # noqa: E402
+from imccircuit.exporters.torch.runtime import convert_codes  # noqa: E402
+from imccircuit.networks.digits import Digits, load_digits  # noqa: E402
+from imccircuit.networks.hardware_layer import (  # noqa: E402
+    ChargeArray,
+    CurrentArray,
+    ImcLinear,
+    LayerChip,
+)
+from imccircuit.networks.level_search import sum_codes  # noqa: E402
+from imccircuit.networks.training import ImcMlp, Schedule, evaluate, train  # noqa: E402
+from imccircuit.networks.training_chips import (  # noqa: E402
+    ChipSource,
+    calibrate_converters,
+    uniform_chip,
+)
+from imccircuit.networks.training_comparison import compare_training  # noqa: E402
+from imccircuit.surrogates.adc import AdcSurrogate  # noqa: E402
+from imccircuit.surrogates.fit import fit_results  # noqa: E402
+from imccircuit.surrogates.front_end_law import TransferLaw  # noqa: E402
+
+BITS = 5
+CURRENT = CurrentArray(low_s=5e-6, high_s=1e-4, spread=0.2)
+CHARGE = ChargeArray(weight_bits=3, input_bits=2, spread=0.05)
+
+
+@pytest.fixture(scope="module")
+def adc(tmp_path_factory: pytest.TempPathFactory) -> AdcSurrogate:
+    """Converters whose unit capacitors are off by 40 % and whose offsets are 2 LSB."""
+    chips = adc_population(20, 1, bits=BITS, spread=0.4, offset_v=0.06)
+    path = tmp_path_factory.mktemp("adc") / "results.h5"
+    model = fit_results(write(path, "adc_sar8_mismatch", [f"circuit.bits={BITS}"], chips))
+    assert isinstance(model, AdcSurrogate)
+    return model
+
+
+@pytest.fixture(scope="module")
+def digits() -> Digits:
+    return load_digits(360, 1)
+
+
+def layer_of(array: CurrentArray | ChargeArray, seed: int = 3) -> ImcLinear:
+    torch.manual_seed(seed)
+    layer = ImcLinear(6, 4, array, BITS)
+    layer.calibrate(torch.rand(50, 6), "maximum")
+    return layer
+
+
+def codes_by_counting(levels: np.ndarray, share: np.ndarray) -> np.ndarray:
+    return np.sum(share[..., None] > levels, axis=-1)
+
+
+def test_current_mode_is_the_sum_written_out(adc: AdcSurrogate) -> None:
+    layer = layer_of(CURRENT)
+    (chip,) = next(ChipSource(adc).draw([layer], 1, 5))
+    layer.chip = chip
+    x = torch.rand(7, 6)
+    w = layer.weight.detach().numpy().astype(np.float64)
+    largest = np.max(np.abs(w))
+    volts = x.numpy() / float(layer.input_range)
+    expected = np.zeros((7, 4))
+    cells, levels = chip.cells.numpy(), chip.levels.numpy()
+    for out in range(4):
+        for sign, column in ((1, out), (-1, 4 + out)):
+            siemens = 5e-6 + (1e-4 - 5e-6) * np.maximum(sign * w[out], 0) / largest
+            current = np.minimum(volts, 1) @ (siemens * cells[:, column])
+            full = float(layer.full_scale) * 1e-4
+            code = codes_by_counting(levels[column], current / full)
+            # A code is full/2^bits of current; a weight of 1 is (high - low)/largest of it.
+            lsb = full / 2**BITS
+            expected[:, out] += sign * code * lsb * largest / 9.5e-5 * float(layer.input_range)
+    with torch.no_grad():
+        np.testing.assert_allclose(layer(x).numpy(), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_charge_mode_is_the_sum_written_out(adc: AdcSurrogate) -> None:
+    layer = layer_of(CHARGE)
+    (chip,) = next(ChipSource(adc).draw([layer], 1, 5))
+    layer.chip = chip
+    x = torch.rand(5, 6)
+    w = layer.weight.detach().numpy()
+    largest, top = float(np.max(np.abs(w))), float(layer.input_range)
+    whole = np.rint(w / largest * 7).astype(int)
+    digits = np.rint(np.minimum(x.numpy() / top, 1) * 3).astype(int)
+    cells, levels = chip.cells.numpy(), chip.levels.numpy()
+    # Σ x·w·C / ΣC, in cells: what shares its charge sums to the number of cells.
+    np.testing.assert_allclose(cells.sum(axis=0), 6.0, rtol=1e-6)
+    expected = np.zeros((5, 4))
+    for out in range(4):
+        for sign in (1, -1):
+            for part in range(3):
+                column = part * 8 + out + (0 if sign == 1 else 4)
+                stored = (np.maximum(sign * whole[out], 0) >> part) & 1
+                share = stored * cells[:, column]
+                for bit in range(2):
+                    count = ((digits >> bit) & 1) @ share / float(layer.full_scale)
+                    code = codes_by_counting(levels[column], count)
+                    expected[:, out] += sign * 2**part * 2**bit * code
+    expected *= float(layer.full_scale) / 2**BITS * largest / 7 * top / 3
+    with torch.no_grad():
+        np.testing.assert_allclose(layer(x).numpy(), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("array", [CURRENT, ChargeArray(8, 8, 0.0)])
+def test_many_bits_and_no_spread_are_the_product(array: CurrentArray | ChargeArray) -> None:
+    torch.manual_seed(1)
+    layer = ImcLinear(6, 4, array, 14)
+    x = torch.rand(50, 6)
+    layer.calibrate(x, "maximum")
+    (layer.chip,) = uniform_chip([layer])
+    with torch.no_grad():
+        exact = x @ layer.weight.T
+        apart = (layer(x) - exact).abs().max()
+    # 14 bits: a step of 6e-5 of the range; charge mode also rounds weights and inputs to 1/510 of
+    # their range, six of them in a sum.
+    assert apart < (0.002 if isinstance(array, CurrentArray) else 0.02) * exact.abs().max() * 2
+
+
+def test_gradient_is_straight_through_and_that_of_the_filled_range(adc: AdcSurrogate) -> None:
+    layer = layer_of(CURRENT)
+    (chip,) = next(ChipSource(adc).draw([layer], 1, 5))
+    x = torch.rand(7, 6)
+    up = torch.randn(7, 4)
+    layer.chip = chip
+    (layer(x) * up).sum().backward()
+    found = layer.weight.grad.clone()
+    with torch.no_grad():
+        error = layer(x) - x @ layer.weight.T
+    # y + e·s/s₀ written out: s is what a column shows on average, the bottom of the range included.
+    w = layer.weight.detach().numpy().astype(np.float64)
+    mean = x.numpy().astype(np.float64).mean(axis=0)
+
+    def filled(weights: np.ndarray) -> float:
+        size = np.abs(weights)
+        return float(0.95 * np.mean(size @ mean) + 0.05 * np.max(size) * mean.sum())
+
+    pull = float((error * up).sum()) / filled(w)
+    straight = (up.T @ x).numpy().astype(np.float64)
+    for at in np.ndindex(4, 6):
+        step = np.zeros_like(w)
+        step[at] = 1e-6
+        slope = (filled(w + step) - filled(w - step)) / 2e-6
+        # Single precision of a sum of 28 products of order one.
+        assert found[at].item() == pytest.approx(straight[at] + pull * slope, abs=1e-4)
+
+
+def test_compiled_search_equals_its_twin() -> None:
+    rng = np.random.default_rng(2)
+    levels = np.sort(rng.random((5, 31)), axis=1).astype(np.float32)
+    levels[2, 4:9] = levels[2, 4]  # missing codes
+    values = np.concatenate([rng.random((40, 5)), levels.T, [[-1.0] * 5, [2.0] * 5]])
+    values = values.astype(np.float32)
+    expected = convert_codes(torch.from_numpy(levels), torch.from_numpy(values)).numpy()
+    one = np.ones((1, 1), dtype=np.float32)
+    np.testing.assert_array_equal(sum_codes(levels, values[None], one), expected)
+    both = np.stack([values, values[::-1]])
+    found = sum_codes(levels[:4], both[..., :4], np.array([[1, 10], [100, 1000]], np.float32))
+    parts = expected[:, :2] + 10 * expected[:, 2:4]
+    np.testing.assert_array_equal(found, parts + 100 * parts[::-1])
+
+
+def test_front_end_is_the_law_of_its_surrogate() -> None:
+    from imccircuit.networks.hardware_layer import _through_front_end
+
+    law = TransferLaw(np.linspace(0.0, 1.0, 5), np.zeros(5))
+    numbers = np.array([[0.02, 0.05, 0.03, -0.04], [-0.1, 0.0, 0.0, 0.2]])
+    share = np.linspace(-0.3, 1.4, 35)
+    found = _through_front_end(torch.from_numpy(share)[:, None], torch.from_numpy(numbers)).numpy()
+    for k, (offset, gain, bow, asymmetry) in enumerate(numbers):
+        own = np.array([0.5 + offset, 1.0 + gain, bow, asymmetry])
+        np.testing.assert_allclose(found[:, k], law.voltage(own, share), atol=1e-12)
+
+
+def test_chips_are_the_surrogates_and_repeatable(adc: AdcSurrogate) -> None:
+    layers = [ImcLinear(30, 20, CURRENT, BITS), ImcLinear(20, 5, CURRENT, BITS)]
+    source = ChipSource(adc)
+    one, two = list(source.draw(layers, 3, 9)), list(source.draw(layers, 3, 9))
+    other = next(source.draw(layers, 1, 10))
+    assert torch.equal(one[2][1].levels, two[2][1].levels)
+    assert torch.equal(one[2][1].cells, two[2][1].cells)
+    assert not torch.equal(one[0][0].levels, other[0].levels)
+    assert not torch.equal(one[0][0].levels, one[1][0].levels)
+    many = torch.cat([chip[0].cells.flatten() for chip in one]).numpy()
+    # 3600 cells: σ of a standard deviation is 0.2/√7200.
+    assert many.std() == pytest.approx(0.2, abs=5 * 0.2 / np.sqrt(7200))
+    levels = torch.cat([chip[0].levels for chip in source.draw(layers, 20, 1)]).numpy()
+    middle = levels[:, 15] - 0.5
+    mean, cov = adc.array("population_mean"), adc.array("population_covariance")
+    pick = np.array([0, 0, 0, 0, 1, 1])  # the MSB's level is its weight and the offset
+    spread = np.sqrt(pick @ cov @ pick)
+    assert middle.std() == pytest.approx(spread, abs=5 * spread / np.sqrt(2 * len(middle)))
+    assert middle.mean() == pytest.approx(pick @ mean - 0.5, abs=5 * spread / np.sqrt(800))
+
+
+def test_a_calibrated_converter_knows_where_its_codes_are() -> None:
+    levels = torch.tensor([[0.1, 0.5, 0.6]])
+    (chip,) = calibrate_converters((LayerChip(levels, torch.ones(1, 1)),), 3)
+    # In codes of 1/4: 0.4 2.0 2.4, so half a code below, 1.2, 2.2 and half a code above; eighths.
+    assert chip.table.tolist() == [[-0.125, 1.25, 2.25, 2.875]]
+
+
+def test_plain_training_takes_place_in_float(digits: Digits) -> None:
+    network = ImcMlp((64, 16, 10), CURRENT, BITS, 1)
+    before = evaluate(network, digits, None)
+    done = train(network, digits, "plain", 1, schedule=Schedule(epochs=12))
+    assert before < 0.4
+    assert evaluate(network, digits, None) > 0.9
+    assert done.losses[-1] < 0.3 * done.losses[0]
+    logits = network.as_network("mlp").logits(digits.test_x)
+    assert np.mean(np.argmax(logits, axis=1) == digits.test_y) == pytest.approx(
+        evaluate(network, digits, None), abs=1 / 360
+    )
+    again = ImcMlp((64, 16, 10), CURRENT, BITS, 1)
+    assert train(again, digits, "plain", 1, schedule=Schedule(epochs=12)).losses == done.losses
+
+
+@pytest.mark.parametrize("array", [CURRENT, CHARGE])
+def test_what_training_is_worth(
+    adc: AdcSurrogate, digits: Digits, array: CurrentArray | ChargeArray
+) -> None:
+    found = compare_training(
+        digits, array, ChipSource(adc), chips=2, seeds=1, schedule=Schedule(epochs=15)
+    )
+    naive, aware = found.way("naive").mean, found.way("population").mean
+    own = found.way("chip in the loop").mean
+    # 720 answers: σ of a share near 0.9 is 0.011. The converters are so bad that much is lost.
+    assert found.way("float").mean - naive > 0.06
+    assert aware - naive > 0.03
+    assert own - naive > 0.05
+    assert found.way("uniform converter").mean > naive
+    assert [way.accuracy.shape for way in found.ways] == [(1, 1), (1, 1), *[(1, 2)] * 4]
+    assert set(found.overhead) == {"population", "chip"}
+    passes = 1 if isinstance(array, CurrentArray) else 2 * 3
+    assert found.conversions == passes * 2 * (32 + 10)
+    assert found.table_bits == 32 * 9
+
+
+def test_wrong_use_is_one_line(adc: AdcSurrogate, digits: Digits, tmp_path: Path) -> None:
+    network, source = ImcMlp((64, 4, 10), CURRENT, BITS, 1), ChipSource(adc)
+    one = fit_results(
+        write(
+            tmp_path / "one.h5",
+            "adc_sar8",
+            ["circuit.bits=5"],
+            [adc_chip(np.array([1.0, 2.0, 4.0, 8.0, 16.0]), 1.0, 0.0)],
+        )
+    )
+    front = SimpleNamespace(has_population=True)
+    wrong = ImcMlp((64, 4, 10), CURRENT, 6, 1)
+    charge = ImcMlp((64, 4, 10), CHARGE, BITS, 1)
+    calls = [
+        (lambda: ChipSource(one), "one chip"),
+        (lambda: next(source.draw(wrong.imc_layers, 1, 1)), "5 bits"),
+        (lambda: next(replace(source, front_end=front).draw(charge.imc_layers, 1, 1)), "front end"),
+        (lambda: train(network, digits, "population", 1), "needs source"),
+        (lambda: train(network, digits, "plain", 1, source=source), "plain neither"),
+        (lambda: train(network, digits, "other", 1), "population"),
+        (lambda: Schedule(epochs=0), "from 1"),
+        (lambda: CurrentArray(1e-5, 1e-6, 0.1), "low_s < high_s"),
+        (lambda: ChargeArray(0, 3, 0.1), "1 to 8"),
+        (lambda: compare_training(digits, CURRENT, source, chips=0), "from 1"),
+        (lambda: layer_of(CURRENT).calibrate(torch.rand(5, 6), "best"), "least_error"),
+    ]
+    for call, word in calls:
+        with pytest.raises(UsageError, match=word) as caught:
+            call()
+        assert "\n" not in str(caught.value)
