@@ -46,8 +46,13 @@ def _draw_sensitivity(outcome: Any, folder: Path) -> list[Path]:
     if not axes:
         return []
     with house_style():
-        figure, places = make_figure(len(axes), share_x=False)
-        for ax, axis in zip(places, axes, strict=True):
+        columns = min(2, len(axes))
+        figure, places = make_figure(
+            -(-len(axes) // columns), columns=columns, share_x=False, share_y=True
+        )
+        for ax in places[len(axes) :]:
+            ax.remove()
+        for ax, axis in zip(places, axes, strict=False):
             for together in (False, True):
                 seen = sorted(
                     (p.value, p.mean, p.sd)
@@ -55,10 +60,12 @@ def _draw_sensitivity(outcome: Any, folder: Path) -> list[Path]:
                     if p.axis == axis and p.others == together
                 )
                 value, mean, sd = np.array(seen).T
-                label = "with all others" if together else "alone"
+                label = "with all others" if together else "alone, ± σ over chips"
                 plot_sensitivity(ax, value, mean, sd, quantity=LABELS[axis], label=label,
                                  together=together)  # fmt: skip
             if axis == "read_time":
                 ax.set_xscale("log")
-        places[0].legend()
+        for ax in places[1 : len(axes) : 2]:
+            ax.set_ylabel("")
+        places[0].legend(loc="lower left")
         return [save_figure(figure, folder / "sensitivity.png")]

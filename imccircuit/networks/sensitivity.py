@@ -15,12 +15,12 @@ from imccircuit.networks.models import Floats
 from imccircuit.networks.network_tables import SensitivityTable
 
 LABELS = {
-    "wires": "wire resistance, times characterised",
-    "mismatch": "capacitor mismatch, times characterised",
-    "spread": "conductance spread, times characterised",
-    "offsets": "offsets, times characterised",
-    "bits": "bits of the converters",
-    "read_time": "read time in s",
+    "wires": "wire resistance (× characterised)",
+    "mismatch": "capacitor mismatch (× characterised)",
+    "spread": "conductance spread (× characterised)",
+    "offsets": "offsets (× characterised)",
+    "bits": "resolution of the converters (bit)",
+    "read_time": "read time (s)",
 }
 """What each axis is, as written on a picture."""
 

@@ -81,22 +81,28 @@ def house_style() -> Iterator[None]:
 
 
 def make_figure(
-    rows: int = 1, *, height_in: float | None = None, share_x: bool = True
+    rows: int = 1,
+    *,
+    columns: int = 1,
+    height_in: float | None = None,
+    share_x: bool = True,
+    share_y: bool = False,
 ) -> tuple[Figure, list[Axes]]:
-    """Figure one column (3.5 inches) wide with ``rows`` axes below each other.
+    """Figure with ``rows`` axes below each other in each of ``columns`` columns, row by row.
 
     Parameters
     ----------
-    rows : number of axes.
+    rows : number of axes below each other.
+    columns : of a printed page, 3.5 inches wide each.
     height_in : height in inches; default 2.6 for one axes, 1.7 for each of several.
-    share_x : axes of one figure share their horizontal axis.
+    share_x, share_y : axes of one figure share their horizontal, their vertical axis.
     """
     with house_style():
         height = height_in or (2.6 if rows == 1 else 1.7 * rows)
-        figure = Figure(figsize=(WIDTH_IN, height), layout="constrained")
+        figure = Figure(figsize=(columns * WIDTH_IN, height), layout="constrained")
         FigureCanvasAgg(figure)
-        axes = figure.subplots(rows, 1, sharex=share_x, squeeze=False)
-        return figure, list(axes[:, 0])
+        axes = figure.subplots(rows, columns, sharex=share_x, sharey=share_y, squeeze=False)
+        return figure, list(axes.ravel())
 
 
 def save_figure(figure: Figure, path: str | Path) -> Path:
