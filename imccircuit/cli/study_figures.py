@@ -14,6 +14,8 @@ from imccircuit.results.read import read_results
 
 def draw_study(outcome: Any, folder: Path) -> list[Path]:
     """Draw the pictures of a study into ``folder`` and return their paths."""
+    if hasattr(outcome, "comparison"):
+        return []
     if hasattr(outcome, "points"):
         return _draw_sensitivity(outcome, folder)
     from imccircuit.plots.statistics import plot_parity

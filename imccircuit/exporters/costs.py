@@ -16,14 +16,23 @@ Costs = dict[str, float | int | None]
 
 
 def costs_of(content: Content) -> dict[str, Costs]:
-    """Costs by part: ``adc`` with its ``bits``, or ``array`` with ``rows`` and ``cols``.
+    """Costs by part: ``adc`` with its ``bits``, ``array`` with ``rows`` and ``cols``, or both.
+
+    A macro has both parts, one converter standing for all, and under ``macro`` its own costs with
+    ``converters``, their number.
 
     ``energy_j`` in J, ``latency_s`` in s and ``area_m2`` in m² of one conversion, or of one
-    product of the whole array; None is "not measured".
+    product of the whole array or macro; None is "not measured".
     """
     figures: Costs = {name: content.numbers.get(name) for name in COST_NUMBERS.values()}
     if content.kind == "adc":
         return {"adc": {**figures, "bits": int(content.numbers["bits"] or 0)}}
+    if content.kind == "macro":
+        own: Costs = {**figures, "converters": int(content.numbers["converters"] or 0)}
+        found = {"macro": own}
+        for part in ("array", "converter_0"):
+            found |= costs_of(content.parts[part])
+        return found
     rows, cols = content.arrays["conductance"].values.shape[1:]
     return {"array": {**figures, "rows": int(rows), "cols": int(cols)}}
 

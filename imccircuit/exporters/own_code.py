@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
+from imccircuit.devices.npz import read_npz
 from imccircuit.errors import FileFormatError
 
 
@@ -38,8 +41,27 @@ def import_own(
     # Dataclasses look for the module that they stand in.
     sys.modules[spec.name] = module
     try:
-        spec.loader.exec_module(module)
-    except (OSError, ValueError) as error:
+        with reading_own(folder):
+            spec.loader.exec_module(module)
+    except FileFormatError:
         del sys.modules[spec.name]
-        raise FileFormatError(f"{folder}: {error}") from None
+        raise
     return module
+
+
+@contextmanager
+def reading_own(folder: Path) -> Iterator[None]:
+    """Say in one line that the code of an export cannot read its data.
+
+    Raises
+    ------
+    FileFormatError : it cannot.
+    """
+    data = folder / "model.npz"
+    try:
+        if data.is_file():
+            # numpy leaves a file open that is no archive.
+            read_npz(data, wanted=())
+        yield
+    except (OSError, ValueError, LookupError, EOFError, BadZipFile) as error:
+        raise FileFormatError(f"{folder}: its code cannot read its data: {error}") from None

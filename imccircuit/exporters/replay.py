@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from imccircuit.devices.npz import read_npz
 from imccircuit.errors import FileFormatError
 
 
@@ -94,10 +96,30 @@ def stored_vectors(folder: Path) -> Mapping[str, NDArray[Any]]:
     """
     path = folder / "replay.npz"
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
+        # Copies that may be written to: torch warns of others.
+        found = {name: np.array(values) for name, values in read_npz(path).items()}
     except (OSError, ValueError) as error:
         raise FileFormatError(f"{path}: no vectors to replay: {error}") from None
+    given = "input" if "input" in found else "voltage"
+    missing = {"chip", given} - set(found)
+    if missing or not any(name.startswith("expected_") for name in found):
+        what = min(missing, default="expected_…")
+        raise FileFormatError(f"{path}: no vectors to replay: no {what} in it")
+    return found
+
+
+def numbers_in(path: Path, text: str, mark: str) -> dict[str, float]:
+    """Numbers that a text export states, in lines ``mark name = value``.
+
+    Raises
+    ------
+    FileFormatError : a value is no number.
+    """
+    pairs = re.findall(rf"^{re.escape(mark)} (\w+) = (\S+)$", text, re.MULTILINE)
+    try:
+        return {name: float(value) for name, value in pairs}
+    except ValueError as error:
+        raise FileFormatError(f"{path}: a stated number is none: {error}") from None
 
 
 def exported_target(folder: Path) -> str:

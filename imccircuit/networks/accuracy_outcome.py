@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imccircuit.metrics.statistics import compute_proportion_interval, compute_summary
+from imccircuit.networks.exported_twins import Twin
 from imccircuit.networks.paired import compute_logit_snr, compute_mcnemar
 from imccircuit.networks.ranges import LayerRange
 from imccircuit.networks.sensitivity import Point, costliest
@@ -82,6 +83,8 @@ class NetworksOutcome:
     points : sensitivities.
     verdicts : of both surrogates.
     files : what was written, by name.
+    twins : the exported chip of other targets beside that of target ``numpy``.
+    left_out : target → packages that it needs and that are not installed.
     """
 
     images: int
@@ -95,14 +98,17 @@ class NetworksOutcome:
     points: tuple[Point, ...]
     verdicts: dict[str, Verdict]
     files: dict[str, Path] = field(default_factory=dict)
+    twins: tuple[Twin, ...] = ()
+    left_out: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def below_gate(self) -> bool:
-        """A verdict failed, SPICE disagrees, or the surrogates' errors matter more than chips."""
+        """A verdict failed, SPICE or an export disagrees, or the surrogates' errors matter."""
         return (
             any(verdict.state == "fail" for verdict in self.verdicts.values())
             or any(not check.agrees for check in self.checks)
             or any(shift.beyond for shift in self.shifts)
+            or any(not twin.agrees for twin in self.twins)
         )
 
     def tables(self) -> list[Table]:
@@ -148,6 +154,12 @@ class NetworksOutcome:
                 f"{model}: the exported numpy model of chip 0 gives {100 * share:.2f} % of the "
                 "surrogate's answers"
             )
+        lines += [str(twin) for twin in self.twins]
+        lines += [
+            f"target {target} left out: not installed: {', '.join(names)}; "
+            f'pip install "imccircuit[{target}]"'
+            for target, names in self.left_out.items()
+        ]
         worst = costliest(self.points)
         if worst is not None:
             lines.append(
@@ -172,6 +184,8 @@ class NetworksOutcome:
                 for model, folds in self.ranges.items()
             },
             "exported_equal": self.exported_equal,
+            "twins": [{**asdict(twin), "agrees": twin.agrees} for twin in self.twins],
+            "left_out": self.left_out,
             "sensitivity": [asdict(point) for point in self.points],
             "verdicts": {
                 name: json.loads(verdict.to_json()) for name, verdict in self.verdicts.items()

@@ -20,8 +20,9 @@ from imccircuit.networks.accuracy_outcome import (
 )
 from imccircuit.networks.characterised import Characterised, characterise, load_parts
 from imccircuit.networks.chips import IDEAL
-from imccircuit.networks.datasets import Samples, load_digit_samples
-from imccircuit.networks.exported_chip import export_chip
+from imccircuit.networks.datasets import Samples
+from imccircuit.networks.exported_chip import PACKAGES, export_chip, missing_packages
+from imccircuit.networks.exported_twins import compare_twins
 from imccircuit.networks.fit_network import fit_network
 from imccircuit.networks.hardware import Hardware, ReadNoise
 from imccircuit.networks.mapping import Mapping
@@ -32,6 +33,7 @@ from imccircuit.networks.residuals import Residuals, residuals_of
 from imccircuit.networks.sensitivity import Point, compute_sensitivity, write_sensitivity
 from imccircuit.networks.spot_check import Checked, Operation, check_operation
 from imccircuit.networks.study import NetworkStudy, Progress
+from imccircuit.networks.study_data import load_study_samples
 from imccircuit.surrogates.macro_compose import input_digits
 
 _TARGETS = ["numpy", "bundle"]
@@ -47,14 +49,17 @@ class _Fold:
 
 @dataclass
 class _Answers:
-    """Logits (image, class) of one network for all images, each by the fold that tests it."""
+    """Logits (image, class) of one network for all images, each by the fold that tests it.
+
+    ``plain`` and ``exported`` (by target) are those of chip 0 without noise.
+    """
 
     real: Floats
     ideal: Floats
     chips: Floats
     injected: Floats
-    exported: Floats
     plain: Floats
+    exported: dict[str, Floats]
     folds: list[_Fold] = field(default_factory=list)
 
 
@@ -77,7 +82,7 @@ def run_networks(
         tables.array.read_voltage,
         study.file,
     )
-    samples = load_digit_samples(tables.network.images)
+    samples = load_study_samples(tables.network, study.file)
     progress("array and converter: measuring in SPICE, fitting")
     parts = characterise(array, converter, tables.array.read_voltage, folder, jobs)
     files = dict(parts.files)
@@ -113,9 +118,16 @@ def run_networks(
             for model, found in answers.items()
         },
         exported_equal={
-            model: float(np.mean(_best(found.exported) == _best(found.plain)))
+            model: float(np.mean(_best(found.exported["numpy"]) == _best(found.plain)))
             for model, found in answers.items()
         },
+        twins=tuple(
+            compare_twins(model, target, found.exported["numpy"], logits)
+            for model, found in answers.items()
+            for target, logits in found.exported.items()
+            if target != "numpy"
+        ),
+        left_out={target: names for target in PACKAGES if (names := missing_packages(target))},
         points=points,
         verdicts={
             "array": parts.array_model.verdict,
@@ -146,8 +158,8 @@ def _answer(
         ideal=np.zeros(one),
         chips=np.zeros(several),
         injected=np.zeros(several),
-        exported=np.zeros(one),
         plain=np.zeros(one),
+        exported={target: np.zeros(one) for target in PACKAGES if not missing_packages(target)},
     )
     sigma = parts.population.noise_v if tables.chips.noise else 0.0
     split = split_folds(samples.y, tables.network.folds, tables.network.seed)
@@ -175,7 +187,9 @@ def _answer(
             if chip == 0:
                 place = folder / "exports" / "chip_0" / f"{model}_fold_{number}"
                 found.plain[test] = hardware.logits(layers, x)
-                found.exported[test] = hardware.logits(export_chip(layers, place), x)
+                for target, logits in found.exported.items():
+                    exported = export_chip(layers, place / target, target)
+                    logits[test] = hardware.logits(exported, x)
     return found
 
 
@@ -187,18 +201,18 @@ def _compare(
     real = _best(answers.real) == y
     chips, injected = _best(answers.chips) == y, _best(answers.injected) == y
     snr = [compute_logit_snr(answers.real, logits) for logits in answers.chips]
-    ideal, exported = (
+    ways = {"quantised, ideal circuits": answers.ideal} | {
+        f"exported {target} model, chip 0": logits for target, logits in answers.exported.items()
+    }
+    ideal, *exported = (
         one_way(model, way, _best(logits) == y, (answers.real, logits), real)
-        for way, logits in (
-            ("quantised, ideal circuits", answers.ideal),
-            ("exported numpy model, chip 0", answers.exported),
-        )
+        for way, logits in ways.items()
     )
     lines = [
         one_way(model, "float", real),
         ideal,
         over_chips(model, f"surrogate hardware, {tables.chips.count} chips", chips, snr, real),
-        exported,
+        *exported,
     ]
     shift = float(injected.mean() - chips.mean())
     return lines, Shift(model, shift, float(chips.mean(axis=1).std(ddof=1)))

@@ -1,60 +1,106 @@
-"""A chip as the export of target ``numpy`` carries it: written, imported again, and asked."""
+"""A chip as exports carry it: written by a target, loaded again from its files alone, and asked.
+
+The answers come from the target's own code and program: numpy's module, layers of PyTorch, or
+onnxruntime on the graphs. Sums of passes, slices and tiles are the digital side's, as on the chip.
+"""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from imccircuit.exporters.content import write_npz
+from imccircuit.exporters.content import Content
 from imccircuit.exporters.licence import LICENCE
-from imccircuit.exporters.numpy import runtime
-from imccircuit.exporters.numpy.load import MODULE, load_exported
+from imccircuit.exporters.numpy.load import load_exported
+from imccircuit.exporters.onnx.load import open_session
+from imccircuit.exporters.registry import get_target
+from imccircuit.exporters.torch.load import load_layers
+from imccircuit.networks.chips import TileChip
 from imccircuit.networks.hardware import LayerChip
+from imccircuit.surrogates.base import ModelArray, Surrogate
 from imccircuit.surrogates.kernels.noise import ConversionNoise
 
+Codes = Callable[[NDArray[np.float64]], NDArray[Any]]
+"""Voltages (vector, row) that drive a tile, in V → codes (vector, col)."""
 
-def export_layer(layer: LayerChip, folder: Path) -> None:
+PACKAGES: dict[str, tuple[str, ...]] = {
+    "numpy": (),
+    "torch": ("torch",),
+    "onnx": ("onnx", "onnxruntime"),
+}
+"""Target that a chip can be exported to → packages that this needs."""
+
+# A graph compares each voltage with all levels at once, 16 bytes each: 64 MiB of 8 bits.
+_CONVERSIONS = 1 << 14
+
+
+def missing_packages(target: str) -> tuple[str, ...]:
+    """Packages that a target needs here and that are not installed."""
+    return tuple(name for name in PACKAGES[target] if find_spec(name) is None)
+
+
+def export_layer(layer: LayerChip, folder: Path, target: str = "numpy") -> None:
     """Write each tile of a layer as ``folder/tile_K/array`` and ``folder/tile_K/converter``.
 
-    Both are folders as target ``numpy`` writes them; a column's converter is a chip of the model.
+    Both are folders as the target writes them; a column's converter is a chip of the model.
+
+    Raises
+    ------
+    SetupError : the target needs a package that is not installed.
     """
     for index, tile in enumerate(layer.tiles):
-        arrays = {
-            "array": {
-                "kind": np.asarray("crossbar"),
-                "conductance": tile.conductance_s[None],
-                "effective_conductance": tile.effective_s[None],
-                "offset_current": tile.offset_current_a[None],
-                "output_offset": tile.output_offset_v[None],
-                "transresistance_ohm": np.asarray(tile.transresistance_ohm),
-            },
-            "converter": {
-                "kind": np.asarray("adc"),
-                "transition_level": tile.levels_v,
-                "full_scale_v": np.asarray(layer.full_scale_v),
-            },
-        }
-        for name, found in arrays.items():
+        for name, content in _contents(layer, tile).items():
             place = folder / f"tile_{index}" / name
             place.mkdir(parents=True, exist_ok=True)
-            write_npz(place / "model.npz", {"schema": np.asarray(runtime.SCHEMA), **found})
-            shutil.copyfile(runtime.__file__, place / MODULE)
+            # These targets take everything from the content: a drawn chip is no fitted model.
+            get_target(target).write(content, cast(Surrogate, None), place)
             (place / "LICENSE").write_text(LICENCE, encoding="utf-8")
 
 
-class ExportedLayer(LayerChip):
-    """A layer whose codes come from the exported modules in ``folder``, without noise."""
+def _contents(layer: LayerChip, tile: TileChip) -> dict[str, Content]:
+    """A tile as the content of two exports, one chip of cells and a converter for each column."""
+    cells, columns = ("chip", "row", "col"), ("chip", "col")
+    array = {
+        "conductance": ModelArray(tile.conductance_s[None], "S", cells, "of the cells"),
+        "effective_conductance": ModelArray(
+            tile.effective_s[None], "S", cells, "current = voltage @ matrix, wires included"
+        ),
+        "offset_current": ModelArray(tile.offset_current_a[None], "A", columns, "at 0 V drive"),
+        "output_offset": ModelArray(tile.output_offset_v[None], "V", columns, "of the amplifiers"),
+    }
+    levels = ModelArray(tile.levels_v, "V", ("chip", "code"), "of each column's converter")
+    gain: dict[str, float | None] = {"transresistance_ohm": tile.transresistance_ohm}
+    scale: dict[str, float | None] = {"full_scale_v": layer.full_scale_v}
+    return {
+        "array": Content("crossbar", array, {}, (), gain),
+        "converter": Content("adc", {"transition_level": levels}, {}, (), scale),
+    }
 
-    def __init__(self, layer: LayerChip, folder: Path) -> None:
+
+class ExportedLayer(LayerChip):
+    """A layer whose codes come from the exports in ``folder``, without noise.
+
+    Parameters
+    ----------
+    layer : the layer that `export_layer` wrote there.
+    target : as which.
+
+    Raises
+    ------
+    FileFormatError : the exports are not there, or their code is not ours.
+    SetupError : the target needs a package that is not installed.
+    """
+
+    def __init__(self, layer: LayerChip, folder: Path, target: str = "numpy") -> None:
         vars(self).update(vars(layer))
-        places = [folder / f"tile_{index}" for index in range(len(layer.tiles))]
         self._models = [
-            (load_exported(place / "array"), load_exported(place / "converter")) for place in places
+            _LOADERS[target](folder / f"tile_{index}", tile.levels_v.shape[0])
+            for index, tile in enumerate(layer.tiles)
         ]
 
     def codes(
@@ -62,16 +108,71 @@ class ExportedLayer(LayerChip):
     ) -> NDArray[Any]:
         """Codes (vector, col) of the exported array and converters; noise is not in an export."""
         del noise
-        array, converter = self._models[tile]
-        voltage = array.outputs_v(-self.digit_v * np.asarray(digits, dtype=np.float64))
-        columns = [converter.convert(voltage[:, j], chip=j) for j in range(voltage.shape[1])]
-        return np.stack(columns, axis=1).astype(np.int32)
+        drive = -self.digit_v * np.asarray(digits, dtype=np.float64)
+        return np.asarray(self._models[tile](drive), dtype=np.int32)
 
 
-def export_chip(layers: Sequence[LayerChip], folder: Path) -> tuple[ExportedLayer, ...]:
-    """Write a programmed chip to ``folder/layer_K`` and import it again."""
+def _numpy_codes(folder: Path, columns: int) -> Codes:
+    array, converter = load_exported(folder / "array"), load_exported(folder / "converter")
+
+    def codes(drive: NDArray[np.float64]) -> NDArray[Any]:
+        voltage = array.outputs_v(drive)
+        return np.stack([converter.convert(voltage[:, j], chip=j) for j in range(columns)], axis=1)
+
+    return codes
+
+
+def _torch_codes(folder: Path, columns: int) -> Codes:
+    array = load_layers(folder / "array").load(folder / "array", chip=0)
+    own = load_layers(folder / "converter")
+    converter = own.load(folder / "converter", chip=list(range(columns)))
+    import torch
+
+    def codes(drive: NDArray[np.float64]) -> NDArray[Any]:
+        with torch.no_grad():
+            found: NDArray[Any] = converter.convert(array(torch.from_numpy(drive))).numpy()
+        return found
+
+    return codes
+
+
+def _onnx_codes(folder: Path, columns: int) -> Codes:
+    array, _ = open_session(folder / "array" / "crossbar.onnx")
+    converter, _ = open_session(folder / "converter" / "adc.onnx")
+    every = np.arange(columns)
+
+    def codes(drive: NDArray[np.float64]) -> NDArray[Any]:
+        parts = np.array_split(drive, max(1, -(-len(drive) * columns // _CONVERSIONS)))
+        found = []
+        for part in parts:
+            feeds = {"voltage": part, "chip": np.array(0)}
+            (voltage,) = array.run(["output_voltage"], feeds)
+            feeds = {"voltage": voltage.ravel(), "chip": np.tile(every, len(part))}
+            found.append(converter.run(["code"], feeds)[0].reshape(len(part), columns))
+        return np.concatenate(found)
+
+    return codes
+
+
+_LOADERS: dict[str, Callable[[Path, int], Codes]] = {
+    "numpy": _numpy_codes,
+    "torch": _torch_codes,
+    "onnx": _onnx_codes,
+}
+
+
+def export_chip(
+    layers: Sequence[LayerChip], folder: Path, target: str = "numpy"
+) -> tuple[ExportedLayer, ...]:
+    """Write a programmed chip to ``folder/layer_K`` and load it again.
+
+    Raises
+    ------
+    SetupError : the target needs a package that is not installed; `PACKAGES` names it.
+    """
     for number, layer in enumerate(layers):
-        export_layer(layer, folder / f"layer_{number}")
+        export_layer(layer, folder / f"layer_{number}", target)
     return tuple(
-        ExportedLayer(layer, folder / f"layer_{number}") for number, layer in enumerate(layers)
+        ExportedLayer(layer, folder / f"layer_{number}", target)
+        for number, layer in enumerate(layers)
     )

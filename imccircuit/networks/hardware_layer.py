@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -146,26 +147,15 @@ class ImcLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Products (batch, out) of inputs (batch, in), not negative where there is a chip."""
-        exact = functional.linear(x, self.weight, self.bias)
         if self.chip is None:
-            return exact
+            return functional.linear(x, self.weight, self.bias)
         with torch.no_grad():
-            apart = self._on_chip(x, self.chip) + self.bias - exact
-        if not torch.is_grad_enabled():
-            return exact + apart
-        filled = self._filled(x)
-        return exact + apart * (filled / filled.detach())
-
-    def _filled(self, x: Tensor) -> Tensor:
-        """What a column shows on average, in the unit of the products.
-
-        Of a pair's cells one is at the bottom of the range, the other there or above. In charge
-        mode the low slices, of which half the cells are on whatever the weights, are that bottom.
-        """
-        mean = x.mean(dim=0)
+            found = self._on_chip(x, self.chip)
+        # In charge mode the low slices, of which half the cells are on whatever the weights, are
+        # the bottom of the range.
         low = self._low if isinstance(self.array, CurrentArray) else _HALF
-        weight = self.weight.abs()
-        return (1.0 - low) * (weight @ mean).mean() + low * weight.max() * mean.sum()
+        products: Tensor = _ThroughChip.apply(x, self.weight, found, low)  # type: ignore[no-untyped-call]
+        return products + self.bias
 
     @property
     def _low(self) -> float:
@@ -255,6 +245,37 @@ class ImcLinear(nn.Module):
             scale = scale / (1.0 - self._low)
         products: Tensor = (sums[:, : self.outputs] - sums[:, self.outputs :]) * scale
         return products
+
+
+class _ThroughChip(torch.autograd.Function):
+    """What the hardware answers, with the gradient of x @ W.T + e·s/s₀ at s = s₀.
+
+    s is what a column shows on average, in the unit of the products: of a pair's cells one is at
+    the bottom ``low`` of the range, the other there or above,
+    s = (1 - low)·mean_o Σ_i |W_oi|·x̄_i + low·max|W|·Σ_i x̄_i with x̄ the mean over the batch.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, found: Tensor, low: float) -> Tensor:
+        """Products (batch, out) as found, for inputs (batch, in) and weights (out, in)."""
+        ctx.save_for_backward(x, weight, found)
+        ctx.low = low
+        return found
+
+    @staticmethod
+    def backward(ctx: Any, up: Tensor) -> Any:
+        """Slopes along inputs and weights."""
+        x, weight, found = ctx.saved_tensors
+        low = ctx.low
+        size, mean = weight.abs(), x.mean(dim=0)
+        top = torch.argmax(size)
+        by_input = size.mean(dim=0) * (1.0 - low) + low * size.view(-1)[top]
+        error = found - functional.linear(x, weight)
+        pull = torch.sum(error * up) / (mean @ by_input)
+        slope = torch.sign(weight) * (mean * (pull * (1.0 - low) / len(weight)))
+        slope.view(-1)[top] += pull * low * mean.sum() * torch.sign(weight.view(-1)[top])
+        inputs = up @ weight + by_input * (pull / len(x)) if ctx.needs_input_grad[0] else None
+        return inputs, slope.addmm_(up.T, x), None, None
 
 
 def _bits(whole: Tensor, count: int) -> Tensor:

@@ -14,14 +14,24 @@ from imccircuit.units import SI, Time
 
 Factors = Annotated[tuple[Annotated[float, Field(ge=0, le=100)], ...], Field(max_length=20)]
 
+# The name of a folder, and never of one somewhere else.
+Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
+
 
 class NetworksTable(Section):
     """Which networks on which images."""
 
-    dataset: Literal["digits"]
+    dataset: Literal["digits", "mnist", "cifar10", "speech_commands"]
+    files: Annotated[tuple[str, ...], Field(max_length=20)] = Field(
+        (), description="of mnist: images and labels; of cifar10: batches"
+    )
+    folder: str | None = Field(None, description="of speech_commands: holds a folder for each word")
+    words: Annotated[tuple[Word, ...], Field(max_length=100)] = Field(
+        (), description="of speech_commands: the classes"
+    )
     models: Annotated[list[Literal["linear", "mlp", "cnn"]], Field(min_length=1, max_length=3)]
     folds: int = Field(5, ge=2, le=20, description="of the cross-validation")
-    images: int | None = Field(None, ge=100, le=1797, description="the first ones; default all")
+    images: int | None = Field(None, ge=100, description="the first ones; default all")
     seed: int = Field(1, ge=0, le=2**31 - 1)
 
 

@@ -12,6 +12,8 @@ from pydantic import Field
 from imccircuit.benches.bench import Section
 from imccircuit.errors import InputError
 from imccircuit.networks.network_tables import NetworkStudyTables
+from imccircuit.networks.study_data import resolve_data
+from imccircuit.networks.training_tables import TrainingStudyTables
 from imccircuit.recipes.load import find_recipe, read_toml
 from imccircuit.recipes.paths import FilePolicy
 from imccircuit.recipes.settings import apply_settings, parse_setting
@@ -81,6 +83,18 @@ class NetworkStudy:
     tables: NetworkStudyTables
 
 
+@dataclass(frozen=True)
+class TrainingStudy:
+    """A study of training that was read and checked; attributes as of `Study`."""
+
+    name: str
+    file: str
+    tables: TrainingStudyTables
+
+
+AnyStudy = Study | NetworkStudy | TrainingStudy
+
+
 class Outcome(Protocol):
     """What a study found."""
 
@@ -99,7 +113,7 @@ class Outcome(Protocol):
         ...
 
 
-def load_study(name: str, settings: Sequence[str] = ()) -> Study | NetworkStudy:
+def load_study(name: str, settings: Sequence[str] = ()) -> AnyStudy:
     """Read a study by path or shipped name.
 
     Raises
@@ -110,8 +124,13 @@ def load_study(name: str, settings: Sequence[str] = ()) -> Study | NetworkStudy:
     _, raw = read_toml(path, name)
     if raw.get("kind") != "study":
         raise InputError(name, "kind", raw.get("kind"), "not a study", 'kind = "study"')
-    _resolve_recipes(name, raw, FilePolicy.of_recipe(path, ()))
+    policy = FilePolicy.of_recipe(path, ())
+    _resolve_recipes(name, raw, policy)
+    if isinstance(raw.get("network"), dict):
+        resolve_data(name, raw["network"], policy)
     apply_settings(raw, [parse_setting(item) for item in settings])
+    if "training" in raw:
+        return TrainingStudy(path.stem, name, validate(TrainingStudyTables, raw, file=name))
     # A study of networks on tiles is known by its table of the mapping.
     if "mapping" in raw:
         return NetworkStudy(path.stem, name, validate(NetworkStudyTables, raw, file=name))
@@ -131,8 +150,12 @@ def _resolve_recipes(file: str, raw: dict[str, Any], policy: FilePolicy) -> None
                 raise InputError(file, f"{key}.recipe", name, problem, allowed) from None
 
 
-def run_study(study: Study | NetworkStudy, folder: Path, *, jobs: int, progress: Progress) -> Any:
+def run_study(study: AnyStudy, folder: Path, *, jobs: int, progress: Progress) -> Any:
     """Run a study and write everything it makes into ``folder``."""
+    if isinstance(study, TrainingStudy):
+        from imccircuit.networks.training_study import run_training
+
+        return run_training(study, folder, jobs=jobs, progress=progress)
     if isinstance(study, NetworkStudy):
         from imccircuit.networks.accuracy_study import run_networks
 

@@ -7,6 +7,7 @@ training sees.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,7 @@ from imccircuit.networks.training_chips import (
     calibrate_converters,
     uniform_chip,
 )
+from imccircuit.networks.training_tables import WAYS
 
 _CLASSES = 10
 _FRACTION_BITS = 3
@@ -99,6 +101,8 @@ def compare_training(
     seeds: int = 3,
     hidden: int = 32,
     schedule: Schedule | None = None,
+    ways: Sequence[str] = WAYS,
+    progress: Callable[[str], None] | None = None,
 ) -> Comparison:
     """Train and try the ways on the same chips.
 
@@ -108,41 +112,52 @@ def compare_training(
     source : what the chips, those of the training and the others, are drawn from.
     chips, seeds : how many chips are tried, and how often everything is trained.
     schedule : of every training; `Schedule` by default.
+    ways : which; what none of them needs is not trained.
+    progress : told of each training.
 
     Raises
     ------
-    UsageError : no chip or no seed, or what `train` and `ChipSource.draw` refuse.
+    UsageError : no chip or no seed, an unknown way, or what `train` and `ChipSource.draw` refuse.
     """
     if chips < 1 or seeds < 1:
         raise UsageError(f"chips = {chips}, seeds = {seeds}; allowed: from 1")
+    for way in ways:
+        if way not in WAYS:
+            raise UsageError(f"way {way!r}; allowed: {', '.join(WAYS)}")
     sizes, bits = (data.train_x.shape[1], hidden, _CLASSES), source.adc.bits
-    found: dict[str, list[list[float]]] = {}
+    found: dict[str, list[list[float]]] = {way: [] for way in WAYS if way in ways}
     times: dict[str, list[float]] = {}
 
     def trained(mode: Mode, seed: int, chip: Chip | None = None) -> ImcMlp:
+        if progress is not None:
+            progress(f"training {seed + 1} of {seeds}: {mode}")
         network = ImcMlp(sizes, array, bits, seed)
         origin = source if mode == "population" else None
         done = train(network, data, mode, seed, source=origin, chip=chip, schedule=schedule)
         times.setdefault(mode, []).append(done.epoch_s)
         return network
 
-    def note(name: str, network: ImcMlp, tried: list[Chip | None]) -> None:
-        found.setdefault(name, []).append([evaluate(network, data, chip) for chip in tried])
+    def note(name: str, network: ImcMlp, tried: Sequence[Chip | None]) -> None:
+        if name in found:
+            found[name].append([evaluate(network, data, chip) for chip in tried])
 
     one = ImcMlp(sizes, array, bits, 0)
     held_out = int(Draws(0, 0).generator("held_out_chips").integers(2**63))
     drawn: list[Chip] = list(source.draw(one.imc_layers, chips, held_out))
     for seed in range(seeds):
-        naive, aware = trained("plain", seed), trained("population", seed)
+        # The plain training is what the time of the others is compared with: it always takes place.
+        naive = trained("plain", seed)
         note("float", naive, [None])
         note("uniform converter", naive, [uniform_chip(naive.imc_layers)])
-        note("naive", naive, [*drawn])
-        note("population", aware, [*drawn])
-        own = [evaluate(trained("chip", seed, chip), data, chip) for chip in drawn]
-        found.setdefault("chip in the loop", []).append(own)
+        note("naive", naive, drawn)
         note(
             "calibrated converter", naive, [calibrate_converters(c, _FRACTION_BITS) for c in drawn]
         )
+        if "population" in found:
+            note("population", trained("population", seed), drawn)
+        if "chip in the loop" in found:
+            own = [evaluate(trained("chip", seed, chip), data, chip) for chip in drawn]
+            found["chip in the loop"].append(own)
     plain = float(np.median(times["plain"]))
     known = source.adc.model.parameters.get("energy")
     return Comparison(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,14 +96,26 @@ class FilePolicy:
         ValueError : it does not exist or is outside the allowed folders; one line, with
             ``; allowed:``.
         """
+        return self._locate(text, Path.is_file, "file")
+
+    def resolve_folder(self, text: str) -> Path:
+        """Absolute path of an existing folder.
+
+        Raises
+        ------
+        ValueError : as `resolve`.
+        """
+        return self._locate(text, Path.is_dir, "folder")
+
+    def _locate(self, text: str, there: Callable[[Path], bool], what: str) -> Path:
         try:
             path = (self.base / text).resolve()
             self.check(path)
-            exists = path.is_file()
+            exists = there(path)
         except (OSError, RuntimeError) as error:
             raise ValueError(f"cannot be a path ({type(error).__name__})") from None
         if not exists:
-            raise ValueError(f"no such file; allowed: an existing file, from {self.base}")
+            raise ValueError(f"no such {what}; allowed: an existing {what}, from {self.base}")
         return path
 
     def card(self, text: str) -> str:

@@ -24,7 +24,7 @@ from imccircuit.surrogates.spread import (
     compute_quadratic_ratio,
     compute_spread_ratio,
 )
-from imccircuit.surrogates.verdict import ErrorFigure, Gate, Verdict, judge
+from imccircuit.surrogates.verdict import ErrorFigure, Gate, Verdict, judge, largest_error
 
 if TYPE_CHECKING:
     from imccircuit.surrogates.adc import AdcSurrogate
@@ -118,7 +118,7 @@ def judge_many(model: AdcSurrogate, measured: Measured) -> Verdict:
         note = "the errors are of codes that a chip's fit did not see, on chips that it did see"
         return Verdict("not judged", few, (), figures, _points(figures), 0, notes=(note,))
     figures = _figures(model, measured, hidden)
-    worst = max(figure.max for figure in figures if figure.count) / model.lsb_v
+    worst = largest_error(figures) / model.lsb_v
     error_gate = Gate.at_most("max_error", worst, model.model.gates["max_error"], "LSB")
     spreads = _spreads(model, measured, hidden)
     gates = (error_gate, *(gate for gate, _ in spreads.values()))

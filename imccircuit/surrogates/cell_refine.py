@@ -63,7 +63,7 @@ def propose_word_lines(measured: Measured, count: int) -> Proposal:
         coordinate="word_line_voltage",
         values=tuple(sorted(float(wanted[index]) for index in chosen)),
         unit="V",
-        doubt=float(doubt.max()),
+        doubt=float(np.max(doubt, initial=0.0)),
     )
 
 

@@ -12,7 +12,7 @@ from imccircuit.metrics.transfer import compute_best_fit
 from imccircuit.surrogates.data import FEWEST, Measured, held_out
 from imccircuit.surrogates.front_end_law import TERMS, TransferLaw, calibration_levels
 from imccircuit.surrogates.spread import SpreadRatio, compute_spread_ratio
-from imccircuit.surrogates.verdict import ErrorFigure, Gate, Verdict, judge
+from imccircuit.surrogates.verdict import ErrorFigure, Gate, Verdict, judge, largest_error
 
 if TYPE_CHECKING:
     from imccircuit.surrogates.front_end import FrontEndSurrogate
@@ -144,7 +144,7 @@ def _beyond(
 
 
 def _error_gate(model: FrontEndSurrogate, figures: tuple[ErrorFigure, ...]) -> Gate:
-    worst = max(figure.max for figure in figures if figure.quantity != "driven_output")
+    worst = largest_error(figure for figure in figures if figure.quantity != "driven_output")
     return Gate.at_most("max_error", worst / model.lsb_v, model.model.gates["max_error"], "LSB")
 
 

@@ -31,6 +31,7 @@ from imccircuit.surrogates.macro_parts import (
     fit_parts,
     macro_parameters,
     pack,
+    replay_arrays,
     unpack,
 )
 from imccircuit.surrogates.macro_verdict import judge_macro
@@ -47,6 +48,7 @@ class MacroSurrogate(Surrogate):
 
     Arrays, parameters, settings and gates of the model are those of the parts with ``array.`` or
     ``converter_<column>.`` before their names. Chip k is the k-th measured chip in all of them.
+    ``replay_…`` are conversions of the monolithic deck for exports; older files have none.
     """
 
     kind = "macro"
@@ -238,7 +240,7 @@ class MacroSurrogate(Surrogate):
         }  # fmt: skip
         drive = measured.arrays["row_voltage"]
         model = Model(
-            arrays=packed["arrays"],
+            arrays={**packed["arrays"], **replay_arrays(measured)},
             parameters={**own, **packed["parameters"]},
             settings=packed["settings"],
             gates={**{name: float(value) for name, value in gates}, **packed["gates"]},

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from imccircuit.benches.adc_parameters import AdcGates
 from imccircuit.benches.crossbar_parameters import CrossbarGates
 from imccircuit.benches.macro_parameters import MacroParameters
@@ -13,6 +15,7 @@ from imccircuit.errors import UsageError
 from imccircuit.surrogates.adc import AdcSurrogate
 from imccircuit.surrogates.base import Model, ModelArray, Parameter, Surrogate
 from imccircuit.surrogates.crossbar import CrossbarSurrogate
+from imccircuit.surrogates.crossbar_split import split_of
 from imccircuit.surrogates.data import Measured
 from imccircuit.surrogates.verdict import Verdict
 
@@ -20,6 +23,7 @@ ARRAY = "array"
 _ARRAY_VARIABLES = ("output_current", "output_voltage", "conductance", "tia_offset")
 _CONVERTER_VARIABLES = ("transition_level", "forced_level")
 _VERDICT = "verdict"
+_MOST_REPLAYS = 256
 
 
 def converter_name(column: int) -> str:
@@ -85,6 +89,27 @@ def fit_parts(measured: Measured) -> MacroParts:
         CrossbarSurrogate.fit(array_of(measured)),
         tuple(AdcSurrogate.fit(converter_of(measured, j)) for j in range(count)),
     )
+
+
+def replay_arrays(measured: Measured) -> dict[str, ModelArray]:
+    """Judged inputs of the monolithic deck, at most 256, and what it sampled and answered."""
+    judged = split_of(array_of(measured)).judged
+    pairs = np.argwhere(judged if judged.any() else ~judged)
+    # From end to end, so that few vectors of all chips come before all vectors of few.
+    chip, vector = pairs[:: -(-len(pairs) // _MOST_REPLAYS)].T
+    arrays, dims = measured.arrays, ("replay", "converter")
+    return {
+        "replay_chip": ModelArray(chip, "1", ("replay",), "chip of a stored product"),
+        "replay_voltage": ModelArray(
+            arrays["row_voltage"][chip, vector], "V", ("replay", "row"), "voltages of its rows"
+        ),
+        "replay_code": ModelArray(
+            arrays["output_code"][chip, vector].astype(np.int64), "1", dims, "codes from SPICE"
+        ),
+        "replay_sampled_voltage": ModelArray(
+            arrays["sampled_voltage"][chip, vector], "V", dims, "inputs of converters from SPICE"
+        ),
+    }
 
 
 def pack(parts: MacroParts) -> Mapping[str, dict[str, object]]:

@@ -38,6 +38,7 @@ Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
 
 _UNITS = ("V", "V", "1", "V")
+_MOST_REPLAYS = 256
 
 
 class RampAdcSurrogate(Surrogate):
@@ -47,7 +48,8 @@ class RampAdcSurrogate(Surrogate):
     ``column`` (chip, column, part) V: offset, and what is added along the ramp; ``sample``,
     ``held_out`` (chip); with more than one chip ``population_mean`` (term),
     ``population_covariance`` (term, term) of ramps and ``column_covariance`` (part, part) V²;
-    ``ramp_noise`` (code) V, common to all columns.
+    ``ramp_noise`` (code) V, common to all columns; ``replay_…``, conversions of columns for
+    exports, which older files do not have.
     """
 
     kind = "ramp_adc"
@@ -140,7 +142,9 @@ class RampAdcSurrogate(Surrogate):
             ramps.append(
                 self.array("population_mean") + of_ramps @ generator.standard_normal(len(of_ramps))
             )
-            columns.append(generator.standard_normal((self.columns, 2)) @ of_columns.T)
+            own = generator.standard_normal((self.columns, 2)) @ of_columns.T
+            # What columns have in common is in the ramp already; see `_population`.
+            columns.append(own - own.mean(axis=0))
         ramp, column = np.stack(ramps), np.stack(columns)
         levels = column_levels(ramp, column, self.bits)
         return {
@@ -182,6 +186,7 @@ class RampAdcSurrogate(Surrogate):
                 measured.arrays["ramp_noise"].mean(axis=0), "V", ("code",), "noise of the ramp"
             ),
         }
+        arrays |= _replay(measured, np.flatnonzero(mask) if mask.any() else np.arange(len(mask)))
         if measured.chips > 1:
             arrays |= _population(ramp[~mask], column[~mask])
         full_scale = float(measured.arrays["reference_voltage"][0])
@@ -208,6 +213,27 @@ class RampAdcSurrogate(Surrogate):
             reference=measured.reference,
             domain=self.domain,
         )
+
+
+def _replay(measured: Measured, chips: Codes) -> dict[str, ModelArray]:
+    """Whole conversions of these chips' columns, as SPICE did them, at most 256; {} without any."""
+    if measured.arrays.get("loop_input", np.zeros(0)).size == 0:
+        return {}
+    inputs = measured.arrays["loop_input"] * measured.arrays["reference_voltage"][:, None]
+    codes = measured.arrays["column_code"]
+    columns, loops = codes.shape[1:]
+    every = len(chips) * columns * loops
+    taken = np.arange(0, every, -(-every // _MOST_REPLAYS))
+    place, column, loop = np.unravel_index(taken, (len(chips), columns, loops))
+    chip, dims = chips[place], ("replay",)
+    return {
+        "replay_chip": ModelArray(chip, "1", dims, "chip of a stored conversion"),
+        "replay_column": ModelArray(column, "1", dims, "its column"),
+        "replay_input": ModelArray(inputs[chip, loop], "V", dims, "its input"),
+        "replay_code": ModelArray(
+            codes[chip, column, loop].astype(np.int64), "1", dims, "code that SPICE gave"
+        ),
+    }
 
 
 def _root(covariance: Floats) -> Floats:

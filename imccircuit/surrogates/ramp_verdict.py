@@ -12,7 +12,7 @@ from imccircuit.surrogates.adc_verdict import compute_loop_error
 from imccircuit.surrogates.data import FEWEST, Measured, held_out
 from imccircuit.surrogates.ramp_law import column_levels, fit_ramps
 from imccircuit.surrogates.spread import SpreadRatio, compute_spread_ratio
-from imccircuit.surrogates.verdict import ErrorFigure, Gate, Verdict, judge
+from imccircuit.surrogates.verdict import ErrorFigure, Gate, Verdict, judge, largest_error
 
 if TYPE_CHECKING:
     from imccircuit.surrogates.ramp_adc import RampAdcSurrogate
@@ -54,7 +54,7 @@ def judge_ramp(model: RampAdcSurrogate, measured: Measured) -> Verdict:
     figures = [_level_figure(predicted, levels[chips], codes, model.lsb_v)]
     if "loop_input" in measured.arrays:
         figures.append(_loop_figure(predicted, measured, chips, model.lsb_v))
-    worst = max(figure.max for figure in figures if figure.count) / model.lsb_v
+    worst = largest_error(figures) / model.lsb_v
     gates = [Gate.at_most("max_error", worst, model.model.gates["max_error"], "LSB")]
     notes, spreads = [], {}
     if model.has_population and hidden.any() and np.count_nonzero(chips) >= FEWEST:

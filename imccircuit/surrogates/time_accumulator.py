@@ -47,6 +47,7 @@ Mask = NDArray[np.bool_]
 # Cells vary if their own parts are worth more than this part of a code.
 _NO_SPREAD_LSB = 1e-3
 _RESOLUTION_LSB = 1e-4
+_DRAWN = ("cell", "reference", "zero_delay", "full_delay")
 
 
 class TimeAccumulatorSurrogate(Surrogate):
@@ -71,7 +72,9 @@ class TimeAccumulatorSurrogate(Surrogate):
         "held_out",
         "held_out_pair",
     )
-    required_parameters = ("largest_voltage", "left", "output_levels", "chips")
+    required_parameters = (
+        "largest_voltage", "full_scale_voltage", "left", "output_levels", "chips",
+    )  # fmt: skip
 
     @property
     def law(self) -> TimeLaw:
@@ -94,6 +97,11 @@ class TimeAccumulatorSurrogate(Surrogate):
         span = self.array("full_delay") - self.array("zero_delay")
         return float(np.mean(np.abs(span)) / self.value("output_levels"))
 
+    @property
+    def drawn(self) -> tuple[str, ...]:
+        """What `sample_chips` gives and `predict` takes of a drawn chip."""
+        return _DRAWN[:2] if self.model.settings["calibration"] == "nominal" else _DRAWN
+
     def predict(self, **inputs: Any) -> dict[str, NDArray[Any]]:
         """Delays, products and codes of a measured chip, or of a drawn one.
 
@@ -102,7 +110,8 @@ class TimeAccumulatorSurrogate(Surrogate):
         voltage_v : (batch, output, stage) voltages of the output lines in V.
         chip : measured chip whose cells are taken, 0 by default.
         strict : refuse voltages outside the domain instead of warning once.
-        cell, reference : (output, stage, 2) and number in s of a chip from `sample_chips`.
+        cell, reference, zero_delay, full_delay : of a chip from `sample_chips`, all that it gives:
+            a chip's products are of its own full scale.
 
         Returns
         -------
@@ -111,8 +120,12 @@ class TimeAccumulatorSurrogate(Surrogate):
 
         Raises
         ------
-        UsageError : shapes do not fit, or there is no such chip.
+        UsageError : shapes do not fit, there is no such chip, or only part of a drawn one is given.
         """
+        given = [name for name in self.drawn if name in inputs]
+        if given and len(given) < len(self.drawn):
+            text = f"of a drawn chip there is {', '.join(given)}"
+            raise UsageError(f"{text}; allowed: all of {', '.join(self.drawn)}")
         chip = int(inputs.get("chip", 0))
         if not 0 <= chip < self.chips:
             raise UsageError(f"the model has no chip {chip}; there are 0 to {self.chips - 1}")
@@ -124,7 +137,10 @@ class TimeAccumulatorSurrogate(Surrogate):
         self.check_domain("voltage_v", voltage, strict=bool(inputs.get("strict", False)))
         each = self.law.delays(voltage) + own_delays(own[None], voltage[None])[0]
         delay = each.sum(axis=-1) - reference
-        zero, full = self.array("zero_delay")[chip], self.array("full_delay")[chip]
+        zero, full = (
+            np.asarray(inputs.get(name, self.array(name)[chip]), dtype=np.float64)
+            for name in ("zero_delay", "full_delay")
+        )
         product = (delay - zero) / (full - zero)
         code = np.rint(product * self.value("output_levels")).astype(np.int64)
         return {"delay_s": delay, "product": product, "code": code}
@@ -132,7 +148,9 @@ class TimeAccumulatorSurrogate(Surrogate):
     def sample_chips(self, n: int, seed: int) -> dict[str, Floats]:
         """Draw chips: ``cell`` (chip, output, stage, 2) in s and s/V, ``reference`` (chip) in s.
 
-        The reference column has cells of the same population, at 0 V.
+        The reference column has cells of the same population, at 0 V. Where a chip's ends were
+        measured, ``zero_delay`` and ``full_delay`` (chip, output) in s are what its own cells give
+        there; nominal ones are the same for all chips and not drawn.
 
         Raises
         ------
@@ -145,15 +163,28 @@ class TimeAccumulatorSurrogate(Surrogate):
         root = vectors * np.sqrt(np.maximum(values, 0.0))
         outputs, stages = self.array("cell").shape[1:3]
         nominal = float(np.mean(self.array("reference")))
-        cells, references = [], []
+        cells, references = [], list[float]()
         for k in range(n):
             normal = (
                 Draws(seed, k).generator("time_cells").standard_normal((outputs + 1, stages, 2))
             )
             drawn = normal @ root.T
             cells.append(drawn[:-1])
-            references.append(nominal + drawn[-1, :, 0].sum())
-        return {"cell": np.stack(cells), "reference": np.array(references)}
+            references.append(float(nominal + drawn[-1, :, 0].sum()))
+        cell, reference = np.stack(cells), np.array(references)
+        return {"cell": cell, "reference": reference, **self._ends(cell, reference)}
+
+    def _ends(self, cell: Floats, reference: Floats) -> dict[str, Floats]:
+        """Delays (chip, output) in s of drawn chips that are product 0 and 1; none if nominal."""
+        ends = {"zero_delay": 0.0, "full_delay": self.value("full_scale_voltage")}
+        found = {}
+        for name, volt in ends.items() if self.drawn == _DRAWN else ():
+            at = np.array([1.0, volt])
+            # What all chips have, their own parts taken off, and the drawn chip's own.
+            measured = self.array(name) + self.array("reference")[:, None]
+            common = measured - (self.array("cell") @ at).sum(axis=-1)
+            found[name] = common.mean(axis=0) + (cell @ at).sum(axis=-1) - reference[:, None]
+        return found
 
     def admissibility(self) -> tuple[str, ...]:
         """Delays are positive and change one way with voltage over the range."""
@@ -199,11 +230,17 @@ class TimeAccumulatorSurrogate(Surrogate):
                 np.cov(own[~chips].reshape(-1, 2), rowvar=False), "SI", ("part", "part_"),
                 "covariance of offset and slope of cells",
             )  # fmt: skip
-        fitted = _parameters(law, levels, int(np.count_nonzero(~chips)), found)
+        full_scale = float(parameters.full_scale_v)
+        fitted = _parameters(law, levels, int(np.count_nonzero(~chips)), found) | {
+            "full_scale_voltage": Parameter("full_scale_voltage", full_scale, "V")
+        }
         model = Model(
             arrays=found,
             parameters=fitted | carried_figures(measured, ~chips),
-            settings={"time_cell": parameters.circuit.time_cell},
+            settings={
+                "time_cell": parameters.circuit.time_cell,
+                "calibration": parameters.calibration,
+            },
             gates={name: float(value) for name, value in gates},
             domain=_domain(parameters, measured),
             provenance=provenance_of(measured),

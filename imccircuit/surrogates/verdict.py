@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -189,6 +189,12 @@ def judge(gates: tuple[Gate, ...], problems: tuple[str, ...]) -> tuple[State, st
     if broken:
         return "fail", "; ".join(str(gate) for gate in broken)
     return "pass", "every gate holds on held-out data"
+
+
+def largest_error(figures: Iterable[ErrorFigure]) -> float:
+    """Largest error of all figures that have a value; NaN where one of them is no number."""
+    # Not max(), which passes over NaN where another comes first.
+    return float(np.max([figure.max for figure in figures if figure.count]))
 
 
 def _rms(values: ArrayLike) -> float:

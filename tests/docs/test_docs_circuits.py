@@ -19,4 +19,5 @@ def test_every_recipe_is_named():
     named = set(re.findall(r"`(\w+)`", PAGE))
     for base in ("tia", "integrator", "clamp_mirror"):
         named.add(f"readout_{base}_transistor")
-    assert set(library.names("characterize", ".toml")) - {"digits", "digits_networks"} <= named
+    studies = {"digits", "digits_networks", "digits_training"}
+    assert set(library.names("characterize", ".toml")) - studies <= named

@@ -104,6 +104,10 @@ def test_each_column_has_its_converter(torch: Any, tmp_path: Path, shape: tuple[
     expected = [[1.5 / 4, 2.5 / 4], [0.125, np.nan]]
     np.testing.assert_array_equal(layer(tie).detach().numpy()[0], expected[0])
     assert np.isnan(layer(tie).detach().numpy()[1, 1])
+    for noise in (False, True):
+        known = converters(tmp_path / str(noise), noise_sampled_v=0.0, noise_decision_v=1e-9)
+        codes = known.Converters((0.0, 1.0), chips=(0,), noise=noise).codes(tie)
+        assert codes.tolist()[1] == [0, -1]
 
 
 def test_columns_of_a_convolution_are_its_channels(torch: Any, tmp_path: Path) -> None:

@@ -128,7 +128,9 @@ def test_a_value_is_the_middle_of_the_ideal_step_and_a_tie_is_below(tmp_path: Pa
     # 0.6 meets the second level exactly; its neighbour is above it.
     found = core @ np.array([0.6, np.nextafter(0.6, 1)])
     np.testing.assert_array_equal(found, [1.5 / 4, 2.5 / 4])
-    assert np.isnan(core @ np.array([np.nan, np.nan])).all()
+    none = core @ np.array([np.nan, np.nan])
+    assert np.isnan(none).all()
+    assert adapter.codes_of(none, (0.0, 1.0)).tolist() == [-1, -1]
 
 
 @pytest.mark.usefixtures("simulator")

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from imccircuit.errors import SetupError, UsageError
+from imccircuit.exporters.content import content_of
 from imccircuit.exporters.export import export_model, replay_export
+from imccircuit.exporters.hwcomponents import TARGET
+from imccircuit.surrogates.files import load_model
 
 needs_hwcomponents = pytest.mark.skipif(
     find_spec("hwcomponents") is None, reason="hwcomponents needs Python 3.12"
@@ -39,6 +43,20 @@ def test_the_package_has_what_was_measured(models: dict[str, Path], tmp_path: Pa
     fidelity = {i["quantity"]: i for i in json.loads((folder / "fidelity.json").read_text())}
     assert fidelity["energy"]["treatment"] == "exact"
     assert fidelity["leakage between operations"]["treatment"] == "dropped"
+
+
+def test_energy_and_latency_go_together(models: dict[str, Path]) -> None:
+    content = content_of(load_model(models["costed"]))
+    for lost, other in (("energy", "latency"), ("latency", "energy")):
+        number = {"energy": "energy_j", "latency": "latency_s"}[lost]
+        items = tuple(
+            replace(i, treatment="dropped") if i.quantity == lost else i for i in content.fidelity
+        )
+        part = replace(content, numbers={**content.numbers, number: None}, fidelity=items)
+        found = {item.quantity: item for item in TARGET.fidelity(part)}
+        assert found[lost].treatment == found[other].treatment == "dropped"
+        assert "together" in found[other].how
+        assert found["area"].treatment == "exact"
 
 
 @pytest.mark.skipif(find_spec("hwcomponents") is not None, reason="hwcomponents is installed")

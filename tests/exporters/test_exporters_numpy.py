@@ -121,6 +121,23 @@ def test_the_rest_of_the_package_uses_the_same_module(
     np.testing.assert_allclose(array.currents_a(voltage), expected, rtol=0, atol=apart)
 
 
+@pytest.mark.parametrize("chip", [-1, 99])
+def test_there_is_no_such_chip(models: dict[str, Path], tmp_path: Path, chip: int) -> None:
+    (folder,) = export_model(models["amplified"], ["numpy"], tmp_path / "array")
+    array = runtime.load(folder)
+    assert isinstance(array, runtime.Crossbar)
+    (folder,) = export_model(models["adc"], ["numpy"], tmp_path / "converter")
+    converter = runtime.load(folder)
+    assert isinstance(converter, runtime.Adc)
+    for ask in (
+        lambda: converter.convert(0.5, chip),
+        lambda: array.currents_a(np.zeros((1, array.shape[0])), chip),
+        lambda: array.outputs_v(np.zeros((1, array.shape[0])), chip),
+    ):
+        with pytest.raises(ValueError, match=f"no chip {chip}"):
+            ask()
+
+
 def test_wrong_use_is_refused(models: dict[str, Path], tmp_path: Path) -> None:
     (folder,) = export_model(models["linear"], ["numpy"], tmp_path)
     array = runtime.load(folder)
@@ -142,7 +159,7 @@ def test_a_nan_has_no_code(models: dict[str, Path], tmp_path: Path) -> None:
     assert isinstance(adc, runtime.Adc)
     assert adc.bits == 5
     assert adc.convert([np.nan, -1.0, 2.0]).tolist() == [-1, 0, 31]
-    with pytest.raises(IndexError):
+    with pytest.raises(ValueError, match="no chip 1"):
         adc.convert(0.5, chip=1)
     assert isinstance(load_model(models["adc"]), AdcSurrogate)
     with pytest.raises(UsageError):

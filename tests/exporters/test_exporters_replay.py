@@ -11,7 +11,7 @@ import pytest
 from imccircuit.cli.main import run_command
 from imccircuit.errors import FileFormatError, UsageError
 from imccircuit.exporters.export import export_model, replay_export
-from imccircuit.exporters.replay import compare_codes, compare_values
+from imccircuit.exporters.replay import compare_codes, compare_values, numbers_in
 
 
 def test_what_is_not_finite_is_apart_and_nothing_is_not_good() -> None:
@@ -54,3 +54,27 @@ def test_folders_that_do_not_run(models: dict[str, Path], tmp_path: Path) -> Non
     (folder,) = export_model(models["adc"], ["numpy"], tmp_path)
     (folder / "replay.npz").unlink()
     assert run_command(["replay", str(folder)]) == 1
+
+
+def test_torn_and_foreign_data_are_said_in_one_line(
+    models: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(folder: Path, word: str) -> None:
+        assert run_command(["replay", str(folder)]) == 1
+        said = capsys.readouterr().err.strip()
+        assert word in said
+        assert "\n" not in said
+
+    for name in ("model.npz", "replay.npz"):
+        (folder,) = export_model(models["adc"], ["numpy"], tmp_path / name)
+        (folder / name).write_bytes((folder / name).read_bytes()[:300])
+        refused(folder, "replay.npz: no vectors" if name == "replay.npz" else "cannot read")
+    for lost, word in (("chip", "no chip"), ("input", "no voltage"), ("expected_code", "expected")):
+        (folder,) = export_model(models["adc"], ["numpy"], tmp_path / lost)
+        with np.load(folder / "replay.npz") as file:
+            arrays = {name: file[name] for name in file.files if name != lost}
+        np.savez(folder / "replay.npz", **arrays)
+        refused(folder, word)
+    with pytest.raises(FileFormatError, match="a stated number is none"):
+        numbers_in(folder, "* bits = 5\n* full_scale_v = one\n", "*")
+    assert numbers_in(folder, "* bits = 5\n* r2 = 1e-3\nV1 a 0 1\n", "*") == {"bits": 5, "r2": 1e-3}

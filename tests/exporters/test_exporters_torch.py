@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from imccircuit.cli.main import run_command
 from imccircuit.errors import FileFormatError, SetupError
+from imccircuit.exporters.content import content_of
 from imccircuit.exporters.export import export_model, replay_export
 from imccircuit.metrics.adc import compute_tree_levels
 from imccircuit.surrogates.files import load_model
@@ -20,7 +22,7 @@ from imccircuit.surrogates.files import load_model
 torch = pytest.importorskip("torch", reason="torch is not in the test extra")
 
 from imccircuit.exporters.curves import row_terms, stated_error  # noqa: E402
-from imccircuit.exporters.torch import runtime  # noqa: E402
+from imccircuit.exporters.torch import TARGET, runtime  # noqa: E402
 
 # Three levels of a 2-bit converter of 1 V: code 1 is twice as wide as code 2.
 TOY = {
@@ -62,6 +64,18 @@ def test_single_precision_is_compared_with_the_levels_themselves() -> None:
     assert float(given[0]) > level > np.float64(0.1)
     assert runtime.AdcLayer(arrays).convert(given).tolist() == [1, -1]
     assert runtime.AdcLayer(arrays)(given).dtype == torch.float32
+
+
+def test_codes_that_a_type_does_not_hold_are_refused() -> None:
+    # Whole numbers up to 2^11 are exact in float16, up to 2^8 in bfloat16.
+    for bits, low, high in ((8, torch.bfloat16, torch.float16), (9, torch.float16, torch.float32)):
+        levels = (np.arange(1, 2**bits) / 2**bits)[None]
+        adc = runtime.AdcLayer({"transition_level": levels, "full_scale_v": np.array(1.0)})
+        top = torch.tensor([1.0])
+        assert adc(top.to(low)).item() == adc(top.to(high)).item() == 2**bits - 1
+    with pytest.raises(ValueError, match="bfloat16 does not hold codes of 9 bits"):
+        adc(top.to(torch.bfloat16))
+    assert adc.convert(top.to(torch.bfloat16)).item() == 511
 
 
 def test_straight_through_is_one_over_the_lsb_in_range() -> None:
@@ -121,6 +135,15 @@ def test_tree_of_levels_out_of_order() -> None:
     adc = runtime.AdcLayer(TOY)
     found = adc.clip_tree(torch.tensor([[0.8, 0.7, 0.75]], dtype=torch.float64))
     assert found.tolist() == [[0.7, 0.7, 0.75]]
+
+
+def test_noise_of_decisions_alone_is_not_called_dropped(models: dict[str, Path]) -> None:
+    content = content_of(load_model(models["adc"]))
+    alone = {"noise_sampled_v": 0.0, "noise_decision_v": 1e-4}
+    for numbers, kept in ((alone, "approximated"), (dict.fromkeys(alone), "dropped")):
+        found = TARGET.fidelity(replace(content, numbers={**content.numbers, **numbers}))
+        (noise,) = (item for item in found if item.quantity == "noise of a conversion")
+        assert noise.treatment == kept
 
 
 def test_noise_has_its_law() -> None:

@@ -18,7 +18,14 @@ from imccircuit.networks.accuracy_study import run_networks
 from imccircuit.networks.characterised import characterise, load_parts
 from imccircuit.networks.chips import IDEAL, Scales
 from imccircuit.networks.datasets import load_digit_samples
-from imccircuit.networks.exported_chip import export_chip
+from imccircuit.networks.exported_chip import (
+    PACKAGES,
+    ExportedLayer,
+    export_chip,
+    export_layer,
+    missing_packages,
+)
+from imccircuit.networks.exported_twins import compare_twins
 from imccircuit.networks.fit_network import fit_network
 from imccircuit.networks.hardware import Hardware
 from imccircuit.networks.mapping import Mapping
@@ -88,6 +95,47 @@ def test_exported_chip_gives_the_same_codes(mlp, digits, tmp_path) -> None:
     assert (tmp_path / "layer_1" / "tile_0" / "converter" / "LICENSE").is_file()
     one, two = mlp.logits(layers, x), mlp.logits(exported, x)
     assert np.mean(np.argmax(one, axis=1) == np.argmax(two, axis=1)) > 0.99
+
+
+@pytest.mark.parametrize("target", ["torch", "onnx"])
+def test_a_target_gives_the_very_codes_of_numpy(target, mlp, digits, tmp_path) -> None:
+    for package in PACKAGES[target]:
+        pytest.importorskip(package, reason=f"target {target} needs it")
+    _, _, x, _, _ = digits
+    layers = mlp.program(1, 0)
+    known = export_chip(layers, tmp_path / "numpy")
+    found = export_chip(layers, tmp_path / target, target)
+    # More conversions than a graph is asked at once.
+    seen = np.random.default_rng(1).integers(0, 16, (700, 64)).astype(np.float32)
+    codes = found[0].codes(0, seen)
+    np.testing.assert_array_equal(codes, known[0].codes(0, seen))
+    assert len(np.unique(codes)) > 100
+    # Its own files hold the chip: with another chip's levels in them it answers otherwise.
+    other = mlp.program(1, 1)
+    export_layer(other[0], tmp_path / target / "layer_0", target)
+    moved = ExportedLayer(layers[0], tmp_path / target / "layer_0", target).codes(0, seen)
+    assert np.mean(moved != codes) > 0.2
+    twin = compare_twins("mlp", target, mlp.logits(known, x), mlp.logits(found, x))
+    assert twin.agrees
+    assert (twin.images, twin.different) == (200, 0)
+
+
+def test_twins_that_differ_are_told_and_end_with_3() -> None:
+    logits = np.array([[1.0, 2.0], [3.0, 1.0]])
+    near = compare_twins("m", "torch", logits, logits + 2.9e-9)
+    assert near.agrees  # the largest logit is 3
+    far = compare_twins("m", "torch", logits, logits + np.array([[0.0, 4e-9], [0.0, 0.0]]))
+    turned = compare_twins("m", "torch", logits, logits[:, ::-1])
+    assert (far.different, turned.different) == (0, 2)
+    for twin in (far, turned):
+        outcome = NetworksOutcome(
+            10, 2, 2, (), (), (), {}, {}, (), {}, twins=(twin,), left_out={"onnx": ("onnx",)}
+        )
+        assert outcome.below_gate
+        said, missing = outcome.notes()
+        assert said.endswith("DISAGREES")
+        assert missing.startswith("target onnx left out: not installed: onnx; pip install")
+        assert not replace(outcome, twins=(near,)).below_gate
 
 
 def test_injected_errors_have_the_rms_they_are_given(mlp) -> None:
@@ -226,8 +274,12 @@ def test_the_study_agrees_with_spice(ran) -> None:
     assert check["conversions"] == 1
     ways = {line["way"]: line["accuracy"] for line in report["lines"]}
     assert ways["float"] > 0.8
+    targets = {target for target in PACKAGES if not missing_packages(target)}
     assert set(ways) == {"float", "quantised, ideal circuits", "surrogate hardware, 2 chips",
-                         "exported numpy model, chip 0"}  # fmt: skip
+                         *(f"exported {target} model, chip 0" for target in targets)}  # fmt: skip
+    assert {twin["target"] for twin in report["twins"]} == targets - {"numpy"}
+    assert all(twin["agrees"] for twin in report["twins"])
+    assert set(report["left_out"]) == set(PACKAGES) - targets
     assert report["exported_equal"]["mlp"] > 0.98
     assert len(report["ranges"]["mlp"]) == 2
     assert (ran / "sensitivity.png").is_file()

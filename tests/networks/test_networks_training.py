@@ -139,18 +139,20 @@ def test_many_bits_and_no_spread_are_the_product(array: CurrentArray | ChargeArr
 def test_gradient_is_straight_through_and_that_of_the_filled_range(adc: AdcSurrogate) -> None:
     layer = layer_of(CURRENT)
     (chip,) = next(ChipSource(adc).draw([layer], 1, 5))
-    x = torch.rand(7, 6)
+    x = torch.rand(7, 6, requires_grad=True)
     up = torch.randn(7, 4)
     layer.chip = chip
     (layer(x) * up).sum().backward()
-    found = layer.weight.grad.clone()
+    found, along_x = layer.weight.grad.clone(), x.grad.clone()
+    np.testing.assert_allclose(layer.bias.grad.numpy(), up.sum(dim=0).numpy(), rtol=1e-6)
+    x = x.detach()
     with torch.no_grad():
         error = layer(x) - x @ layer.weight.T
     # y + e·s/s₀ written out: s is what a column shows on average, the bottom of the range included.
     w = layer.weight.detach().numpy().astype(np.float64)
     mean = x.numpy().astype(np.float64).mean(axis=0)
 
-    def filled(weights: np.ndarray) -> float:
+    def filled(weights: np.ndarray, mean: np.ndarray = mean) -> float:
         size = np.abs(weights)
         return float(0.95 * np.mean(size @ mean) + 0.05 * np.max(size) * mean.sum())
 
@@ -162,11 +164,19 @@ def test_gradient_is_straight_through_and_that_of_the_filled_range(adc: AdcSurro
         slope = (filled(w + step) - filled(w - step)) / 2e-6
         # Single precision of a sum of 28 products of order one.
         assert found[at].item() == pytest.approx(straight[at] + pull * slope, abs=1e-4)
+    straight = (up @ layer.weight).detach().numpy().astype(np.float64)
+    for at in np.ndindex(7, 6):
+        step = np.zeros(6)
+        step[at[1]] = 1e-6 / 7  # of one vector in a mean of seven
+        slope = (filled(w, mean + step) - filled(w, mean - step)) / 2e-6
+        assert along_x[at].item() == pytest.approx(straight[at] + pull * slope, abs=1e-4)
 
 
-def test_compiled_search_equals_its_twin() -> None:
+@pytest.mark.parametrize("bits", [5, 9])
+def test_compiled_codes_equal_their_twin(bits: int) -> None:
+    """Counted to 8 bits, searched beyond."""
     rng = np.random.default_rng(2)
-    levels = np.sort(rng.random((5, 31)), axis=1).astype(np.float32)
+    levels = np.sort(rng.random((5, 2**bits - 1)), axis=1).astype(np.float32)
     levels[2, 4:9] = levels[2, 4]  # missing codes
     values = np.concatenate([rng.random((40, 5)), levels.T, [[-1.0] * 5, [2.0] * 5]])
     values = values.astype(np.float32)

@@ -94,6 +94,18 @@ def test_population_of_slopes_and_offsets(tmp_path: Path) -> None:
     assert drawn["ramp"][:, 1].std() == pytest.approx(expected, rel=0.11, abs=0)
 
 
+def test_what_columns_have_in_common_is_drawn_once(tmp_path: Path) -> None:
+    # 200 chips of two columns with offsets of 3 mV and nothing else: a level varies by 3 mV, and
+    # that of the other column is independent of it.
+    chips = ramp_population(np.ones(200), 2, 3e-3, BITS, seed=3)
+    drawn = fit(tmp_path, chips, columns=2).sample_chips(2000, seed=1)
+    np.testing.assert_allclose(drawn["column"].mean(axis=1), 0, rtol=0, atol=1e-15)
+    levels = drawn["column_level"][:, :, 30]
+    # 160 fitted chips know a variance to 11 % and a correlation to 0.08; three of these.
+    np.testing.assert_allclose(levels.std(axis=0), 3e-3, rtol=0.17)
+    assert abs(np.corrcoef(levels.T)[0, 1]) < 0.24
+
+
 def test_the_fit_is_blind_to_what_was_drawn(tmp_path: Path) -> None:
     models = []
     for seed in (1, 2):

@@ -50,6 +50,15 @@ def cells(
     return measured_once(write(path, "onet1r_iv", gated_settings(1), kept))
 
 
+def test_word_lines_without_room_between_are_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = (0.590, 0.595, 0.600, 0.605, 0.610)
+    proposal = propose_word_lines(cells(tmp_path / "a.h5", words, monkeypatch), 2)
+    assert proposal.values == ()
+    assert proposal.doubt == 0.0
+
+
 def test_the_bend_is_asked_for_and_held_out_chips_are_not_looked_at(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -40,8 +40,8 @@ def cells(count: int, seed: int = 2, factor: Any = 1.0) -> Any:
     return scale * drawn * np.array([OFFSET_S, SLOPE_SPREAD])
 
 
-def fit(path: Path, chips: list[Any]) -> TimeAccumulatorSurrogate:
-    settings = VARIED if len(chips) > 1 else (VARIED[0], VARIED[-1])
+def fit(path: Path, chips: list[Any], *more: str) -> TimeAccumulatorSurrogate:
+    settings = (*(VARIED if len(chips) > 1 else (VARIED[0], VARIED[-1])), *more)
     model = fit_results(write(path / "r.h5", "aidac_small", settings, chips))
     assert isinstance(model, TimeAccumulatorSurrogate)
     return model
@@ -107,6 +107,40 @@ def test_cells_and_their_population_are_recovered(tmp_path: Path) -> None:
     )
     expected = np.sqrt(2) * model.value("sigma_offset")
     assert drawn["reference"].std() == pytest.approx(expected, rel=0.15, abs=0)
+
+
+def test_a_drawn_chip_is_of_its_own_full_scale(tmp_path: Path) -> None:
+    for name in ("nominal", "own"):
+        (tmp_path / name).mkdir()
+    nominal = fit(tmp_path / "nominal", population())
+    largest = nominal.value("full_scale_voltage")
+
+    def ended(own: Any) -> Any:
+        common = STAGES * (SLOPE * largest + BEND * (largest / 0.4) ** 2)
+        full = common + (own @ np.array([1.0, largest])).sum(axis=-1)
+        ends = {"zero_delay": own[..., 0].sum(axis=-1), "full_delay": full}
+        return {**time_chip(own, voltages()), **ends}
+
+    ends = 'stimulus.calibration="end-points"'
+    model = fit(tmp_path / "own", [ended(own) for own in cells(12)], ends)
+    drawn = model.sample_chips(100, seed=4)
+    volt = np.full((1, OUTPUTS, STAGES), 0.1)
+    measured = [model.predict(voltage_v=volt, chip=k)["product"] for k in range(12)]
+    found = [
+        model.predict(voltage_v=volt, **{name: values[k] for name, values in drawn.items()})
+        for k in range(100)
+    ]
+    # 48 products of measured chips know their σ, 0.02 codes, to 10 %; three of these. With the
+    # ends of another chip it would be that of the offsets, 3 codes.
+    sigma = np.std([item["product"] for item in found])
+    assert sigma == pytest.approx(np.std(measured), rel=0.3, abs=0)
+    assert np.mean([item["product"] for item in found]) == pytest.approx(
+        np.mean(measured), rel=0, abs=1e-4
+    )
+    # Nominal ends are the same for all chips.
+    assert set(nominal.sample_chips(1, seed=4)) == {"cell", "reference"}
+    with pytest.raises(UsageError, match="of a drawn chip there is cell; allowed: all of"):
+        model.predict(voltage_v=volt, cell=drawn["cell"][0])
 
 
 def test_predicted_outputs_are_sums_less_the_reference(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from imccircuit.surrogates.verdict import ErrorFigure, Gate, Verdict, judge
+from imccircuit.surrogates.verdict import ErrorFigure, Gate, Verdict, judge, largest_error
 
 
 def test_figures_by_hand() -> None:
@@ -17,6 +17,16 @@ def test_figures_by_hand() -> None:
     assert figure.skill == pytest.approx(0.5, rel=1e-6, abs=0)
     assert figure.count == 4
     assert "max 4 mV (4 LSB)" in str(figure)
+
+
+def test_an_error_that_is_no_number_is_not_passed_over() -> None:
+    good, bad = ErrorFigure.of("x", "V", [0.2]), ErrorFigure.of("y", "V", [0.1, np.nan])
+    assert largest_error([good, ErrorFigure.of("z", "V", [-0.3])]) == 0.3
+    for figures in ([good, bad], [bad, good]):
+        assert math.isnan(largest_error(figures))
+    assert not Gate.at_most("max_error", largest_error([good, bad]), 1.0, "V").holds
+    # Nothing measured is no error.
+    assert largest_error([good, ErrorFigure.of("x", "V", np.zeros(0))]) == 0.2
 
 
 def test_skill_needs_something_to_improve_on() -> None:

@@ -120,7 +120,13 @@ class Converters(_Held):
         )
 
     def codes(self, outputs: torch.Tensor) -> torch.Tensor:
-        """Codes of outputs (…, column) of a tile; a meeting of a level has the code below."""
+        """Codes of outputs (…, column) of a tile; a meeting of a level has the code below.
+
+        Where an output is NaN there is no code: -1.
+        """
+        return torch.where(torch.isnan(outputs), -1, self._codes(outputs))
+
+    def _codes(self, outputs: torch.Tensor) -> torch.Tensor:
         volt = (outputs.double() - self.low) * (_number("full_scale_v") / (self.high - self.low))
         volt = volt.movedim(-1, 0)
         decision = _number("noise_decision_v")

@@ -8,19 +8,21 @@ from pathlib import Path
 
 import numpy as np
 
-from imccircuit.exporters.content import Content, plain, write_npz
+from imccircuit.exporters.content import Content, flat_arrays, flat_numbers, plain, write_npz
 from imccircuit.exporters.target import Target
 from imccircuit.surrogates.base import ModelArray, Surrogate
+from imccircuit.surrogates.registry import kind_names
 
 SCHEMA = "imccircuit-bundle-1"
 
 
 def _write(content: Content, model: Surrogate, folder: Path) -> None:
-    write_npz(folder / "bundle.npz", plain(content.arrays))
+    arrays = flat_arrays(content)
+    write_npz(folder / "bundle.npz", plain(arrays))
     text = {
         "schema": SCHEMA,
         "kind": content.kind,
-        "numbers": dict(content.numbers),
+        "numbers": flat_numbers(content),
         "parameters": {
             name: {
                 "value": _finite(item.value),
@@ -30,7 +32,7 @@ def _write(content: Content, model: Surrogate, folder: Path) -> None:
             }
             for name, item in model.model.parameters.items()
         },
-        "arrays": {name: _describe(array) for name, array in content.arrays.items()},
+        "arrays": {name: _describe(array) for name, array in arrays.items()},
         "replay": {name: _describe(array) for name, array in content.replay.items()},
         "settings": dict(model.model.settings),
         "domain": dict(model.domain),
@@ -56,7 +58,7 @@ def _finite(value: float) -> float | None:
 
 
 def _usage(content: Content) -> str:
-    example = "transition_level" if content.kind == "adc" else "conductance"
+    example = next(iter(flat_arrays(content)))
     return (
         "`bundle.json` describes every array of `bundle.npz` (unit, axes, meaning); all numbers "
         "are in SI.\n\n"
@@ -69,4 +71,6 @@ def _usage(content: Content) -> str:
     )
 
 
-TARGET = Target("bundle", "neutral bundle of JSON and npz", _usage, _write)
+TARGET = Target(
+    "bundle", "neutral bundle of JSON and npz", _usage, _write, kinds=tuple(kind_names())
+)

@@ -188,11 +188,11 @@ def _set_adc(params: Any, name: str) -> None:
 
 
 def codes_of(values: ArrayLike, limits: ArrayLike) -> NDArray[np.int64]:
-    """Codes of values that `ImcAdc` gave for these limits."""
+    """Codes of values that `ImcAdc` gave for these limits; -1 where one is NaN."""
     low, high = np.asarray(limits, dtype=np.float64)
     steps = MODEL["transition_level"].shape[1] + 1
     codes = np.floor((np.asarray(values, dtype=np.float64) - low) / (high - low) * steps)
-    return np.asarray(codes, dtype=np.int64)
+    return np.asarray(np.where(np.isnan(codes), -1, codes), dtype=np.int64)
 
 
 class ImcArray(EmptyDevice):

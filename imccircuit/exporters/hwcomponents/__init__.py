@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from imccircuit.exporters.content import Content, Fidelity
@@ -45,12 +46,21 @@ def _usage(content: Content) -> str:
 
 
 def _fidelity(content: Content) -> tuple[Fidelity, ...]:
+    numbers = content.numbers
+    alone = (numbers.get("energy_j") is None) != (numbers.get("latency_s") is None)
+    lost = "hwcomponents takes energy and latency of an action together, and not both were measured"
+    costs = (
+        replace(item, treatment="dropped", how=lost)
+        if alone and item.quantity in ("energy", "latency") and item.treatment != "dropped"
+        else item
+        for item in costs_fidelity(content, "the next model that hwcomponents knows is taken")
+    )
     leakage = Fidelity(
         "leakage between operations",
         "dropped",
         "not measured; hwcomponents demands a number and gets 0 W",
     )
-    return (*costs_fidelity(content, "the next model that hwcomponents knows is taken"), leakage)
+    return (*costs, leakage)
 
 
 def _replay(folder: Path) -> Replay:

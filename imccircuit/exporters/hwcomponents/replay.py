@@ -20,7 +20,7 @@ def replay_hwcomponents(folder: Path) -> Replay:
     Raises
     ------
     SetupError : hwcomponents is not installed.
-    UsageError : nothing of it was measured.
+    UsageError : nothing that it answers was measured.
     FileFormatError : the folder is no whole export.
     """
     if find_spec("hwcomponents") is None:
@@ -40,7 +40,9 @@ def replay_hwcomponents(folder: Path) -> Replay:
         ),
     ]
     if not differences:
-        raise UsageError(f"{folder}: no energy, latency or area was measured: nothing to ask")
+        raise UsageError(
+            f"{folder}: neither energy with latency nor area was measured: nothing to ask"
+        )
     return Replay("hwcomponents", f"hwcomponents {version('hwcomponents')}", tuple(differences))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imccircuit.exporters.content import Content, plain, write_npz
+from imccircuit.exporters.content import Content, flat_arrays, flat_numbers, plain, write_npz
 from imccircuit.exporters.numpy import runtime
 from imccircuit.exporters.numpy.load import MODULE, load_exported
 from imccircuit.exporters.replay import Replay, compare_codes, compare_values, stored_vectors
@@ -26,14 +26,18 @@ levels = model.levels_v[0]                # transition levels in V""",
 rows, cols = model.shape
 currents = model.currents_a(voltages)     # (batch, row) V in, (batch, col) A out
 currents = model.currents_a(voltages, chip=0)""",
+    "macro": """\
+codes = model.codes(voltages)             # (batch, row) V in, (batch, converter) codes out
+codes = model.codes_of_inputs(inputs, chip=0)  # inputs from 0 to 1 of the read voltage
+model.array, model.converters             # its parts: a Crossbar, and an Adc for each column""",
 }
 
 
 def model_arrays(content: Content) -> dict[str, NDArray[Any]]:
-    """Arrays of ``model.npz``: what `runtime.Adc` and `runtime.Crossbar` take."""
-    numbers = {name: np.asarray(v) for name, v in content.numbers.items() if v is not None}
+    """Arrays of ``model.npz``: what the classes of `runtime` take."""
+    numbers = {name: np.asarray(v) for name, v in flat_numbers(content).items() if v is not None}
     head = {"schema": np.asarray(runtime.SCHEMA), "kind": np.asarray(content.kind)}
-    return {**head, **numbers, **plain(content.arrays)}
+    return {**head, **numbers, **plain(flat_arrays(content))}
 
 
 def _write(content: Content, model: Surrogate, folder: Path) -> None:
@@ -66,6 +70,11 @@ def _replay(folder: Path) -> Replay:
         codes = [model.convert(v, int(c)) for v, c in zip(stored["input"], chips, strict=True)]
         found = compare_codes("code", np.array(codes), stored["expected_code"])
         return Replay("numpy", program, (found,))
+    if "expected_current" not in stored:
+        codes = [model.codes(v, int(c))[0] for v, c in zip(stored["voltage"], chips, strict=True)]
+        shape = stored["expected_code"].shape
+        found = compare_codes("code", np.reshape(codes, shape), stored["expected_code"])
+        return Replay("numpy", program, (found,))
     answers = [
         model.currents_a(v, int(c))[0] for v, c in zip(stored["voltage"], chips, strict=True)
     ]
@@ -76,4 +85,11 @@ def _replay(folder: Path) -> Replay:
     )
 
 
-TARGET = Target("numpy", "a self-contained numpy module", _usage, _write, replay=_replay)
+TARGET = Target(
+    "numpy",
+    "a self-contained numpy module",
+    _usage,
+    _write,
+    replay=_replay,
+    kinds=("adc", "crossbar", "macro"),
+)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from imccircuit.exporters.numpy import runtime
-from imccircuit.exporters.own_code import import_own
+from imccircuit.exporters.own_code import import_own, reading_own
 from imccircuit.nodal import lines
 
 MODULE = "imc_model.py"
@@ -20,4 +20,6 @@ def load_exported(folder: Path) -> Any:
     FileFormatError : there is no such export, or its code is not ours.
     """
     beside = {"lines.py": Path(lines.__file__)}
-    return import_own(folder, MODULE, Path(runtime.__file__), beside).load(folder)
+    module = import_own(folder, MODULE, Path(runtime.__file__), beside)
+    with reading_own(folder):
+        return module.load(folder)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Exported models of converters and crossbars, with numpy alone.
+"""Exported models of converters, crossbars and macros, with numpy alone.
 
 This file imports nothing but numpy and is copied as it stands into exports. ``load(folder)``
-reads ``model.npz`` and gives an `Adc` or a `Crossbar`.
+reads ``model.npz`` and gives an `Adc`, a `Crossbar` or a `Macro`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,11 @@ Floats = NDArray[np.float64]
 Solver = Callable[..., tuple[Floats, Floats]]
 
 SCHEMA = "imccircuit-numpy-1"
+
+
+def _check_chip(chip: int, chips: int) -> None:
+    if not 0 <= chip < chips:
+        raise ValueError(f"there is no chip {chip}; there are 0 to {chips - 1}")
 
 
 class Adc:
@@ -45,6 +50,7 @@ class Adc:
 
     def convert(self, voltage_v: ArrayLike, chip: int = 0) -> NDArray[np.int64]:
         """Codes of input voltages in V, any shape; -1 where the input is NaN."""
+        _check_chip(chip, self.chips)
         voltage = np.asarray(voltage_v, dtype=np.float64)
         codes = np.searchsorted(self.levels_v[chip], voltage, side="left").astype(np.int64)
         return np.where(np.isnan(voltage), -1, codes)
@@ -83,6 +89,7 @@ class Crossbar:
 
     def currents_a(self, voltage_v: ArrayLike, chip: int = 0) -> Floats:
         """Column currents (batch, col) in A for drive voltages (batch, row) in V."""
+        _check_chip(chip, self.chips)
         voltage = np.atleast_2d(np.asarray(voltage_v, dtype=np.float64))
         if voltage.ndim != 2 or voltage.shape[1] != self.shape[0]:
             raise ValueError(f"voltages must be (batch, {self.shape[0]}), not {voltage.shape}")
@@ -98,6 +105,7 @@ class Crossbar:
         """Outputs (batch, col) of the amplifiers in V for drive voltages (batch, row) in V."""
         if not self.has_amplifiers:
             raise ValueError("the read-out is ideal: there are currents, but no output voltages")
+        _check_chip(chip, self.chips)
         offset = self._arrays["output_offset"][chip]
         slope = float(self._arrays["transresistance_ohm"])
         return np.asarray(offset - slope * self.currents_a(voltage_v, chip))
@@ -114,7 +122,48 @@ class Crossbar:
         return self._solver(self._arrays["cell_conductance"][chip], voltage, **wires)[0]
 
 
-def load(folder: str | Path | None = None, solver: Solver | None = None) -> Adc | Crossbar:
+class Macro:
+    """A crossbar with amplifiers, and converters behind its first columns.
+
+    Parameters
+    ----------
+    arrays : those of a `Crossbar` with ``array.`` before their names, those of `Adc`s with
+        ``converter_0.`` and so on; ``converters``, how many; ``bias_voltage_v`` of the bit lines,
+        from which the crossbar's drive counts, and ``read_voltage_v``, the drive of an input of 1.
+    solver : as `Crossbar`.
+    """
+
+    def __init__(self, arrays: Mapping[str, NDArray[Any]], solver: Solver | None = None) -> None:
+        self.array = Crossbar(_part(arrays, "array."), solver)
+        count = int(arrays["converters"])
+        self.converters = tuple(Adc(_part(arrays, f"converter_{j}.")) for j in range(count))
+        self.bias_v = float(arrays["bias_voltage_v"])
+        self.read_v = float(arrays["read_voltage_v"])
+
+    @property
+    def chips(self) -> int:
+        """Number of chips."""
+        return self.array.chips
+
+    def codes(self, voltage_v: ArrayLike, chip: int = 0) -> NDArray[np.int64]:
+        """Codes (batch, converter) for voltages (batch, row) of the rows in V."""
+        return self._codes(np.asarray(voltage_v, dtype=np.float64) - self.bias_v, chip)
+
+    def codes_of_inputs(self, inputs: ArrayLike, chip: int = 0) -> NDArray[np.int64]:
+        """Codes (batch, converter) for inputs (batch, row) from 0 to 1 of the read voltage."""
+        return self._codes(self.read_v * np.asarray(inputs, dtype=np.float64), chip)
+
+    def _codes(self, drive_v: Floats, chip: int) -> NDArray[np.int64]:
+        output = self.array.outputs_v(drive_v, chip)
+        columns = [adc.convert(output[:, j], chip) for j, adc in enumerate(self.converters)]
+        return np.stack(columns, axis=1)
+
+
+def _part(arrays: Mapping[str, NDArray[Any]], own: str) -> dict[str, NDArray[Any]]:
+    return {name.removeprefix(own): a for name, a in arrays.items() if name.startswith(own)}
+
+
+def load(folder: str | Path | None = None, solver: Solver | None = None) -> Adc | Crossbar | Macro:
     """Read the model of an export.
 
     Parameters
@@ -132,11 +181,13 @@ def load(folder: str | Path | None = None, solver: Solver | None = None) -> Adc 
     schema = str(arrays.get("schema", ""))
     if schema != SCHEMA:
         raise ValueError(f"{place / 'model.npz'}: schema {schema!r} is not {SCHEMA!r}")
-    if str(arrays["kind"]) == "adc":
+    kind = str(arrays["kind"])
+    if kind == "adc":
         return Adc(arrays)
-    if "effective_conductance" not in arrays and solver is None:
+    own = "array." if kind == "macro" else ""
+    if f"{own}effective_conductance" not in arrays and solver is None:
         solver = _solver_beside()
-    return Crossbar(arrays, solver)
+    return Macro(arrays, solver) if kind == "macro" else Crossbar(arrays, solver)
 
 
 def _solver_beside() -> Solver:

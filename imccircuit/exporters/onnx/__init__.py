@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from imccircuit.errors import FileFormatError, SetupError, UsageError
+from imccircuit.errors import SetupError, UsageError
 from imccircuit.exporters.array_terms import array_terms, table_fidelity
-from imccircuit.exporters.content import Content, Fidelity
+from imccircuit.exporters.content import COST_NUMBERS, Content, Fidelity, flat_numbers
+from imccircuit.exporters.onnx.load import INSTALL, open_session
+from imccircuit.exporters.parts import levels_within, macro_levels, parts_fidelity
 from imccircuit.exporters.replay import (
     Difference,
     Replay,
@@ -20,7 +23,6 @@ from imccircuit.exporters.replay import (
 from imccircuit.exporters.target import Target
 from imccircuit.surrogates.base import Surrogate
 
-_INSTALL = 'pip install "imccircuit[onnx]"'
 # A protocol buffer ends at 2 GiB; what is not a table takes some kilobytes.
 _MOST_BYTES = 2**31 - 2**20
 _USE = {
@@ -30,22 +32,34 @@ feeds = {"voltage": np.array([0.1, 0.5]), "chip": np.array([0, 0])}
     "crossbar": """\
 feeds = {"voltage": voltages, "chip": np.array(0)}
 (currents,) = session.run(["current"], feeds)  # (batch, row) V in, (batch, col) A out""",
+    "macro": """\
+feeds = {"voltage": voltages, "chip": np.array(0)}
+(codes,) = session.run(["code"], feeds)  # (batch, row) V in, (batch, converter) codes out""",
 }
 
 
 def _write(content: Content, model: Surrogate, folder: Path) -> None:
     del model
     try:
-        from imccircuit.exporters.onnx.graphs import adc_graph, crossbar_graph
+        from imccircuit.exporters.onnx.graphs import adc_graph, crossbar_graph, macro_graph
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "onnx":
             raise
-        raise SetupError(f"writing target onnx needs the package onnx; {_INSTALL}") from None
-    facts = {name: repr(value) for name, value in content.numbers.items() if value is not None}
+        raise SetupError(f"writing target onnx needs the package onnx; {INSTALL}") from None
+    facts = {
+        name: repr(value) for name, value in flat_numbers(content).items() if value is not None
+    }
     if content.kind == "adc":
         levels = content.arrays["transition_level"].values
         _check_size(levels.nbytes)
         graph = adc_graph(levels, facts)
+    elif content.kind == "macro":
+        terms, levels = array_terms(content.parts["array"]), macro_levels(content)
+        _check_size(terms.matrices.nbytes + levels.nbytes)
+        error_v = 1.001 * terms.stated_error_a * (terms.transresistance_ohm or 0.0)
+        apart = levels_within(levels.reshape(-1, levels.shape[-1]), error_v)
+        facts |= {"stated_error_codes": repr(apart)}
+        graph = macro_graph(terms, levels, content.numbers["bias_voltage_v"] or 0.0, facts)
     else:
         terms = array_terms(content)
         _check_size(terms.matrices.nbytes)
@@ -74,12 +88,22 @@ def _usage(content: Content) -> str:
 
 
 def _fidelity(content: Content) -> tuple[Fidelity, ...]:
+    if content.kind == "macro":
+        found = parts_fidelity(content, _fidelity)
+        used = "; a number in the metadata, which nothing uses"
+        return tuple(
+            replace(item, how=item.how + used)
+            if item.quantity in COST_NUMBERS and item.treatment != "dropped"
+            else item
+            for item in found
+        )
     return tuple(table_fidelity(content, "the metadata"))
 
 
 def _replay(folder: Path) -> Replay:
     stored = stored_vectors(folder)
-    session, runtime = _session(folder / ("adc.onnx" if "input" in stored else "crossbar.onnx"))
+    kind = "adc" if "input" in stored else "crossbar" if "expected_current" in stored else "macro"
+    session, runtime = open_session(folder / f"{kind}.onnx")
     chips = stored["chip"].astype(np.int64)
     if "input" in stored:
         (codes,) = session.run(["code"], {"voltage": stored["input"], "chip": chips})
@@ -90,6 +114,10 @@ def _replay(folder: Path) -> Replay:
         for voltage, chip in zip(stored["voltage"], chips, strict=True)
     ]
     facts = session.get_modelmeta().custom_metadata_map
+    if kind == "macro":
+        expected, bound = stored["expected_code"], float(facts["stated_error_codes"])
+        codes = np.reshape([item[0][0] for item in answers], expected.shape)
+        return Replay("onnx", runtime, (compare_values("code", "1", codes, expected, bound),))
     # Sums in another order are apart by rounding, curves by what the export states.
     error = 1.001 * float(facts["stated_error_a"])
     found = [_compare("current", "A", [item[0] for item in answers], stored, error)]
@@ -105,26 +133,6 @@ def _compare(name: str, unit: str, answers: list[Any], stored: Any, error: float
     return compare_values(name.replace("_", " "), unit, np.concatenate(answers), expected, bound)
 
 
-def _session(path: Path) -> tuple[Any, str]:
-    try:
-        import onnxruntime
-    except ModuleNotFoundError:
-        text = f"replaying target onnx needs the package onnxruntime; {_INSTALL}"
-        raise SetupError(text) from None
-    if not path.is_file():
-        raise FileFormatError(f"{path.parent}: no {path.name} in this export")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    errors = onnxruntime.capi.onnxruntime_pybind11_state
-    try:
-        session = onnxruntime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
-        )
-    except (errors.InvalidProtobuf, errors.InvalidGraph, errors.Fail) as error:
-        raise FileFormatError(f"{path}: onnxruntime refuses it: {error}") from None
-    return session, f"onnxruntime {onnxruntime.__version__}"
-
-
 TARGET = Target(
     "onnx",
     "a graph of standard ONNX operators",
@@ -132,4 +140,5 @@ TARGET = Target(
     _write,
     replay=_replay,
     fidelity=_fidelity,
+    kinds=("adc", "crossbar", "macro"),
 )

@@ -58,12 +58,67 @@ def crossbar_graph(terms: ArrayTerms, facts: Mapping[str, str]) -> onnx.ModelPro
     ----------
     facts : name → text, kept as the model's metadata.
     """
-    _, count, rows, cols = terms.shape
-    constants = {"offset_current": terms.offset_a}
+    _, _, rows, cols = terms.shape
+    nodes, constants = _array_nodes(terms, "voltage")
+    outputs = [_value("current", _F64, ["batch", cols])]
+    if terms.output_offset_v is not None:
+        outputs.append(_value("output_voltage", _F64, ["batch", cols]))
+    inputs = [_value("voltage", _F64, ["batch", rows]), _value("chip", _I64, [])]
+    return _model("crossbar", nodes, inputs, outputs, constants, facts)
+
+
+def macro_graph(
+    terms: ArrayTerms, levels_v: NDArray[np.float64], bias_v: float, facts: Mapping[str, str]
+) -> onnx.ModelProto:
+    """Codes of the converters behind an array's first columns.
+
+    Inputs ``voltage`` (batch, row) float64 in V, of the rows, and ``chip`` () int64; output
+    ``code`` (batch, converter) int64, -1 where the input of a converter is NaN.
+
+    Parameters
+    ----------
+    terms : of an array with amplifiers.
+    levels_v : (chip, converter, code) in V.
+    bias_v : from which the array's drive counts, in V.
+    facts : name → text, kept as the model's metadata.
+    """
+    nodes, constants = _array_nodes(terms, "drive")
+    count = levels_v.shape[1]
+    constants |= {
+        "bias": np.array(bias_v, dtype=np.float64),
+        "transition_level": levels_v,
+        "first": np.zeros(1, dtype=np.int64),
+        "converters": np.array([count], dtype=np.int64),
+        "last_axis": np.array([-1], dtype=np.int64),
+        "no_code": np.array(-1, dtype=np.int64),
+    }
+    sampled = ["output_voltage", "first", "converters", "last_axis"]
+    nodes = [
+        helper.make_node("Sub", ["voltage", "bias"], ["drive"]),
+        *nodes,
+        helper.make_node("Slice", sampled, ["sampled"]),
+        helper.make_node("Gather", ["transition_level", "chip"], ["levels"], axis=0),
+        helper.make_node("Unsqueeze", ["sampled", "last_axis"], ["column"]),
+        helper.make_node("Greater", ["column", "levels"], ["above"]),
+        helper.make_node("Cast", ["above"], ["ones"], to=_I64),
+        helper.make_node("ReduceSum", ["ones", "last_axis"], ["count"], keepdims=0),
+        helper.make_node("IsNaN", ["sampled"], ["missing"]),
+        helper.make_node("Where", ["missing", "no_code", "count"], ["code"]),
+    ]
+    inputs = [_value("voltage", _F64, ["batch", terms.shape[2]]), _value("chip", _I64, [])]
+    return _model(
+        "macro", nodes, inputs, [_value("code", _I64, ["batch", count])], constants, facts
+    )
+
+
+def _array_nodes(terms: ArrayTerms, drive: str) -> tuple[list[Any], dict[str, NDArray[Any]]]:
+    """Nodes and constants that turn drive voltages into currents and amplifier outputs."""
+    count = terms.shape[1]
+    constants: dict[str, NDArray[Any]] = {"offset_current": terms.offset_a}
     nodes = [helper.make_node("Gather", ["offset_current", "chip"], ["sum_0"], axis=0)]
     if count > 1:
-        nodes.append(helper.make_node("Abs", ["voltage"], ["magnitude"]))
-    power = "voltage"
+        nodes.append(helper.make_node("Abs", [drive], ["magnitude"]))
+    power = drive
     for p in range(count):
         if p:
             nodes.append(helper.make_node("Mul", [power, "magnitude"], [f"power_{p}"]))
@@ -75,7 +130,6 @@ def crossbar_graph(terms: ArrayTerms, facts: Mapping[str, str]) -> onnx.ModelPro
             helper.make_node("MatMul", [power, f"chosen_{p}"], [f"product_{p}"]),
             helper.make_node("Add", [f"product_{p}", f"sum_{p}"], [last]),
         ]
-    outputs = [_value("current", _F64, ["batch", cols])]
     if terms.output_offset_v is not None:
         constants["output_offset"] = terms.output_offset_v
         constants["transresistance"] = np.array(terms.transresistance_ohm, dtype=np.float64)
@@ -84,9 +138,7 @@ def crossbar_graph(terms: ArrayTerms, facts: Mapping[str, str]) -> onnx.ModelPro
             helper.make_node("Mul", ["current", "transresistance"], ["swing"]),
             helper.make_node("Sub", ["at_rest", "swing"], ["output_voltage"]),
         ]
-        outputs.append(_value("output_voltage", _F64, ["batch", cols]))
-    inputs = [_value("voltage", _F64, ["batch", rows]), _value("chip", _I64, [])]
-    return _model("crossbar", nodes, inputs, outputs, constants, facts)
+    return nodes, constants
 
 
 def _value(name: str, kind: int, shape: list[str | int]) -> Any:

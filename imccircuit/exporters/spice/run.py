@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imccircuit.errors import EngineError, FileFormatError
+from imccircuit.exporters.replay import numbers_in
 
 if TYPE_CHECKING:
     from imccircuit.benches.problem import Problem
@@ -123,13 +124,11 @@ def read_model(folder: Path) -> tuple[str, dict[str, float]]:
 
     Raises
     ------
-    FileFormatError : it cannot be read.
+    FileFormatError : it cannot be read, or a number in it is none.
     """
     path = folder / "imc_model.cir"
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise FileFormatError(f"{path}: no subcircuits: {error}") from None
-    return text, {
-        name: float(value) for name, value in re.findall(r"^\* (\w+) = (\S+)$", text, re.MULTILINE)
-    }
+    return text, numbers_in(path, text, "*")

@@ -14,13 +14,16 @@ from imccircuit.exporters.content import (
     NOISE_OF_A_CONVERSION,
     Content,
     Fidelity,
+    flat_arrays,
+    flat_numbers,
     plain,
     write_npz,
 )
 from imccircuit.exporters.curves import row_terms, stated_error
-from imccircuit.exporters.replay import Replay, compare_codes, compare_values, stored_vectors
+from imccircuit.exporters.parts import parts_fidelity
 from imccircuit.exporters.target import Target
-from imccircuit.exporters.torch.load import MODULE, load_layers
+from imccircuit.exporters.torch.load import MODULE
+from imccircuit.exporters.torch.replay import replay_torch
 from imccircuit.surrogates.base import Surrogate
 
 _RUNTIME = Path(__file__).with_name("runtime.py")
@@ -35,18 +38,26 @@ soft = imc_torch.load(smooth_v=adc.lsb_v)  # gradient of the staircase averaged 
 array = imc_torch.load(chip=0)
 currents = array.currents_a(voltages)      # (batch, row) V in, (batch, col) A out
 array.to("cuda")                           # tables are buffers""",
+    "macro": """\
+macro = imc_torch.load(chip=0)
+codes = macro(voltages)                    # (batch, row) V in, (batch, converter) codes out
+codes = macro.codes_of_inputs(inputs)      # inputs from 0 to 1 of the read voltage
+sampled = macro.sampled_voltage_v(voltages)  # V at the converters""",
 }
 
 
 def _write(content: Content, model: Surrogate, folder: Path) -> None:
     del model
-    numbers = {name: np.asarray(v) for name, v in content.numbers.items() if v is not None}
+    numbers = {name: np.asarray(v) for name, v in flat_numbers(content).items() if v is not None}
     head = {"schema": np.asarray(_SCHEMA), "kind": np.asarray(content.kind)}
-    arrays: dict[str, NDArray[Any]] = {**head, **numbers, **plain(content.arrays)}
+    arrays: dict[str, NDArray[Any]] = {**head, **numbers, **plain(flat_arrays(content))}
     if content.needs_solver:
-        terms = row_terms(content)
-        arrays["current_terms"] = terms
-        arrays["stated_error_a"] = np.asarray(stated_error(content, terms))
+        array, own = (
+            (content.parts["array"], "array.") if content.kind == "macro" else (content, "")
+        )
+        terms = row_terms(array)
+        arrays[f"{own}current_terms"] = terms
+        arrays[f"{own}stated_error_a"] = np.asarray(stated_error(array, terms))
     write_npz(folder / "model.npz", arrays)
     shutil.copyfile(_RUNTIME, folder / MODULE)
 
@@ -69,9 +80,12 @@ def _usage(content: Content) -> str:
 
 
 def _fidelity(content: Content) -> tuple[Fidelity, ...]:
+    if content.kind == "macro":
+        return parts_fidelity(content, _fidelity)
     found = []
     for item in content.fidelity:
-        if item.quantity == NOISE_OF_A_CONVERSION and content.numbers.get("noise_sampled_v"):
+        known = content.numbers.get("noise_sampled_v") is not None
+        if item.quantity == NOISE_OF_A_CONVERSION and known:
             how = "law and sigmas of the surrogate; torch's generator draws"
             found.append(Fidelity(item.quantity, "approximated", how))
         elif item.quantity == "cells and wires" and content.needs_solver:
@@ -92,39 +106,12 @@ def _fidelity(content: Content) -> tuple[Fidelity, ...]:
     return tuple(found)
 
 
-def _replay(folder: Path) -> Replay:
-    module = load_layers(folder)
-    import torch
-
-    stored = stored_vectors(folder)
-    chips, program = stored["chip"], f"torch {torch.__version__}"
-    with torch.no_grad():
-        if "input" in stored:
-            layers = {chip: module.load(folder, chip=int(chip)) for chip in np.unique(chips)}
-            codes = [
-                float(layers[c](torch.tensor([v], dtype=torch.float64))[0])
-                for v, c in zip(stored["input"], chips, strict=True)
-            ]
-            return Replay("torch", program, (_codes(codes, stored),))
-        arrays = {chip: module.load(folder, chip=int(chip)) for chip in np.unique(chips)}
-        voltage = torch.from_numpy(stored["voltage"])
-        pairs = list(zip(voltage, chips, strict=True))
-        current = np.stack([arrays[c].currents_a(v).numpy() for v, c in pairs])
-        output = [arrays[c](v).numpy() for v, c in pairs]
-    expected = stored["expected_current"]
-    one = next(iter(arrays.values()))
-    # Sums in another order are apart by rounding; curves by what the export states.
-    bound = 1e-13 * float(np.max(np.abs(expected))) + 1.001 * one.stated_error_a
-    found = [compare_values("current", "A", current, expected, bound)]
-    if "expected_output_voltage" in stored:
-        expected = stored["expected_output_voltage"]
-        bound = bound * one.transresistance_ohm + 1e-13 * float(np.max(np.abs(expected)))
-        found.append(compare_values("output", "V", np.stack(output), expected, bound))
-    return Replay("torch", program, tuple(found))
-
-
-def _codes(codes: list[float], stored: Any) -> Any:
-    return compare_codes("code", np.array(codes), stored["expected_code"])
-
-
-TARGET = Target("torch", "layers of PyTorch", _usage, _write, replay=_replay, fidelity=_fidelity)
+TARGET = Target(
+    "torch",
+    "layers of PyTorch",
+    _usage,
+    _write,
+    replay=replay_torch,
+    fidelity=_fidelity,
+    kinds=("adc", "crossbar", "macro"),
+)

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""Exported models of converters and crossbars as layers of PyTorch.
+"""Exported models of converters, crossbars and macros as layers of PyTorch.
 
 This file imports nothing but torch and numpy and is copied as it stands into exports.
-``load(folder)`` reads ``model.npz`` and gives an `AdcLayer` or a `CrossbarLayer`. Tables are
-buffers: ``layer.to("cuda")`` takes them along. They are float64, and inputs of lower precision are
-raised to that before they are compared; ``layer.float()`` makes both faster and rounds the levels.
+``load(folder)`` reads ``model.npz`` and gives an `AdcLayer`, a `CrossbarLayer` or a `MacroLayer`.
+Tables are buffers: ``layer.to("cuda")`` takes them along. They are float64, and inputs of lower
+precision are raised to that before they are compared; ``layer.float()`` makes both faster and
+rounds the levels.
 """
 
 from __future__ import annotations
@@ -180,7 +181,14 @@ class AdcLayer(nn.Module):
         return convert_codes(levels, voltage)
 
     def forward(self, voltage_v: Tensor) -> Tensor:
-        """Codes of voltages in V, any shape, in their type and with a gradient."""
+        """Codes of voltages in V, any shape, in their type and with a gradient.
+
+        Raises
+        ------
+        ValueError : that type does not hold all codes; `convert` gives them as integers.
+        """
+        if 2**self.bits > 2 / torch.finfo(voltage_v.dtype).eps:
+            raise ValueError(f"{voltage_v.dtype} does not hold codes of {self.bits} bits exactly")
         levels, decisions = self._converters()
         codes = self._codes(levels, decisions, voltage_v).to(voltage_v.dtype)
         margin = max(self.lsb_v, self.smooth_v or 0.0)
@@ -268,6 +276,79 @@ class CrossbarLayer(nn.Module):
         return self.outputs_v(voltage_v) if self.has_amplifiers else self.currents_a(voltage_v)
 
 
+class MacroLayer(nn.Module):
+    """A crossbar with amplifiers, and a converter behind each of its first columns.
+
+    Codes have the gradient of `AdcLayer` through that of `CrossbarLayer`.
+
+    Parameters
+    ----------
+    arrays : those of a `CrossbarLayer` with ``array.`` before their names, those of an `AdcLayer`
+        with ``converter_0.`` and so on; ``converters``, how many; ``bias_voltage_v`` of the bit
+        lines, from which the crossbar's drive counts, and ``read_voltage_v``, drive of an input 1.
+    chip : chip of the model, of the crossbar and of its converters.
+    smooth_v, noise : as `AdcLayer`.
+
+    Raises
+    ------
+    ValueError : there is no such chip, or no noise in the model.
+    """
+
+    def __init__(
+        self,
+        arrays: Arrays,
+        *,
+        chip: int = 0,
+        smooth_v: float | None = None,
+        noise: bool = False,
+    ) -> None:
+        super().__init__()
+        self.array = CrossbarLayer(_part(arrays, "array."), chip=chip)
+        parts = [_part(arrays, f"converter_{j}.") for j in range(int(arrays["converters"]))]
+        # One layer whose chips are the columns' converters of this chip; all else is common.
+        own: dict[str, NDArray[Any]] = {
+            name: np.stack([part[name][chip] for part in parts])
+            for name in ("transition_level", "decision_level", "bit_weight", "level_offset")
+            if name in parts[0]
+        }
+        columns = range(len(parts))
+        self.adc = AdcLayer({**parts[0], **own}, chip=columns, smooth_v=smooth_v, noise=noise)
+        self.bias_v = float(arrays["bias_voltage_v"])
+        self.read_v = float(arrays["read_voltage_v"])
+        self.chips, self.lsb_v = self.array.chips, self.adc.lsb_v
+
+    def sampled_voltage_v(self, voltage_v: Tensor) -> Tensor:
+        """Inputs (…, converter) of the converters in V for row voltages (…, row) in V."""
+        return self._sampled(voltage_v.to(self.array.terms.dtype) - self.bias_v)
+
+    def _sampled(self, drive_v: Tensor) -> Tensor:
+        return self.array.outputs_v(drive_v)[..., : self.adc.levels_v.shape[0]]
+
+    def codes_of_inputs(self, inputs: Tensor) -> Tensor:
+        """Codes (…, converter) for inputs (…, row) from 0 to 1 of the read voltage."""
+        drive = self.read_v * inputs.to(self.array.terms.dtype)
+        return self._answer(self._sampled(drive), inputs)
+
+    def forward(self, voltage_v: Tensor) -> Tensor:
+        """Codes (…, converter) for row voltages (…, row) in V, in their type, with a gradient.
+
+        Raises
+        ------
+        ValueError : as `AdcLayer`.
+        """
+        return self._answer(self.sampled_voltage_v(voltage_v), voltage_v)
+
+    def _answer(self, sampled: Tensor, given: Tensor) -> Tensor:
+        if 2**self.adc.bits > 2 / torch.finfo(given.dtype).eps:
+            raise ValueError(f"{given.dtype} does not hold codes of {self.adc.bits} bits exactly")
+        codes: Tensor = self.adc(sampled)
+        return codes.to(given.dtype)
+
+
+def _part(arrays: Arrays, own: str) -> dict[str, NDArray[Any]]:
+    return {name.removeprefix(own): a for name, a in arrays.items() if name.startswith(own)}
+
+
 def _design(bits: int) -> NDArray[np.float64]:
     """Matrix (code, bit + 1) with level = matrix @ [weights, offset]."""
     codes = np.arange(1, 2**bits)[:, None]
@@ -301,7 +382,7 @@ def read_arrays(folder: str | Path | None = None) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def load(folder: str | Path | None = None, **options: Any) -> AdcLayer | CrossbarLayer:
+def load(folder: str | Path | None = None, **options: Any) -> AdcLayer | CrossbarLayer | MacroLayer:
     """Layer of the export in a folder, by default that of this file; options as the layer's.
 
     Raises
@@ -309,5 +390,7 @@ def load(folder: str | Path | None = None, **options: Any) -> AdcLayer | Crossba
     ValueError : the file is no model of this schema, or an option does not fit it.
     """
     arrays = read_arrays(folder)
-    layer = AdcLayer if str(arrays["kind"]) == "adc" else CrossbarLayer
-    return layer(arrays, **options)
+    kinds: dict[str, Any] = {"adc": AdcLayer, "macro": MacroLayer}
+    layer: AdcLayer | CrossbarLayer | MacroLayer
+    layer = kinds.get(str(arrays["kind"]), CrossbarLayer)(arrays, **options)
+    return layer

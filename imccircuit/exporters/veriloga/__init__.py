@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from imccircuit.exporters.replay import (
     Replay,
     compare_codes,
     compare_values,
+    numbers_in,
     stored_vectors,
 )
 from imccircuit.exporters.target import Target
@@ -85,8 +85,7 @@ def _replay(folder: Path) -> Replay:
     stored, path = stored_vectors(folder), folder / _FILE
     modules, program = compile_modules(path)
     text = path.read_text(encoding="utf-8")
-    pairs = re.findall(r"^// (\w+) = (\S+)$", text, re.MULTILINE)
-    facts = {name: float(value) for name, value in pairs}
+    facts = numbers_in(path, text, "//")
     replay = _replay_adc if "input" in stored else _replay_crossbar
     return Replay("veriloga", program, replay(modules, facts, stored))
 

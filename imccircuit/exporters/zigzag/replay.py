@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from imccircuit.errors import SetupError
+from imccircuit.exporters.costs import read_costs
 from imccircuit.exporters.own_code import import_own
 from imccircuit.exporters.replay import Difference, Replay, compare_values
 from imccircuit.exporters.zigzag import ADAPTER, SOURCE, example
@@ -39,8 +40,8 @@ def replay_zigzag(folder: Path) -> Replay:
     if find_spec("zigzag") is None:
         raise SetupError("ZigZag is not installed; pip install zigzag-dse==3.9.1 six")
     adapter = import_own(folder, ADAPTER, SOURCE)
-    costs = adapter.load(folder)
-    bits = costs["adc"]["bits"] if "adc" in costs else _BITS
+    costs = read_costs(folder)
+    bits = int(costs["adc"]["bits"] or _BITS) if "adc" in costs else _BITS
     own = run_example(bits)
     # ZigZag pickles what it found, and a class is pickled as a name in a module.
     sys.modules[adapter.__name__] = adapter
@@ -94,8 +95,8 @@ def _compare(
         ("area", "mm²"): _or_own(adc, "area_m2", 1e6 * example.CONVERTERS, own, "area"),
     }
     checked = [
-        _difference(f"ADC {what}", unit, found[what]["adcs"], value)
-        for (what, unit), value in wanted.items()
+        _difference(name, unit, found[what]["adcs"], value)
+        for (what, unit), (name, value) in wanted.items()
     ]
     array = costs.get("array", {})
     if array.get("energy_j") is not None:
@@ -109,9 +110,12 @@ def _compare(
 
 def _or_own(
     part: dict[str, Any], name: str, scale: float, own: dict[str, dict[str, float]], what: str
-) -> float:
+) -> tuple[str, float]:
+    """What is compared and its value; where nothing was measured, that ZigZag's own stays."""
     value = part.get(name)
-    return own[what]["adcs"] if value is None else float(value) * scale
+    if value is None:
+        return f"ADC {what} (not measured: ZigZag's own)", own[what]["adcs"]
+    return f"ADC {what}", float(value) * scale
 
 
 def _difference(quantity: str, unit: str, answered: float, expected: float) -> Difference:

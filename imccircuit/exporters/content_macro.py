@@ -1,0 +1,119 @@
+"""Content of an export of a macro: the contents of its parts, and how they are chained."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from imccircuit.exporters.content import (
+    COST_NUMBERS,
+    Content,
+    Fidelity,
+    content_of,
+    cost_fidelity,
+    cost_numbers,
+    replay_of,
+)
+from imccircuit.surrogates.base import ModelArray
+from imccircuit.surrogates.macro import MacroSurrogate
+from imccircuit.surrogates.macro_parts import ARRAY
+
+_VOLTAGES = {
+    "bias_voltage": "bias_voltage_v",
+    "read_voltage": "read_voltage_v",
+    "on_conductance": "on_conductance_s",
+    "off_conductance": "off_conductance_s",
+}
+
+
+def _macro(model: Any) -> Content:
+    macro: MacroSurrogate = model
+    parts = {name: content_of(part) for name, part in macro.parts.named().items()}
+    stored = replay_of(macro)
+    if stored:
+        # What a target states of an array it only approximates holds for what drives the whole.
+        parts[ARRAY] = replace(parts[ARRAY], replay=_of_the_array(macro, stored))
+    return Content(
+        kind="macro",
+        arrays={},
+        replay=_replay(macro, stored),
+        fidelity=(
+            Fidelity("codes", "exact", "converters on the array's outputs, as in the surrogate"),
+            Fidelity("converters loading the front ends", "dropped", "not in the surrogate"),
+            Fidelity(
+                "several slices, signed weights, inputs bit by bit",
+                "dropped",
+                "arithmetic around the codes, which the export leaves to its user",
+            ),
+            *_of_parts(parts),
+            *cost_fidelity(macro),
+        ),
+        numbers={
+            "converters": float(macro.converters),
+            **{number: macro.value(name) for name, number in _VOLTAGES.items()},
+            **cost_numbers(macro),
+        },
+        needs_solver=parts[ARRAY].needs_solver,
+        parts=parts,
+    )
+
+
+def _of_parts(parts: dict[str, Content]) -> tuple[Fidelity, ...]:
+    """What became of the parts; converters that say the same say it once."""
+    found = {
+        Fidelity(
+            f"{'array' if name == ARRAY else 'converters'}: {item.quantity}",
+            item.treatment,
+            item.how,
+        ): None
+        for name, part in parts.items()
+        for item in part.fidelity
+        # What an operation costs is measured of the whole.
+        if item.quantity not in COST_NUMBERS or item.treatment != "dropped"
+    }
+    return tuple(found)
+
+
+def _of_the_array(macro: MacroSurrogate, stored: dict[str, ModelArray]) -> dict[str, ModelArray]:
+    """The same vectors as the array's own, its drive from the bias on."""
+    drive = stored["voltage"].values - macro.value("bias_voltage")
+    pairs = zip(drive, stored["chip"].values, strict=True)
+    current = [
+        macro.parts.array.predict(voltage_v=v, chip=int(c))["output_current_a"] for v, c in pairs
+    ]
+    dims = ("replay", "col")
+    return {
+        "chip": stored["chip"],
+        "voltage": replace(stored["voltage"], values=drive),
+        "expected_current": ModelArray(
+            np.concatenate(current), "A", dims, "current of the surrogate"
+        ),
+    }
+
+
+def _replay(macro: MacroSurrogate, stored: dict[str, ModelArray]) -> dict[str, ModelArray]:
+    """Stored conversions of the monolithic deck; none in files of older versions."""
+    if not stored:
+        rows = macro.parts.array.conductance_s().shape[0]
+        none = np.zeros(0, dtype=np.int64)
+        stored = {
+            "chip": ModelArray(none, "1", ("replay",), "none was stored"),
+            "voltage": ModelArray(np.zeros((0, rows)), "V", ("replay", "row"), "none was stored"),
+        }
+    pairs = zip(stored["voltage"].values, stored["chip"].values, strict=True)
+    found = [macro.predict(voltage_v=v, chip=int(c)) for v, c in pairs]
+    dims, shape = ("replay", "converter"), (-1, macro.converters)
+    code = np.array([item["output_code"] for item in found], dtype=np.int64).reshape(shape)
+    voltage = np.array([item["sampled_voltage_v"] for item in found], dtype=np.float64)
+    return {
+        **stored,
+        "expected_code": ModelArray(code, "1", dims, "code of the surrogate"),
+        "expected_sampled_voltage": ModelArray(
+            voltage.reshape(shape), "V", dims, "input of a converter, of the surrogate"
+        ),
+    }
+
+
+CONTENT = _macro

@@ -1,0 +1,74 @@
+"""Tables of a study that trains with the periphery; see docs/training.md."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from imccircuit.benches.bench import Section
+from imccircuit.units import SI
+
+WayName = Literal[
+    "float",
+    "uniform converter",
+    "naive",
+    "population",
+    "chip in the loop",
+    "calibrated converter",
+]
+WAYS: tuple[WayName, ...] = (
+    "float",
+    "uniform converter",
+    "naive",
+    "population",
+    "chip in the loop",
+    "calibrated converter",
+)
+"""Ways that a training is tried, in the order of the table."""
+
+Conductance = Annotated[float, SI("S"), Field(ge=0)]
+
+
+class TrainingTable(Section):
+    """What is trained, and how it is tried."""
+
+    mode: Literal["current", "charge"] = Field(description="of the arrays")
+    bits: int | None = Field(
+        None, ge=2, le=10, description="of the converter; default its recipe's"
+    )
+    chips: int = Field(10, ge=1, le=1000, description="that no training saw")
+    seeds: int = Field(3, ge=1, le=100, description="trainings from other first weights")
+    epochs: int = Field(40, ge=1, le=1000)
+    ways: Annotated[tuple[WayName, ...], Field(min_length=1)] = WAYS
+    hidden: int = Field(32, ge=1, le=1024, description="units between pixels and classes")
+    test_images: int = Field(360, ge=200, le=1000, description="of 1797; the others train")
+    seed: int = Field(1, ge=0, le=2**31 - 1, description="of the split")
+
+
+class CellsTable(Section):
+    """Cells of the arrays: conductances in mode ``current``, bits in mode ``charge``."""
+
+    low_conductance: Conductance | None = None
+    high_conductance: Conductance | None = None
+    weight_bits: int | None = Field(None, ge=1, le=8, description="binary slices of a weight")
+    input_bits: int | None = Field(None, ge=1, le=8, description="one after the other")
+    spread: float = Field(ge=0, le=1, description="σ of a cell, relative to it")
+
+
+class TrainedConverterTable(Section):
+    """The recipe of the converters."""
+
+    recipe: str
+    samples: int | None = Field(None, ge=2, le=1000, description="chips; default the recipe's")
+
+
+class TrainingStudyTables(Section):
+    """All tables of the study."""
+
+    kind: Literal["study"]
+    title: str = Field("", max_length=200, pattern=r"^[^\x00-\x1f`]*$")
+    takes: str = Field("", max_length=80, pattern=r"^[^\x00-\x1f`]*$")
+    training: TrainingTable
+    cells: CellsTable
+    converter: TrainedConverterTable
