@@ -2,12 +2,15 @@
 
 import contextlib
 import shutil
+import warnings
 
 import h5py
 import numpy as np
 import pytest
 from attack import EVIL, NUMBERS, command, damaged, fuzz
 from hypothesis import strategies as st
+
+from imccircuit.surrogates.domain import DomainWarning
 
 # Numbers that do not fit together may be divided by zero on the way to a figure that is not one.
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -115,8 +118,11 @@ def body_models(good, inside, rng):
         ["export", "x.h5", "--to", "numpy,bundle", "-o", "out", "--force"],
         ["check", "x.h5", "--against", good / f"{name}.h5"],
     ]  # fmt: skip
-    for line in rng.sample(lines, 2):
-        command(*line)
+    with warnings.catch_warnings():
+        # Vectors of a changed file may lie outside its domain; saying so is all that is wanted.
+        warnings.simplefilter("ignore", DomainWarning)
+        for line in rng.sample(lines, 2):
+            command(*line)
 
 
 test_results, test_results_long = fuzz(25, rng=rngs)(body_results)
