@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from imccircuit.cli.output import JsonFlag, figures_of, say, say_json, say_json_line
-from imccircuit.errors import ExitCode
+from imccircuit.errors import ExitCode, UsageError
 
 NAME = "fit"
 
@@ -37,6 +37,8 @@ def command(
     from imccircuit.cli.model_report import model_dict, model_text
     from imccircuit.surrogates.fit import fit_results
 
+    if refine and point is not None:
+        raise UsageError("--refine takes results of a single point; allowed: --refine or --point")
     with figures_of(results):
         if refine:
             from imccircuit.cli.refinement import refine as refined

@@ -88,7 +88,11 @@ def calibrate_converters(chip: Chip, fraction_bits: int) -> Chip:
     rounded to 2^-``fraction_bits`` of a code; the first and the last stand half a code beyond their
     only one. Codes that are missing stay so.
     """
-    return tuple(replace(part, table=_middles(part.levels, fraction_bits)) for part in chip)
+    return tuple(
+        # Levels that all columns share make a table that each of them has.
+        replace(part, table=_middles(part.levels, fraction_bits).expand(part.cells.shape[1], -1))
+        for part in chip
+    )
 
 
 def _middles(levels: Tensor, fraction_bits: int) -> Tensor:

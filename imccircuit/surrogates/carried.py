@@ -27,8 +27,8 @@ def carried_figures(measured: Measured, chips: NDArray[np.bool_]) -> dict[str, P
 
     Each is the mean over chips ± its standard error; the note gives the standard deviation over
     chips. ``energy`` is the sum of the blocks that are modelled, and its note names those that
-    are not; ``settling_time`` the longest of all that settles. What no chip has a number for is
-    left out: it was not measured.
+    are not; ``settling_time`` the longest of all that settles. What a chip has no number for is
+    left out: it was not measured of all.
 
     Parameters
     ----------

@@ -16,7 +16,7 @@ from imccircuit.engines.ngspice import NgspiceEngine
 from imccircuit.errors import EngineError, FileFormatError, SetupError
 from imccircuit.exporters.export import export_model, replay_export
 from imccircuit.exporters.spice.decks import adc_subcircuit
-from imccircuit.exporters.spice.run import answers, crossbar_problem, read_model
+from imccircuit.exporters.spice.run import answers, crossbar_problem, levels_of, read_model
 from imccircuit.surrogates.files import load_model
 
 pytestmark = pytest.mark.ngspice
@@ -204,3 +204,9 @@ def test_commands_in_a_subcircuit_are_not_run(models: dict[str, Path], tmp_path:
     path.write_text(path.read_text().replace("\nBpart0", "\n.control\nquit\n.endc\nBpart0"))
     with pytest.raises(Exception, match="control block"):
         replay_export(folder)
+
+
+def test_a_level_that_is_no_number_is_one_line() -> None:
+    text = ".subckt imc_adc_0 in code b0\nBcode code 0 v={(v(in)>half)}\n.ends imc_adc_0"
+    with pytest.raises(FileFormatError, match="imc_adc_0: a level is none"):
+        levels_of(text, 0)

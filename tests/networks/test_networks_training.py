@@ -229,6 +229,21 @@ def test_a_calibrated_converter_knows_where_its_codes_are() -> None:
     assert chip.table.tolist() == [[-0.125, 1.25, 2.25, 2.875]]
 
 
+def test_levels_that_all_columns_share_can_be_calibrated() -> None:
+    network = ImcMlp((64, 16, 10), CURRENT, BITS, 1)
+    chip = uniform_chip(network.imc_layers)
+    calibrated = calibrate_converters(chip, 8)
+    for part in calibrated:
+        # Of equal steps the middle of a code is half a code above its lower level: k + ½.
+        middles = torch.arange(2**BITS) + 0.5
+        assert part.table.shape == (part.cells.shape[1], 2**BITS)
+        assert torch.equal(part.table, middles.expand(len(part.table), -1))
+    for layer, part in zip(network.imc_layers, calibrated, strict=True):
+        layer.chip = part
+    x = torch.rand(3, 64, generator=torch.Generator().manual_seed(1))
+    assert network(x).shape == (3, 10)
+
+
 def test_plain_training_takes_place_in_float(digits: Digits) -> None:
     network = ImcMlp((64, 16, 10), CURRENT, BITS, 1)
     before = evaluate(network, digits, None)

@@ -13,6 +13,7 @@ from synthetic import write
 from synthetic_cells import conductances, gated_chip, gated_settings, settings
 from typer.testing import CliRunner
 
+from imccircuit.cli.main import run_command
 from imccircuit.cli.refinement import refined_recipe
 from imccircuit.cli.verbs import app
 from imccircuit.errors import UsageError
@@ -149,3 +150,11 @@ def test_one_word_line_that_is_asked_for_mends_a_coarse_grid(tmp_path: Path) -> 
     stamp = (tmp_path / "four.refine1.h5").stat().st_mtime_ns
     assert CliRunner().invoke(app, arguments).exit_code == 0
     assert (tmp_path / "four.refine1.h5").stat().st_mtime_ns == stamp
+
+
+def test_a_point_and_a_refinement_exclude_each_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "r.h5").touch()
+    assert run_command(["fit", str(tmp_path / "r.h5"), "--refine", "1", "--point", "0"]) == 1
+    assert "--refine or --point" in capsys.readouterr().err

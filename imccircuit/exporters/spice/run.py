@@ -40,9 +40,18 @@ def subcircuit(text: str, name: str) -> tuple[str, list[str]]:
 
 
 def levels_of(text: str, chip: int) -> Floats:
-    """Transition levels (code,) in V that a converter's subcircuit holds."""
+    """Transition levels (code,) in V that a converter's subcircuit holds.
+
+    Raises
+    ------
+    FileFormatError : one of them is no number.
+    """
     body, _ = subcircuit(text, f"imc_adc_{chip}")
-    return np.array([float(level) for level in re.findall(r"\(v\(in\)>([^)]+)\)", body)])
+    levels = re.findall(r"\(v\(in\)>([^)]+)\)", body)
+    try:
+        return np.array([float(level) for level in levels])
+    except ValueError as error:
+        raise FileFormatError(f"subcircuit imc_adc_{chip}: a level is none: {error}") from None
 
 
 def adc_problem(text: str, chip: int, voltage_v: Floats) -> Problem:
