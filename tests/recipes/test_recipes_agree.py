@@ -63,13 +63,6 @@ SLOW = ("adc_sar8_transistor", "aidac_array128", "aidac_budget", "aidac_budget_r
 """Recipes that take longer however small they are made."""
 TOLERANCE: dict[str, float] = {}
 """Share of a variable's largest value by which solvers may differ, where 1e-6 is too little."""
-DERIVED = ("snr",)
-"""Ratios to an error that is compared itself: they magnify what is left of two equal numbers."""
-SLOPE = {"regeneration_time": 4e-3}
-"""Time constants from two readings a factor e apart, each off by reltol, in both of two runs."""
-CROSSING = {"phase_settling": 5e-2}
-"""A tail that is off by 2·reltol of its swing crosses 1/32 of it 0.064 of 3.5 time constants late,
-or early, in either of two runs."""
 ZERO = {"V": 1e-12, "A": 1e-16}
 """What SPICE cannot tell from nothing where a quantity is nothing: a rounding error of a volt."""
 
@@ -104,8 +97,6 @@ def check_same(name, found, share, of_time=None, common=("J",)):
         for unit in common
     }  # fmt: skip
     for variable, wanted in reference(name).items():
-        if variable in DERIVED and of_time is not None:
-            continue
         got = np.asarray(found[variable])
         assert np.array_equal(np.isnan(got), np.isnan(wanted)), variable
         scale = np.max(np.abs(wanted[np.isfinite(wanted)]), initial=0.0)
@@ -114,9 +105,7 @@ def check_same(name, found, share, of_time=None, common=("J",)):
         scale = largest.get(units[variable], scale)
         within = share
         if units[variable] in ("J", "s") and of_time is not None:
-            within = max(of_time, SLOPE.get(variable, 0.0))
-            if of_time > 1e-3:  # of another version, which takes other steps
-                within = max(within, CROSSING.get(variable, 0.0))
+            within = of_time
         atol = max(within * scale, ZERO.get(units[variable], 0.0)) if share else 0.0
         np.testing.assert_allclose(got, wanted, rtol=0, atol=atol, err_msg=variable)
 
