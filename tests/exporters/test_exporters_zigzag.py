@@ -81,6 +81,16 @@ def test_zigzag_counts_the_measured_energy(models: dict[str, Path], tmp_path: Pa
 
 @needs_zigzag
 @ignore_theirs
+def test_a_replay_says_what_was_not_measured(models: dict[str, Path], tmp_path: Path) -> None:
+    (folder,) = export_model(models["linear"], ["zigzag"], tmp_path)
+    found = replay_export(folder).differences
+    assert [item.quantity for item in found] == [
+        f"ADC {what} (not measured: ZigZag's own)" for what in ("energy", "delay", "area")
+    ]
+
+
+@needs_zigzag
+@ignore_theirs
 def test_a_replay_finds_a_wrong_figure(
     models: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
