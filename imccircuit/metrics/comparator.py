@@ -133,7 +133,8 @@ def fit_regeneration(time_s: Floats, value: Floats, low: float, high: float) -> 
     """Fit an exponential to the last rise of a waveform from ``low`` to ``high``.
 
     The line through ln v against t, on a uniform grid of t, so that dense time points do not count
-    more than others.
+    more than others, from one crossing to the other and not from time point to time point: growth
+    is not quite exponential, and a simulator chooses its steps.
 
     Raises
     ------
@@ -142,13 +143,25 @@ def fit_regeneration(time_s: Floats, value: Floats, low: float, high: float) -> 
     end = np.flatnonzero(value >= high)
     if len(end) == 0:
         raise UsageError(f"the waveform never reaches {high:g}")
-    before = np.flatnonzero(value[: end[0]] < low)
+    last = int(end[0])
+    before = np.flatnonzero(value[:last] < low)
     first = int(before[-1]) + 1 if len(before) else 0
-    inside = slice(first, int(end[0]))
-    if len(time_s[inside]) < 4:
+    if last - first < 4:
         raise UsageError(f"fewer than 4 time points between {low:g} and {high:g}")
-    grid = np.linspace(time_s[inside][0], time_s[inside][-1], 64)
-    logarithm = np.interp(grid, time_s[inside], np.log(value[inside]))
+    around = slice(max(first - 1, 0), last + 1)
+    starts = _crossing(time_s[around][:2], value[around][:2], low)
+    ends = _crossing(time_s[last - 1 : last + 1], value[last - 1 : last + 1], high)
+    time = np.concatenate([[starts], time_s[first:last], [ends]])
+    level = np.concatenate([[max(low, value[around][0])], value[first:last], [high]])
+    grid = np.linspace(starts, ends, 64)
+    logarithm = np.interp(grid, time, np.log(level))
     slope, start = np.polyfit(grid - grid[0], logarithm, 1)
     deviation = float(np.max(np.abs(logarithm - start - slope * (grid - grid[0]))))
     return Regeneration(float(1 / slope), deviation)
+
+
+def _crossing(time_s: Floats, value: Floats, level: float) -> float:
+    """As `compute_crossing_time`, but straight in ln v: an exponential is not straight in v."""
+    if np.any(value <= 0):
+        return compute_crossing_time(time_s, value, level)
+    return compute_crossing_time(time_s, np.log(value), float(np.log(level)))

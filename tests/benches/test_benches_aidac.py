@@ -66,6 +66,20 @@ class TestIdealSwitches:
         steps = 0.5e-9 * np.arange(1, 3) + 1e-9 * np.cumsum(voltage, axis=2)
         assert np.max(np.abs(edge - steps)) < 1e-12
 
+    def test_a_discharged_cell_settles_as_its_rc(self):
+        # A plate of 2 fF at V·7/8·C/(C + r) behind 2 kohm, to half an LSB of 8 bits of the output
+        # line's full scale (S = 3 cells of C + b, a dummy and its own o); closed at 10 ps.
+        c, r, b, o, v = 2e-15, 0.2e-15, 0.2e-15, 2e-15, parameters().precharge_v
+        row = v * 7 / 8 * c / (c + r)
+        line = row * c / (c + b) * 3 * (c + b) / (3 * (c + b) + c + o)
+        expected = 10e-12 + 2e3 * c * np.log(row / (0.5 / 255 * line))
+        weights = np.array([[[0], [3], [3], [3]]] * 2)
+        found = result(stimulus={"inputs": [np.full((2, 4), 7)], "weights": weights},
+                       switch_on_resistance=2e3, unit_capacitor=c, row_line_capacitance=r,
+                       bit_line_capacitance=b, output_line_capacitance=o)  # fmt: skip
+        # The edge is a tenth of what it is measured in; steps of reltol 1e-6 leave less.
+        assert found["phase_settling"][2] == pytest.approx(expected, rel=0.02, abs=0)
+
     def test_exchanging_rows_changes_nothing(self, plain):
         order = np.array([2, 0, 3, 1])
         stimulus = {"inputs": plain["input"][..., order], "weights": plain["weight"][:, order]}

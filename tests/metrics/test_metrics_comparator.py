@@ -70,6 +70,18 @@ def test_regeneration_of_an_exponential():
     assert fit.deviation < 1e-9
 
 
+@pytest.mark.parametrize("offset", [0.0, 0.25, 0.5, 0.75])
+def test_regeneration_does_not_depend_on_where_the_time_points_lie(offset):
+    # ln v = at - bt^2: the line of least squares over [t0, t1] has the slope a - b(t0 + t1).
+    a, b, step = 50e9, 50e18, 2e-12
+    t = (np.arange(150) + offset) * step
+    low, high = 1e-3, 0.1
+    fit = fit_regeneration(t, 1e-4 * np.exp(a * t - b * t**2), low, high)
+    crossing = [(a - np.sqrt(a**2 - 4 * b * np.log(v / 1e-4))) / (2 * b) for v in (low, high)]
+    # Straight pieces leave a parabola by b(step/2)^2 at most: of the rise of ln 100, 1.1e-5.
+    assert fit.time_constant_s == pytest.approx(1 / (a - b * sum(crossing)), rel=5e-5, abs=0)
+
+
 def test_regeneration_that_never_comes_is_refused():
     with pytest.raises(UsageError, match="never reaches"):
         fit_regeneration(np.linspace(0, 1, 9), np.full(9, 0.1), 0.01, 0.5)

@@ -63,6 +63,8 @@ SLOW = ("adc_sar8_transistor", "aidac_array128", "aidac_budget", "aidac_budget_r
 """Recipes that take longer however small they are made."""
 TOLERANCE: dict[str, float] = {}
 """Share of a variable's largest value by which solvers may differ, where 1e-6 is too little."""
+BETWEEN_STEPS = ("kickback_common", "kickback_differential", "regeneration_deviation")
+"""Extremes of a waveform, read at time points: as uncertain as steps, as a share of the supply."""
 ZERO = {"V": 1e-12, "A": 1e-16}
 """What SPICE cannot tell from nothing where a quantity is nothing: a rounding error of a volt."""
 
@@ -104,8 +106,10 @@ def check_same(name, found, share, of_time=None, common=("J",)):
         scale = max(scale, 1.0) if units[variable] in ("LSB", "1", "FS") else scale
         scale = largest.get(units[variable], scale)
         within = share
-        if units[variable] in ("J", "s") and of_time is not None:
+        if units[variable] in ("J", "C", "s") and of_time is not None:
             within = of_time
+        if variable in BETWEEN_STEPS and of_time is not None:
+            within, scale = of_time, max(scale, plan.parameters(0).supply_v)
         atol = max(within * scale, ZERO.get(units[variable], 0.0)) if share else 0.0
         np.testing.assert_allclose(got, wanted, rtol=0, atol=atol, err_msg=variable)
 
