@@ -87,6 +87,28 @@ def reference(name):
     return arrays(plan_of(name), NgspiceEngine(solver="klu"))
 
 
+def without_close_calls(wanted, found):
+    """Both, without the pairs at a sense amplifier that lie between their ends of its range.
+
+    An end is a bisection's, known to its last step: solvers that differ by less may stop a step
+    apart, and a pair in between is outside for one and inside for the other.
+    """
+    if "outcome" not in wanted or "range_low" not in wanted:
+        return wanted, found
+    mean = wanted["pair_input"].mean(axis=1)
+    close = np.zeros(len(mean), dtype=bool)
+    for end in ("range_low", "range_high"):
+        low, high = sorted([float(wanted[end]), float(found[end])])
+        close |= (low <= mean) & (mean <= high)
+    assert close.mean() < 0.1, "as many close calls are no chance"
+    kept = [
+        {**arrays, "outcome": np.where(close, 0, arrays["outcome"]),
+         "decision": np.where(close, 0, arrays["decision"]), "right_share": np.asarray(np.nan)}
+        for arrays in (wanted, found)
+    ]  # fmt: skip
+    return kept[0], kept[1]
+
+
 def check_same(name, found, share, of_time=None, common=("J",)):
     plan = plan_of(name)
     units = {v.name: v.units for v in plan.recipe.bench.variables(plan.parameters(0))}
@@ -98,7 +120,8 @@ def check_same(name, found, share, of_time=None, common=("J",)):
                   default=0.0)
         for unit in common
     }  # fmt: skip
-    for variable, wanted in reference(name).items():
+    reference_kept, found = without_close_calls(reference(name), found)
+    for variable, wanted in reference_kept.items():
         got = np.asarray(found[variable])
         assert np.array_equal(np.isnan(got), np.isnan(wanted)), variable
         scale = np.max(np.abs(wanted[np.isfinite(wanted)]), initial=0.0)
