@@ -67,7 +67,7 @@ def offsets_v(circuit: Circuit, readout: Readout) -> NDArray[np.float64]:
 def analysis_of(readout: Readout) -> Analysis:
     """Operating point, or a reset and an integration."""
     if not isinstance(readout, IntegratorReadout):
-        return OperatingPoint()
+        return OperatingPoint(continued=True)
     step = readout.stop_s / _STEPS
     return Transient(readout.stop_s, step, step)
 

@@ -18,7 +18,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """DC operating point; each run gives one value a vector."""
+    """DC operating point; each run gives one value a vector.
+
+    Attributes
+    ----------
+    continued : a run may start from the solution of the run before. For circuits that have one
+        solution only: an engine then has all runs in one analysis.
+    """
+
+    continued: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,119 @@
+"""Values of sources that runs alter, written into the netlist instead of into commands.
+
+A command costs ngspice 20 to 50 µs, and an operating point by itself orders and allocates its
+matrix again. So a source that has one value in all runs has it in its line, and where runs may go
+on from one another, a source that changes becomes a table of the number of the run: one ``dc``
+analysis over that number is all of them. Only sources whose line is nothing but two nodes and a
+number are rewritten; everything else is altered by commands.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from imccircuit.benches.problem import OperatingPoint, Problem
+
+RUN_NODE = "imc_run"
+_PLAIN = re.compile(r"([vV]\S*) (\S+) (\S+) ([-+]?[\d.]+(?:[eE][-+]?\d+)?)")
+_WORD = re.compile(r"[\w.#]+")
+# Elements whose lines name no source unless they hold an expression.
+_NAMELESS = frozenset("rRcClLvVmMxXdDqQjJsS*")
+# A resistor between the run's number and the node that a table reads: with all tables on one node
+# a matrix has a dense column, and KLU takes twice as long for it (64 x 64 cells, ngspice 46).
+_APART_OHM = "1m"
+
+
+@dataclass(frozen=True)
+class Driven:
+    """A netlist with what of the alterations could be written into it.
+
+    Attributes
+    ----------
+    netlist : text of the circuit.
+    alterations : what is left to commands, one mapping a run.
+    is_swept : one ``dc`` analysis over the number of the run is all runs; nothing is left then.
+    """
+
+    netlist: str
+    alterations: tuple[Mapping[str, float], ...]
+    is_swept: bool = False
+
+
+def drive(problem: Problem) -> Driven:
+    """Write into the netlist of a problem what its runs alter, as far as that gives the same."""
+    runs, netlist = problem.alterations, problem.netlist
+    names = {name.lower(): name for name in runs[0]}
+    if not names or any(run.keys() != runs[0].keys() for run in runs):
+        return Driven(netlist, runs)
+    lines = netlist.split("\n")
+    places = _plain_sources(lines, names)
+    fixed = {name for name in names.values() if len({run[name] for run in runs}) == 1}
+    for name, place in places.items():
+        if names[name] in fixed:
+            words = lines[place].split(" ")
+            lines[place] = " ".join([*words[:3], repr(float(runs[0][names[name]]))])
+    left = [name for key, name in names.items() if name not in fixed or key not in places]
+    if left and _may_sweep(problem, left, places) and not _are_named(lines, places, left):
+        for name in left:
+            lines[places[name.lower()]] = _table(lines[places[name.lower()]], name, runs)
+        return Driven("\n".join(lines), ({},) * len(runs), is_swept=True)
+    alterations = tuple({name: run[name] for name in left} for run in runs)
+    return Driven("\n".join(lines), alterations)
+
+
+def _plain_sources(lines: Sequence[str], names: Mapping[str, str]) -> dict[str, int]:
+    """Element name → line of those sources that are nothing but two nodes and a number."""
+    places: dict[str, int] = {}
+    depth = 0
+    for number, line in enumerate(lines):
+        first = line[:1]
+        if first in "vV" and depth == 0:
+            word = line.partition(" ")[0].lower()
+            if word in names and _PLAIN.fullmatch(line):
+                if word in places:  # defined twice: ngspice says so
+                    return {}
+                after = lines[number + 1] if number + 1 < len(lines) else ""
+                if not after.startswith("+"):
+                    places[word] = number
+        elif first == ".":
+            word = line.partition(" ")[0].lower()
+            depth += (word == ".subckt") - (word == ".ends")
+    return places
+
+
+def _may_sweep(problem: Problem, left: Sequence[str], places: Mapping[str, int]) -> bool:
+    """Whether the analysis allows it and the sources are only asked to be there."""
+    analysis = problem.analysis
+    if not (isinstance(analysis, OperatingPoint) and analysis.continued):
+        return False
+    if any(name.lower() not in places for name in left):
+        return False
+    asked = {vector.lower() for probe in problem.probes for vector in probe.vectors}
+    return not any(f"i({name.lower()})" in asked for name in left)
+
+
+def _are_named(lines: Sequence[str], places: Mapping[str, int], left: Sequence[str]) -> bool:
+    """Whether another line, such as of a source controlled by a current, names one of them."""
+    wanted = {name.lower() for name in left}
+    own = set(places.values())
+    return any(
+        wanted.intersection(_WORD.findall(line.lower()))
+        for number, line in enumerate(lines)
+        if number not in own and (line[:1] not in _NAMELESS or "(" in line)
+    )
+
+
+def _table(line: str, name: str, runs: Sequence[Mapping[str, float]]) -> str:
+    """Lines of a source whose voltage is a table of the number of the run.
+
+    Between two runs the table is straight: from any run's number Newton's first step is exact.
+    """
+    own, plus, minus, _ = line.split(" ")
+    node = f"{RUN_NODE}_{own.lower()}"
+    pairs = [f"{k},{float(run[name])!r}" for k, run in enumerate(runs)]
+    # Lines of a length that an editor shows.
+    rows = [", ".join(pairs[start : start + 4]) for start in range(0, len(pairs), 4)]
+    text = ",\n+ ".join(rows)
+    return f"r{node} {RUN_NODE} {node} {_APART_OHM}\nb{own} {plus} {minus} v=pwl(v({node}),\n+ {text})"
