@@ -139,7 +139,7 @@ def _static(
     for start in range(0, len(codes), _RUNS_PER_DECK):
         answer = yield Problem(
             circuit=built.circuit(None),
-            analysis=OperatingPoint(continued=True),
+            analysis=OperatingPoint(),
             probes=(Probe("row", ("v(row)",), (), 2 * p.full_scale_v),),
             alterations=_bit_runs(p.circuit.bits, codes[start : start + _RUNS_PER_DECK]),
             options=_STATIC_OPTIONS,

@@ -47,7 +47,7 @@ def column_currents(
     bound = 2 * column.read_v * total + 1e-6
     answer = yield Problem(
         circuit=irc_column(column),
-        analysis=OperatingPoint(continued=True),
+        analysis=OperatingPoint(),
         probes=(Probe("current", column_current_vectors(column.cols), (column.cols,), bound),),
         alterations=tuple(runs),
         options=_OPTIONS,
