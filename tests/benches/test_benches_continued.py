@@ -14,7 +14,11 @@ SMALL = ["circuit.rows=2", "circuit.cols=2", "stimulus.batch=2"]
     [
         ("crossbar_ir_drop", SMALL, True),
         ("crossbar_ir_drop", [*SMALL, 'circuit.readout="tia"'], True),
-        ("crossbar_ir_drop", [*SMALL, 'circuit.cell="1r_sinh"'], False),
+        (
+            "crossbar_ir_drop",
+            [*SMALL, 'circuit.cell="1r_sinh"', 'circuit.device_card="rram_sinh"'],
+            False,
+        ),
         ("crossbar_ir_drop", [*SMALL, 'circuit.cell="1t1r"'], False),
         ("rram_iv", [], True),
         ("onet1r_iv", [], False),
