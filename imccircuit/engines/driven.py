@@ -1,10 +1,10 @@
 """Values of sources that runs alter, written into the netlist instead of into commands.
 
 A command costs ngspice 20 to 50 µs, and an operating point by itself orders and allocates its
-matrix again. So a source that has one value in all runs has it in its line, and where runs may go
-on from one another, a source that changes becomes a table of the number of the run: one ``dc``
-analysis over that number is all of them. Only sources whose line is nothing but two nodes and a
-number are rewritten; everything else is altered by commands.
+matrix again. So a source that has one value in all runs has it in its line. In a linear circuit,
+whose runs may go on from one another, a source that changes becomes a table of the number of the
+run, and one ``dc`` analysis over that number is all of them. Only sources whose line is nothing but
+two nodes and a number are rewritten; everything else is altered by commands.
 """
 
 from __future__ import annotations
