@@ -170,7 +170,7 @@ def _curves(
     for start in range(0, len(alterations), _RUNS_PER_DECK):
         answer = yield Problem(
             circuit=circuit,
-            analysis=OperatingPoint(),
+            analysis=OperatingPoint(continued=cells.v0_v is None and cells.transistors is None),
             probes=(probe,),
             alterations=tuple(alterations[start : start + _RUNS_PER_DECK]),
             options=_DC_OPTIONS,

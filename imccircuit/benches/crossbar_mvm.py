@@ -143,7 +143,7 @@ def _measure(parameters: CrossbarParameters, variation: Variation) -> Measuremen
     )
     cell = _cell(parameters, array.shape, variation)
     readout = draw_readout(circuit, parameters.cols, variation)
-    analysis = analysis_of(readout)
+    analysis = analysis_of(circuit, readout)
     moving = isinstance(analysis, Transient)
     wires = circuit.wire_card
     answer = yield Problem(

@@ -64,10 +64,11 @@ def offsets_v(circuit: Circuit, readout: Readout) -> NDArray[np.float64]:
     return np.asarray(readout.offset_v, dtype=np.float64)
 
 
-def analysis_of(readout: Readout) -> Analysis:
+def analysis_of(circuit: Circuit, readout: Readout) -> Analysis:
     """Operating point, or a reset and an integration."""
     if not isinstance(readout, IntegratorReadout):
-        return OperatingPoint()
+        is_linear = circuit.cell == "1r" and isinstance(readout, IdealReadout | TiaReadout)
+        return OperatingPoint(continued=is_linear)
     step = readout.stop_s / _STEPS
     return Transient(readout.stop_s, step, step)
 

@@ -18,7 +18,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """DC operating point; each run gives one value a vector."""
+    """DC operating point; each run gives one value a vector.
+
+    Attributes
+    ----------
+    continued : a run may start from the solution of the run before: an engine then has all runs in
+        one analysis. For linear circuits. Newton's iteration stops within its tolerance, and where
+        depends on where it starts: at a reltol of 1e-6 a transistor's current moves by 3e-7.
+    """
+
+    continued: bool = False
 
 
 @dataclass(frozen=True)

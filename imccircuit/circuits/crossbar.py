@@ -15,6 +15,8 @@ left out; every node still hangs on its line, and every line on its driver or se
 
 from __future__ import annotations
 
+from functools import lru_cache
+from itertools import compress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,6 +41,7 @@ from imccircuit.nodal.array import ResistiveArray
 if TYPE_CHECKING:
     from PySpice.Spice.Netlist import Circuit
 
+_Names = tuple[tuple[str, ...], ...]
 
 # Read-out → its cells, the bit line's last; parameter of the cell → field of the read-out.
 _READOUTS: dict[type, tuple[tuple[str, ...], dict[str, str]]] = {
@@ -106,7 +109,7 @@ def crossbar(
             raise UsageError(f"{name} must be finite and not negative, not {value!r}")
 
     circuit = Circuit(" ".join(title.split()))
-    blocks = [*_cell_library(cell), *_wires(array), *_cells(array, cell)]
+    blocks = [*_cell_library(cell), *filter(None, [_wires(array)]), *_cells(array, cell)]
     blocks += _capacitors(array, c_row_f, c_col_f)
     if readout is not None and not isinstance(readout, IdealReadout):
         blocks = [read_cell(name) for name in _READOUTS[type(readout)][0]] + blocks
@@ -141,48 +144,61 @@ def cell_voltage_vectors(array: ResistiveArray) -> tuple[tuple[str, ...], tuple[
     return voltage_vectors(flat(word)), voltage_vectors(flat(bit))
 
 
-def _nodes(array: ResistiveArray) -> tuple[list[list[str]], list[list[str]]]:
+def _nodes(array: ResistiveArray) -> tuple[_Names, _Names]:
     """Names of word-line and bit-line nodes at each cell, merged ones under one name."""
-    rows, cols = array.shape
-    if array.r_row_ohm > 0:
+    wired = (array.r_row_ohm > 0, array.r_col_ohm > 0, array.r_sense_ohm > 0)
+    return _named(array.shape, *map(bool, wired))
+
+
+# Chips of one design differ in their cells only: what they share is written once.
+@lru_cache(maxsize=2)
+def _named(
+    shape: tuple[int, int], row_wired: bool, col_wired: bool, sensed: bool
+) -> tuple[_Names, _Names]:
+    rows, cols = shape
+    if row_wired:
         word = [[f"w_{i}_{j}" for j in range(cols)] for i in range(rows)]
     else:
         word = [[f"w_{i}_0"] * cols for i in range(rows)]
-    if array.r_col_ohm > 0:
+    if col_wired:
         bit = [[f"b_{i}_{j}" for j in range(cols)] for i in range(rows)]
-    elif array.r_sense_ohm > 0:
+    elif sensed:
         bit = [[f"b_{rows - 1}_{j}" for j in range(cols)]] * rows
     else:
         bit = [[f"s_{j}" for j in range(cols)]] * rows
-    return word, bit
+    return tuple(map(tuple, word)), tuple(map(tuple, bit))
 
 
-def _wires(array: ResistiveArray) -> list[str]:
-    rows, cols = array.shape
-    word, bit = _nodes(array)
+def _wires(array: ResistiveArray) -> str:
+    resistances = (array.r_row_ohm, array.r_col_ohm, array.r_driver_ohm, array.r_sense_ohm)
+    return _wire_text(array.shape, *map(float, resistances))
+
+
+@lru_cache(maxsize=2)
+def _wire_text(
+    shape: tuple[int, int], r_row: float, r_col: float, r_driver: float, r_sense: float
+) -> str:
+    """Element lines of drivers, wires and sense resistances."""
+    rows, cols = shape
+    word, bit = _named(shape, r_row > 0, r_col > 0, r_sense > 0)
     lines: list[str] = []
-    if array.r_driver_ohm > 0:
-        near = "d_{}" if array.r_row_ohm > 0 else "w_{}_0"
-        value = repr(float(array.r_driver_ohm))
-        lines += [f"rdriver_{i} in_{i} {near.format(i)} {value}" for i in range(rows)]
-    if array.r_row_ohm > 0:
-        start = "d" if array.r_driver_ohm > 0 else "in"
-        value = repr(float(array.r_row_ohm))
+    if r_driver > 0:
+        near = "d_{}" if r_row > 0 else "w_{}_0"
+        lines += [f"rdriver_{i} in_{i} {near.format(i)} {r_driver!r}" for i in range(rows)]
+    if r_row > 0:
+        start = "d" if r_driver > 0 else "in"
         for i, line in enumerate(word):
             ends = zip([f"{start}_{i}", *line[:-1]], line, strict=True)
-            lines += [f"rw_{i}_{j} {a} {b} {value}" for j, (a, b) in enumerate(ends)]
-    if array.r_col_ohm > 0:
-        last = "e" if array.r_sense_ohm > 0 else "s"
-        value = repr(float(array.r_col_ohm))
+            lines += [f"rw_{i}_{j} {a} {b} {r_row!r}" for j, (a, b) in enumerate(ends)]
+    if r_col > 0:
+        last = tuple(f"{'e' if r_sense > 0 else 's'}_{j}" for j in range(cols))
         for i, line in enumerate(bit):
-            after = bit[i + 1] if i + 1 < rows else [f"{last}_{j}" for j in range(cols)]
-            ends = zip(line, after, strict=True)
-            lines += [f"rb_{i}_{j} {a} {b} {value}" for j, (a, b) in enumerate(ends)]
-    if array.r_sense_ohm > 0:
-        near = "e_{}" if array.r_col_ohm > 0 else f"b_{rows - 1}_{{}}"
-        value = repr(float(array.r_sense_ohm))
-        lines += [f"rsense_{j} {near.format(j)} s_{j} {value}" for j in range(cols)]
-    return lines
+            ends = zip(line, bit[i + 1] if i + 1 < rows else last, strict=True)
+            lines += [f"rb_{i}_{j} {a} {b} {r_col!r}" for j, (a, b) in enumerate(ends)]
+    if r_sense > 0:
+        near = "e_{}" if r_col > 0 else f"b_{rows - 1}_{{}}"
+        lines += [f"rsense_{j} {near.format(j)} s_{j} {r_sense!r}" for j in range(cols)]
+    return "\n".join(lines)
 
 
 def _capacitors(array: ResistiveArray, c_row_f: float, c_col_f: float) -> list[str]:
@@ -214,31 +230,44 @@ def _cell_library(cell: Cell) -> list[str]:
 
 def _cells(array: ResistiveArray, cell: Cell) -> list[str]:
     """Element lines of all cells that conduct."""
-    word, bit = _nodes(array)
+    wired = (array.r_row_ohm > 0, array.r_col_ohm > 0, array.r_sense_ohm > 0)
     conducts = array.conductance_s > 0
-    i, j = np.nonzero(conducts)
-    names = [f"{a}_{b}" for a, b in zip(i.tolist(), j.tolist(), strict=True)]
     keep = conducts.ravel().tolist()
-    starts = [node for node, kept in zip(flat(word), keep, strict=True) if kept]
-    ends = [node for node, kept in zip(flat(bit), keep, strict=True) if kept]
+    heads = [
+        list(compress(column, keep))
+        for column in _cell_heads(array.shape, *map(bool, wired), type(cell).__name__)
+    ]
     conductance = array.conductance_s[conducts]
     if isinstance(cell, SinhCell):
         v0 = _per_cell(cell.v0_v, array, "v0_v")[conducts]
-        parts = zip(names, starts, ends, numbers(conductance), numbers(v0), strict=True)
-        return [f"xc_{k} {a} {b} cell_1r_sinh g={g} v0={v}" for k, a, b, g, v in parts]
-    far = ends if isinstance(cell, LinearCell) else [f"m_{k}" for k in names]
-    parts_r = zip(names, starts, far, numbers(1.0 / conductance), strict=True)
-    lines = [f"rc_{k} {a} {b} {r}" for k, a, b, r in parts_r]
+        parts = zip(heads[0], numbers(conductance), numbers(v0), strict=True)
+        return [f"{head} cell_1r_sinh g={g} v0={v}" for head, g, v in parts]
+    resistors = zip(heads[0], numbers(1.0 / conductance), strict=True)
+    lines = [f"{head} {r}" for head, r in resistors]
     if isinstance(cell, LinearCell):
         return lines
     size = f"{cell.model} w={float(cell.w_m)!r} l={float(cell.l_m)!r}"
-    spread = [""] * len(names)
+    spread = [""] * len(lines)
     for key, values in (("delvto", cell.delta_vth_v), ("mulu0", cell.mobility)):
         if values is not None:
             texts = numbers(_per_cell(values, array, key)[conducts])
             spread = [f"{old} {key}={new}" for old, new in zip(spread, texts, strict=True)]
-    parts_1t = zip(names, ends, spread, strict=True)
-    return [*lines, *(f"mc_{k} m_{k} gate {b} 0 {size}{own}" for k, b, own in parts_1t)]
+    return [*lines, *(f"{head} {size}{own}" for head, own in zip(heads[1], spread, strict=True))]
+
+
+@lru_cache(maxsize=2)
+def _cell_heads(
+    shape: tuple[int, int], row_wired: bool, col_wired: bool, sensed: bool, kind: str
+) -> tuple[tuple[str, ...], ...]:
+    """Name and nodes of the elements of each cell, in C order, for each of its elements."""
+    word, bit = _named(shape, row_wired, col_wired, sensed)
+    keys = [f"{i}_{j}" for i in range(shape[0]) for j in range(shape[1])]
+    places = list(zip(keys, flat(word), flat(bit), strict=True))
+    if kind == TransistorCell.__name__:
+        resistors = tuple(f"rc_{k} {a} m_{k}" for k, a, _ in places)
+        return resistors, tuple(f"mc_{k} m_{k} gate {b} 0" for k, _, b in places)
+    letter = "x" if kind == SinhCell.__name__ else "r"
+    return (tuple(f"{letter}c_{k} {a} {b}" for k, a, b in places),)
 
 
 def _add_readout(circuit: Circuit, cols: int, readout: Readout) -> None:

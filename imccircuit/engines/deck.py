@@ -2,7 +2,8 @@
 
 Every run of a deck alters a marker source, ``v_imc_run``, to its own number and saves it, so that
 each plot in a raw file says which run it is: after an analysis that failed, ngspice's ``write``
-silently writes the plot of the analysis before.
+silently writes the plot of the analysis before. Where one analysis is all runs (`driven`), the
+marker is what it sweeps, and each of its points says which run it is.
 """
 
 from __future__ import annotations
@@ -14,13 +15,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from imccircuit.benches.problem import Noise, OperatingPoint, Problem
+from imccircuit.engines.driven import RUN_NODE, Driven, drive
 from imccircuit.errors import UsageError
 
-MARKER = "v(imc_run)"
-NOISE_MARKER = "imc_run"
+MARKER = f"v({RUN_NODE})"
+NOISE_MARKER = RUN_NODE
 SENTINEL = "IMC_DONE"
 _THREADS = "set num_threads"
 _CHANGING = (f"echo {SENTINEL}", "write ", "quit", _THREADS)
+# How a raw file is written, and that ngspice 46 does not read /proc/meminfo at every time point:
+# half the time of a transient of 50 nodes. What a process may take is limited by the system.
+_SETTINGS = ("set filetype=binary", "set appendwrite", "set noinit", "set no_mem_check")
 _VECTORS_PER_LINE = 8
 # ngspice looks named vectors up one by one: 32,000 names take 6.5 s, all of them 0.4 s.
 _NAMED_VECTORS = 1000
@@ -92,10 +97,11 @@ def vectors_of(problem: Problem) -> list[str]:
     return list(dict.fromkeys(vector for probe in problem.probes for vector in probe.vectors))
 
 
-def _analysis_command(problem: Problem) -> str:
+def _analysis_command(problem: Problem, driven: Driven) -> str:
     analysis = problem.analysis
     if isinstance(analysis, OperatingPoint):
-        return "op"
+        last = len(driven.alterations) - 1
+        return f"dc v_imc_run 0 {last} 1" if driven.is_swept else "op"
     if isinstance(analysis, Noise):
         return f"noise v({analysis.node}) {analysis.source} dec {_band(analysis)}"
     # UIC is never used: the operating point before a transient is what makes it reproducible.
@@ -115,7 +121,9 @@ def _band(analysis: Noise) -> str:
     return f"{points} {analysis.start_hz!r} {stop * (1 - 5e-4)!r}"
 
 
-def deck_body(problem: Problem, options: Mapping[str, str | float], rung: Rung) -> str:
+def deck_body(
+    problem: Problem, driven: Driven, options: Mapping[str, str | float], rung: Rung
+) -> str:
     """Everything of a deck between its title line and its control block."""
     merged = {**options, **problem.options, **rung.options}
     # ngspice refuses noise with KLU.
@@ -133,8 +141,8 @@ def deck_body(problem: Problem, options: Mapping[str, str | float], rung: Rung) 
         ]
     return "\n".join(
         [
-            problem.netlist,
-            "v_imc_run imc_run 0 0",
+            driven.netlist,
+            f"v_imc_run {RUN_NODE} 0 0",
             write_options(merged) if merged else "*",
             f".temp {problem.temperature_degc!r}",
             *saves,
@@ -147,19 +155,16 @@ def load_commands(native: Iterable[str]) -> list[str]:
     return [f"pre_osdi '{path}'" for path in native]
 
 
-def control_lines(problem: Problem, rung: Rung, raw_name: str, threads: int = 1) -> list[str]:
-    """Control commands: for each run alter, analyse, write."""
-    command = _analysis_command(problem)
-    lines = [
-        *load_commands(problem.native),
-        f"{_THREADS}={threads}",
-        "set filetype=binary",
-        "set appendwrite",
-        "set noinit",
-    ]
-    lines += rung.commands
+def control_lines(
+    problem: Problem, driven: Driven, rung: Rung, raw_name: str, threads: int = 1
+) -> list[str]:
+    """Control commands: for each run alter, analyse, write; or one analysis that is all runs."""
+    command = _analysis_command(problem, driven)
+    lines = [*load_commands(problem.native), f"{_THREADS}={threads}", *_SETTINGS, *rung.commands]
+    if driven.is_swept:
+        return [*lines, command, f"write {raw_name}", "destroy all"]
     stands: dict[str, float] = {}
-    for index, alteration in enumerate(problem.alterations):
+    for index, alteration in enumerate(driven.alterations):
         # An altered value stands until it is altered again, and each costs 20 µs in a large deck.
         changed = {name: v for name, v in alteration.items() if stands.get(name) != v}
         lines += [f"alter {name} = {float(value)!r}" for name, value in changed.items()]
@@ -206,11 +211,12 @@ def deck_text(
     threads : cores that models may use; decides no number.
     standalone : end with ``quit 0``, so that ``ngspice -b deck.cir`` gives exit code 0.
     """
-    control = [*control_lines(problem, rung, raw_name, threads), "rusage time"]
+    driven = drive(problem)
+    control = [*control_lines(problem, driven, rung, raw_name, threads), "rusage time"]
     control.append(f"echo {SENTINEL} {title.split()[-1]}")
     if standalone:
         control.append("quit 0")
-    body = deck_body(problem, options, rung)
+    body = deck_body(problem, driven, options, rung)
     check_harmless(title, body, _names_in_commands(problem))
     return "\n".join([title, body, ".control", *control, ".endc", ".end", ""])
 

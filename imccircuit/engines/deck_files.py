@@ -12,6 +12,8 @@ _INCLUDE = re.compile(
 )
 # What else makes ngspice read a file: code models with a file of their own, compiled models.
 _OTHER = re.compile(r"file\s*=|osdi|codemodel", re.IGNORECASE)
+# Nine of ten lines of a large deck are resistors: those cost no look.
+_LOOKED_AT = re.compile(r"\n([^rRvV\n].*)")
 _DEEPEST = 20
 
 
@@ -41,17 +43,17 @@ class DeckFiles:
     def _portable(self, text: str, folder: Path, depth: int) -> str:
         if depth > _DEEPEST:
             self.all_known = False
-        lines = text.split("\n")
-        for number, line in enumerate(lines):
-            # Nine of ten lines of a large deck are resistors: those cost one look.
-            if line[:1] in "rRvV" and line:
-                continue
+        text = f"\n{text}"
+        parts, end = [], 0
+        for place in _LOOKED_AT.finditer(text):
+            line = place[1]
             if _OTHER.search(line):
                 self.all_known = False
             found = _INCLUDE.match(line)
             if found:
-                lines[number] = self._included(found, folder, depth)
-        return "\n".join(lines)
+                parts += [text[end : place.start(1)], self._included(found, folder, depth)]
+                end = place.end()
+        return "".join([*parts, text[end:]])[1:]
 
     def _included(self, found: re.Match[str], folder: Path, depth: int) -> str:
         if found["command"].strip().lower() == ".lib" and not found["rest"].strip():

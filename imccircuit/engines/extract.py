@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from imccircuit.benches.problem import Answer, Noise, Probe, Problem, Run, Transient
+from imccircuit.benches.problem import Answer, Noise, OperatingPoint, Probe, Problem, Run, Transient
 from imccircuit.engines.contract import Status
 from imccircuit.engines.deck import MARKER, NOISE_MARKER
 from imccircuit.engines.rawfile import Plot
@@ -43,9 +43,17 @@ def extract_answer(problem: Problem, plots: Sequence[Plot], title: str) -> Answe
     if any(plot.title != title.lower() for plot in plots):
         raise NotGoodError(Status.BAD_OUTPUT, "the answer carries another circuit's title")
     expected = len(problem.alterations)
+    if isinstance(problem.analysis, OperatingPoint) and len(plots) == 1:
+        plots = _points(plots[0])
     if len(plots) != expected:
         raise NotGoodError(Status.NO_CONVERGENCE, f"{len(plots)} of {expected} runs gave a plot")
     return Answer(tuple(_run(problem, plot, index) for index, plot in enumerate(plots)))
+
+
+def _points(plot: Plot) -> list[Plot]:
+    """The runs of an analysis that is all of them, each as a plot of its own."""
+    rows = np.split(plot.data, len(plot.data))
+    return [Plot(plot.title, plot.names, row) for row in rows]
 
 
 def _run(problem: Problem, plot: Plot, index: int) -> Run:

@@ -131,6 +131,12 @@ class EngineContract:
             assert outcome.rung == "default"
             assert outcome.wall_s >= 0
 
+    def test_runs_that_go_on_from_one_another(self, engine):
+        problem, wanted = array_problem(3, batch=7)
+        (outcome,) = engine.solve([replace(problem, analysis=OperatingPoint(continued=True))])
+        assert_good(outcome, wanted)
+        assert len(outcome.answer.runs) == 7
+
     def test_runs_of_an_operating_point(self, engine):
         problem, _ = array_problem(1, batch=5)
         (outcome,) = engine.solve([problem])

@@ -14,6 +14,7 @@ from imccircuit.engines.deck import (
     vectors_of,
     write_options,
 )
+from imccircuit.engines.driven import drive
 
 
 def control_block(text):
@@ -22,7 +23,7 @@ def control_block(text):
 
 def test_each_run_alters_marks_analyses_and_writes():
     problem, _ = array_problem(1, rows=2, cols=1, batch=2)
-    lines = control_lines(problem, LADDER[0], "x.raw")
+    lines = control_lines(problem, drive(problem), LADDER[0], "x.raw")
     start = lines.index(f"alter vin_0 = {problem.alterations[0]['vin_0']!r}")
     per_run = ["alter", "alter", "alter", "op", "write", "destroy"]
     assert [line.split()[0] for line in lines[start:]] == 2 * per_run
@@ -35,7 +36,7 @@ def test_each_run_alters_marks_analyses_and_writes():
 def test_numbers_keep_all_their_digits():
     problem, _ = array_problem(2)
     problem = replace(problem, analysis=Transient(0.1 + 0.2, 1e-9 / 3, 2e-9 / 3))
-    lines = control_lines(problem, LADDER[0], "x.raw")
+    lines = control_lines(problem, drive(problem), LADDER[0], "x.raw")
     (tran,) = {line for line in lines if line.startswith("tran")}
     assert [float(word) for word in tran.split()[1:]] == [1e-9 / 3, 0.1 + 0.2, 0, 2e-9 / 3]
     for name, value in problem.alterations[1].items():

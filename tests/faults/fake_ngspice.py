@@ -95,9 +95,9 @@ class Deck:
         self.text = path.read_text()
         self.lines = self.text.splitlines()
         self.title = self.lines[0]
-        self.elements, self.saved, self.unknown = {}, [], ""
+        self.elements, self.saved, self.unknown, self.tables = {}, [], "", {}
         self.options = " ".join(line for line in self.lines if line.startswith(".options"))
-        for line in self.lines[1:]:
+        for line in self.text.replace("\n+", "").splitlines()[1:]:
             words = line.lower().split()
             if words and words[0] == ".control":
                 break
@@ -105,6 +105,9 @@ class Deck:
                 self.saved += words[1:]
             elif words and words[0][0] in "rv":
                 self.elements[words[0]] = (words[1], words[2], float(words[3].rstrip("v")))
+            elif words and " v=pwl(" in line:
+                pairs = line.partition(",")[2].rstrip(")").split(",")
+                self.tables[f"v_{words[0]}"] = (words[1], words[2], [float(x) for x in pairs[1::2]])
             elif words and words[0][0].isalpha():
                 self.unknown = line
 
@@ -132,6 +135,13 @@ def run_deck(path, told):
         if words[0] == "alter":
             a, b, _ = deck.elements[words[1]]
             deck.elements[words[1]] = (a, b, float(words[3]))
+        elif words[0] == "dc":
+            rows, names = [], ["v(v-sweep)", *deck.saved]
+            for run in range(int(words[3]) + 1):
+                held = {key: (a, b, table[run]) for key, (a, b, table) in deck.tables.items()}
+                values = solve({**deck.elements, words[1]: ("imc_run", "0", float(run)), **held})
+                rows.append([float(run), *(values[name] for name in deck.saved)])
+            plot = write_plot(how, deck.title, names, rows)
         elif words[0] in ("op", "tran"):
             if how == "no second analysis" and plot:
                 continue  # as ngspice: `write` then writes the plot of the analysis before

@@ -31,6 +31,7 @@ EXCUSED = {
 }
 COMMANDS = (
     r"set num_threads=\d+", "set filetype=binary", "set appendwrite", "set noinit",
+    "set no_mem_check", r"dc v_imc_run 0 \d+ 1",
     "optran 0 0 0 1n 1u 0", r"alter [\w.@\[\]]+ = \S+", "op", r"tran \S+ \S+ 0 \S+",
     r"noise v\([\w.]+\) \w+ dec \d+ \S+ \S+", r"let imc_run = \d+", r"write [\w.]+( [\w ]+)?",
     "destroy all", "rusage time", r"echo IMC_DONE [\w.+-]+", "quit 0",
