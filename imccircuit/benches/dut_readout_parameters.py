@@ -27,7 +27,7 @@ class Circuit(Section):
         description="pin of the subcircuit → what the bench connects to it"
     )
     transresistance: Annotated[float, SI("ohm")] = Field(
-        description="change of the output over that of the current that is meant, with its sign"
+        description="R_t of V = V_0 - R_t·I that is meant; of an inverting front end positive"
     )
     zero_voltage: Voltage | None = Field(
         None, description="output that is meant for no current; default reference_voltage"

@@ -59,7 +59,7 @@ def _foreign(parameters: DutReadoutParameters) -> ForeignFront:
         native=tuple(map(str, circuit.dut.native)),
         supply_v=parameters.supply_v,
         reference_v=circuit.reference_voltage,
-        gain_ohm=circuit.transresistance,
+        gain_ohm=-circuit.transresistance,
         zero_v=circuit.reference_voltage if zero is None else zero,
     )
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Annotated, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from imccircuit.benches.bench import Parameters, Section
 from imccircuit.benches.idle import keys_idle, keys_of_others, never_mismatched
-from imccircuit.units import SI, Capacitance, Current, Resistance, Time, Voltage
+from imccircuit.units import SI, Capacitance, Current, Resistance, SIArray, Time, Voltage
 
 Kind = Literal["tia", "integrator", "clamp_mirror"]
 Siemens = Annotated[float, SI("S"), Field(gt=0)]
@@ -163,6 +165,9 @@ class Stimulus(Section):
     overdrive: float = Field(
         1.0, ge=0, le=10, description="how far beyond each end, in ranges, linearity is looked for"
     )
+    currents: Annotated[NDArray[np.float64], SIArray("A", 1)] | None = Field(
+        None, description="the transfer at these alone, and nothing else; default: levels"
+    )
     resolution: int = Field(8, ge=2, le=14, description="bits by which the range is one LSB")
     linearity_limit: Annotated[float, SI("LSB"), Field(gt=0)] = Field(
         0.5, description="distance from the best-fit line that is still linear"
@@ -185,6 +190,9 @@ class Stimulus(Section):
                     f"{getattr(self, high):g} {unit}; allowed: {low} < {high}"
                 )
                 raise PydanticCustomError("range", "{why}", {"why": why})
+        if self.currents is not None and np.any(np.diff(self.currents) <= 0):
+            why = "currents do not rise; allowed: strictly rising currents"
+            raise PydanticCustomError("range", "{why}", {"why": why})
         return self
 
     @property
@@ -193,9 +201,22 @@ class Stimulus(Section):
         return self.current_high - self.current_low
 
     @property
+    def inside(self) -> int:
+        """Number of currents of the curve, those beyond the range left out."""
+        return self.levels if self.currents is None else len(self.currents)
+
+    @property
     def beyond(self) -> int:
         """Levels beyond each end of the range, as far apart as those inside."""
-        return round(self.overdrive * (self.levels - 1))
+        return round(self.overdrive * (self.levels - 1)) if self.currents is None else 0
+
+    @property
+    def currents_a(self) -> NDArray[np.float64]:
+        """Currents of the curve in A, those beyond the range included, ascending."""
+        if self.currents is not None:
+            return self.currents
+        index = np.arange(-self.beyond, self.levels + self.beyond)
+        return np.asarray(self.current_low + index * (self.range_a / (self.levels - 1)))
 
 
 class ReadoutParameters(Parameters):

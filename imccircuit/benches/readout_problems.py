@@ -65,10 +65,7 @@ class Fixture:
 
     def currents_a(self) -> Floats:
         """Currents of the transfer curve, those beyond the range included, ascending."""
-        stimulus = self.parameters.stimulus
-        step = stimulus.range_a / (stimulus.levels - 1)
-        index = np.arange(-stimulus.beyond, stimulus.levels + stimulus.beyond)
-        return np.asarray(stimulus.current_low + index * step, dtype=np.float64)
+        return self.parameters.stimulus.currents_a
 
     def transfer(self) -> Problem:
         """Output and input voltage over the current of a source, without a bit line."""

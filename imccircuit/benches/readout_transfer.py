@@ -10,6 +10,7 @@ phase.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,8 @@ Floats = NDArray[np.float64]
 
 _BEYOND = "not reached: linear as far as was looked"
 _BEHAVIOURAL = "no transistors"
+_ALONE = "not measured: stimulus.currents asks for the transfer alone"
+_TRANSFER = ("output_voltage", "input_voltage", "driven_output")
 # Of the gain that is meant: an amplifier whose own gain is one half still has a third of it.
 _LEAST_GAIN = 0.25
 
@@ -51,7 +54,7 @@ def _nominal(parameters: ReadoutParameters) -> Fixture:
 
 
 def _sizes(parameters: ReadoutParameters) -> dict[str, int]:
-    levels = parameters.stimulus.levels
+    levels = parameters.stimulus.inside
     return {
         "level": levels,
         "drive": levels + 2 * parameters.stimulus.beyond,
@@ -63,14 +66,23 @@ def _sizes(parameters: ReadoutParameters) -> dict[str, int]:
 
 
 def _variables(parameters: ReadoutParameters) -> tuple[Variable, ...]:
-    del parameters
+    found = _whole_curve()
+    if parameters.stimulus.currents is None:
+        return found
+    return tuple(
+        variable if variable.name in _TRANSFER else replace(variable, missing=_ALONE)
+        for variable in found
+    )
+
+
+def _whole_curve() -> tuple[Variable, ...]:
     return (
         Variable("output_voltage", ("level",), "V", "output voltage"),
         Variable("input_voltage", ("level",), "V", "input voltage"),
         Variable("inl_end_point", ("level",), "LSB", "INL, end-point line"),
         Variable("inl_best_fit", ("level",), "LSB", "INL, best-fit line"),
         Variable("driven_output", ("drive",), "V", "output voltage"),
-        Variable("gain", (), "ohm", "transresistance, slope of the best-fit line"),
+        Variable("gain", (), "ohm", "slope of the best-fit line, minus the transresistance"),
         Variable("gain_error", (), "1", "gain over that with an ideal amplifier, less 1"),
         Variable("lsb", (), "V", "range of the output over 2**resolution"),
         Variable("offset_current", (), "A", "input-referred: output = zero + gain*(I + this)"),
@@ -96,7 +108,7 @@ def _variables(parameters: ReadoutParameters) -> tuple[Variable, ...]:
 
 def _coordinates(parameters: ReadoutParameters) -> Mapping[str, NDArray[Any] | Along]:
     fixture, beyond = _nominal(parameters), parameters.stimulus.beyond
-    currents = fixture.currents_a()
+    currents = parameters.stimulus.currents_a
     label = "current into the input"
     return {
         "level": Along(currents[beyond : len(currents) - beyond], "A", label),
@@ -112,6 +124,8 @@ def _measure(parameters: ReadoutParameters, variation: Variation) -> Measurement
     front = draw_front(parameters, variation)
     fixture = Fixture(parameters, front)
     output, at_input = fixture.read_transfer((yield fixture.transfer()))
+    if parameters.stimulus.currents is not None:
+        return _alone(parameters, output, at_input)
     arrays = transfer_figures(parameters, front, fixture.currents_a(), output, at_input)
     rest = _rest_v(parameters, arrays)
     answer = yield fixture.operations(rest)
@@ -135,6 +149,15 @@ def _measure(parameters: ReadoutParameters, variation: Variation) -> Measurement
     }
 
 
+def _alone(parameters: ReadoutParameters, output_v: Floats, input_v: Floats) -> Arrays:
+    sizes = _sizes(parameters)
+    arrays = {
+        variable.name: np.full([sizes[dim] for dim in variable.dims], np.nan)
+        for variable in _whole_curve()
+    }
+    return arrays | dict(zip(_TRANSFER, (output_v, input_v, output_v), strict=True))
+
+
 def transfer_figures(
     parameters: ReadoutParameters,
     front: FrontEnd,
@@ -153,7 +176,7 @@ def transfer_figures(
     MeasurementError : the output is saturated within the range.
     """
     stimulus = parameters.stimulus
-    inside = slice(stimulus.beyond, stimulus.beyond + stimulus.levels)
+    inside = slice(stimulus.beyond, stimulus.beyond + stimulus.inside)
     current, output, at_input = currents_a[inside], output_v[inside], input_v[inside]
     fit, ends = compute_best_fit(current, output), compute_end_point(current, output)
     nominal = nominal_gain_ohm(front)

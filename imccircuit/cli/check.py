@@ -35,6 +35,7 @@ def command(
 ) -> None:
     """Judge a model on new SPICE data; exit 3 if it is below its gate or disagrees there."""
     from imccircuit.cli.model_report import verdict_dict
+    from imccircuit.surrogates.data import measured_point
     from imccircuit.surrogates.files import load_model
     from imccircuit.surrogates.fit import check
 
@@ -42,11 +43,15 @@ def command(
     with figures_of(against):
         verdict = check(loaded, measured, point)
         report = _statistics(loaded, measured, point) if statistics else None
+        fresh = not loaded.was_fitted_to(measured_point(measured, point))
     if as_json:
-        found = verdict_dict(verdict)
+        found = {**verdict_dict(verdict), "fresh": fresh}
         say_json(found if report is None else {**found, "statistics": report.as_dict()})
     else:
         say(str(verdict))
+        if not fresh:
+            say("note: these are the results of the fit: nothing is fresh, and what it held out is")
+            say("      what the verdict is on")
         if report is not None:
             say(str(report))
     if verdict.state == "fail" or (report is not None and report.state == "disagrees"):

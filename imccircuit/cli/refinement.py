@@ -41,10 +41,11 @@ def refine(path: Path, budget: int, *, jobs: int = 0, as_json: bool = False) -> 
         model = fit_refined(merged, others)
         proposal = model.propose(merged, 1)
         limit = model.model.gates["max_error"]
-        held = all(gate.holds for gate in model.verdict.gates if gate.name in _ERRORS)
+        errors = [gate for gate in model.verdict.gates if gate.name in _ERRORS]
+        held = bool(errors) and all(gate.holds for gate in errors)
         complain(
             f"refinement: {len(others)} of {budget} points, verdict {model.verdict.state}, own "
-            f"doubt {proposal.doubt:.2%} of full scale (gate {limit:.2%})"
+            f"doubt {_shown(proposal.doubt, proposal)} (gate {_shown(limit, proposal)})"
         )
         if len(others) == budget or not proposal.values or (held and proposal.doubt <= limit):
             return model
@@ -52,6 +53,10 @@ def refine(path: Path, budget: int, *, jobs: int = 0, as_json: bool = False) -> 
         _measure(refined_recipe(first, proposal), target, jobs, as_json=as_json)
         others.append(measured_once(target))
         merged = merge(first, others, proposal)
+
+
+def _shown(value: float, proposal: Proposal) -> str:
+    return f"{value:.2%} of full scale" if proposal.doubt_unit == "1" else f"{value:.3g} LSB"
 
 
 def refined_recipe(measured: Measured, proposal: Proposal) -> Recipe:

@@ -106,18 +106,28 @@ def col_factors(
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
 def _solve_lanes(
-    buffer: NDArray[np.float32], pivot: NDArray[np.float32], ratio: NDArray[np.float32]
+    buffer: NDArray[np.float32],
+    pivot: NDArray[np.float32],
+    ratio: NDArray[np.float32],
+    carry: NDArray[np.float32],
 ) -> None:
     """Word-line voltages of LANES lines from the currents in ``buffer`` (col, lane), in place."""
-    cols = buffer.shape[0]
+    # Two rows of one matrix may overlap for all the compiler knows, and a width that it knows it
+    # unrolls; either way it would leave its vector registers. Hence the carry, and this width.
+    cols, width = buffer.shape
+    for k in range(width):
+        carry[k] = buffer[cols - 1, k]
     for j in range(cols - 1, 0, -1):
-        for k in range(LANES):
-            buffer[j - 1, k] += ratio[j, k] * buffer[j, k]
-    for k in range(LANES):
-        buffer[0, k] *= pivot[0, k]
+        for k in range(width):
+            carry[k] = buffer[j - 1, k] + ratio[j, k] * carry[k]
+            buffer[j - 1, k] = carry[k]
+    for k in range(width):
+        carry[k] *= pivot[0, k]
+        buffer[0, k] = carry[k]
     for j in range(1, cols):
-        for k in range(LANES):
-            buffer[j, k] = buffer[j, k] * pivot[j, k] + ratio[j, k] * buffer[j - 1, k]
+        for k in range(width):
+            carry[k] = buffer[j, k] * pivot[j, k] + ratio[j, k] * carry[k]
+            buffer[j, k] = carry[k]
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
@@ -126,6 +136,7 @@ def solve_rows(
     pivot: NDArray[np.float32],
     ratio: NDArray[np.float32],
     buffer: NDArray[np.float32],
+    carry: NDArray[np.float32],
     voltage: NDArray[np.float32],
 ) -> None:
     """Word-line voltages (row, col) from injected currents (row, col)."""
@@ -139,7 +150,7 @@ def solve_rows(
         for k in range(lanes):
             for j in range(cols):
                 buffer[j, k] = current[first + k, j]
-        _solve_lanes(buffer, pivot[block], ratio[block])
+        _solve_lanes(buffer, pivot[block], ratio[block], carry)
         for k in range(lanes):
             for j in range(cols):
                 voltage[first + k, j] = buffer[j, k]
@@ -157,6 +168,7 @@ def _apply_rows(
     pivot: NDArray[np.float32],
     ratio: NDArray[np.float32],
     buffer: NDArray[np.float32],
+    carry: NDArray[np.float32],
 ) -> float:
     """``p = z + β p``, ``M p = r + β M p``, ``S p = M p - G W⁻¹ G p``; the product ``p · S p``."""
     rows, cols = g.shape
@@ -171,10 +183,11 @@ def _apply_rows(
             i = first + k
             for j in range(cols):
                 p[i, j] = z[i, j] + beta * p[i, j]
+            for j in range(cols):
                 mp[i, j] = r[i, j] + beta * mp[i, j]
             for j in range(cols):
                 buffer[j, k] = g[i, j] * p[i, j]
-        _solve_lanes(buffer, pivot[block], ratio[block])
+        _solve_lanes(buffer, pivot[block], ratio[block], carry)
         for k in range(lanes):
             i = first + k
             part: Any = np.float32(0.0)
@@ -196,29 +209,38 @@ def _precondition(
     alpha: np.float32,
     pivot: NDArray[np.float32],
     ratio: NDArray[np.float32],
+    carry: NDArray[np.float32],
 ) -> float:
     """``r -= α S p``, ``b += α p``, ``z = M⁻¹ r``; the product ``r · z``."""
     rows, cols = r.shape
-    for j in range(cols):
-        r[0, j] -= alpha * sp[0, j]
-        b[0, j] += alpha * p[0, j]
-        z[0, j] = r[0, j]
-    for i in range(1, rows):
+    for i in range(rows):
+        # One matrix a loop: with more the compiler would have too many of them to tell apart before
+        # it may use its vector registers, and it gives that up.
         for j in range(cols):
             r[i, j] -= alpha * sp[i, j]
+        for j in range(cols):
             b[i, j] += alpha * p[i, j]
-            z[i, j] = r[i, j] + ratio[i - 1, j] * z[i - 1, j]
+        if i == 0:
+            for j in range(cols):
+                carry[j] = r[0, j]
+        else:
+            for j in range(cols):
+                carry[j] = r[i, j] + ratio[i - 1, j] * carry[j]
+        for j in range(cols):
+            z[i, j] = carry[j]
     total = 0.0
     for i in range(rows - 1, -1, -1):
         part: Any = np.float32(0.0)
         if i == rows - 1:
             for j in range(cols):
-                z[i, j] *= pivot[i, j]
+                carry[j] *= pivot[i, j]
         else:
             for j in range(cols):
-                z[i, j] = z[i, j] * pivot[i, j] + ratio[i, j] * z[i + 1, j]
+                carry[j] = z[i, j] * pivot[i, j] + ratio[i, j] * carry[j]
         for j in range(cols):
-            part += r[i, j] * z[i, j]
+            z[i, j] = carry[j]
+        for j in range(cols):
+            part += r[i, j] * carry[j]
         total += part
     return total
 
@@ -254,15 +276,16 @@ def newton_step(
     pivot_w, ratio_w = factors_w
     pivot_b, ratio_b = factors_b
     rows, cols = g.shape
-    solve_rows(work[6], pivot_w, ratio_w, buffer, work[7])
+    carry = np.empty(max(cols, LANES), np.float32)
+    solve_rows(work[6], pivot_w, ratio_w, buffer, carry, work[7])
     for i in range(rows):
         for j in range(cols):
             r[i, j] += g[i, j] * work[7, i, j]
-            b[i, j] = p[i, j] = mp[i, j] = sp[i, j] = 0.0
+    b[:], p[:], mp[:], sp[:] = 0.0, 0.0, 0.0, 0.0
     goal, square, alpha, beta = 0.0, 0.0, 0.0, 0.0
     done = 0
     while True:
-        following = _precondition(r, sp, p, b, z, np.float32(alpha), pivot_b, ratio_b)
+        following = _precondition(r, sp, p, b, z, np.float32(alpha), pivot_b, ratio_b, carry)
         if done == 0:
             goal = reduction * reduction * following
         else:
@@ -270,7 +293,7 @@ def newton_step(
         square = following
         if not square > goal or done > most:
             break
-        under = _apply_rows(g, z, r, p, mp, sp, np.float32(beta), pivot_w, ratio_w, buffer)
+        under = _apply_rows(g, z, r, p, mp, sp, np.float32(beta), pivot_w, ratio_w, buffer, carry)
         if not under > 0.0:
             break
         alpha = square / under
@@ -278,5 +301,5 @@ def newton_step(
     for i in range(rows):
         for j in range(cols):
             work[6, i, j] += g[i, j] * b[i, j]
-    solve_rows(work[6], pivot_w, ratio_w, buffer, work[7])
+    solve_rows(work[6], pivot_w, ratio_w, buffer, carry, work[7])
     return done

@@ -134,11 +134,15 @@ def _move(w: Float64, b: Float64, step_w: Float32, step_b: Float32, share: float
     rows, cols = w.shape
     sound = 0.0
     for i in range(rows):
+        # A matrix a loop, for the compiler's vector registers.
         for j in range(cols):
-            x, y = share * step_w[i, j], share * step_b[i, j]
+            x = share * step_w[i, j]
             w[i, j] += x
+            sound += x * x
+        for j in range(cols):
+            y = share * step_b[i, j]
             b[i, j] += y
-            sound += x * x + y * y
+            sound += y * y
     return abs(share) * _largest(step_w, step_b) if math.isfinite(sound) else math.nan
 
 

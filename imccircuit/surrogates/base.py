@@ -257,7 +257,9 @@ class Surrogate(ABC):
         ------
         UsageError : this kind, or this model, has nothing to ask for.
         """
-        raise UsageError(f"a surrogate of kind {self.kind} cannot be refined; allowed: cell")
+        raise UsageError(
+            f"a surrogate of kind {self.kind} cannot be refined; allowed: cell, front_end"
+        )
 
     def judged(self, measured: Measured) -> Self:
         """Return the same model with its verdict on ``measured``."""

@@ -1,8 +1,8 @@
-"""Word-line voltages at which a surrogate of 1T1R cells is least sure.
+"""Word-line voltages at which a surrogate of 1T1R cells is worst, by cross-validation.
 
-The law is fitted to all measured word lines, and again without each of those between the ends (a
-jackknife). Where these laws disagree most, a measurement tells most: near the threshold, where
-the current bends, and not where it is a straight line.
+The law is fitted again without each word line between the ends. Where it then departs most from
+the law of all, between the neighbours of what was left out, a measurement tells most: near the
+threshold, where the current bends, and not where it is a straight line.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from imccircuit.errors import UsageError
 from imccircuit.surrogates.cell_data import CellData, data_of, fit_law, fit_own
 from imccircuit.surrogates.cell_law import CellLaw
 from imccircuit.surrogates.data import Measured, held_out
-from imccircuit.surrogates.refine import Proposal
+from imccircuit.surrogates.refine import Proposal, choose_between
 
 Floats = NDArray[np.float64]
 
 _FEWEST_WORDS = 4
 _STEP_V = 0.005
 _CHIPS = 4
+_PROBES = 9
 
 
 def propose_word_lines(measured: Measured, count: int) -> Proposal:
@@ -44,34 +45,28 @@ def propose_word_lines(measured: Measured, count: int) -> Proposal:
     hidden = held_out(measured.chips)
     seen = np.arange(measured.chips) if hidden is None else np.flatnonzero(~hidden)
     data = replace(data, current=data.current[seen[:_CHIPS]])
-    bit = np.unique(data.bit_v)
-    wanted = np.arange(words[0] + _STEP_V, words[-1], _STEP_V).round(6)
-    wanted = wanted[np.abs(wanted[:, None] - words).min(axis=1) > 0.9 * _STEP_V]
-    whole = _predict(data, words, bit, wanted)
-    doubt = np.zeros(len(wanted))
-    for left_out in words[1:-1]:
-        other = _predict(data, words[words != left_out], bit, wanted)
-        doubt = np.maximum(doubt, np.abs(other - whole).max(axis=(0, 1, 2, 4)))
-    gap = np.searchsorted(words, wanted)
-    chosen: list[int] = []
-    for index in np.argsort(-doubt):
-        if len(chosen) < count and gap[index] not in gap[chosen]:
-            chosen.append(int(index))
+    bit, full = np.unique(data.bit_v), np.abs(data.current).max(axis=(0, 2, 3))
+
+    def error_without(index: int) -> float:
+        # Below threshold a law says little at a word line and much on the way there.
+        between = np.linspace(words[index - 1], words[index + 1], _PROBES)
+        kept = np.delete(words, index)
+        left = _predict(data, kept, bit, between) - _predict(data, words, bit, between)
+        return float(np.max(np.abs(left) / full[:, None, None, None]))
+
+    values, doubt = choose_between(words, error_without, _STEP_V, count)
     return Proposal(
         key="stimulus.word_line_voltages",
         dim="word_line",
         coordinate="word_line_voltage",
-        values=tuple(sorted(float(wanted[index]) for index in chosen)),
+        values=tuple(round(value, 6) for value in values),
         unit="V",
-        doubt=float(np.max(doubt, initial=0.0)),
+        doubt=doubt,
     )
 
 
 def _predict(data: CellData, words: Floats, bit: Floats, wanted: Floats) -> Floats:
-    """Currents of a law fitted to some word lines: (chip, level, cell, wanted, bit), of full scale.
-
-    Full scale is the largest current of the level, as in the verdict.
-    """
+    """Currents (chip, level, cell, wanted, bit) in A of a law fitted to some word lines."""
     kept = np.isin(data.word_v, words)
     part = replace(
         data,
@@ -83,8 +78,7 @@ def _predict(data: CellData, words: Floats, bit: Floats, wanted: Floats) -> Floa
     chips, points = np.ones(part.shape[0], dtype=bool), np.ones(part.points, dtype=bool)
     shared = fit_law(part, chips, points).shared
     own = fit_own(part, shared, chips, points)
-    found = part.law.current(shared, own[..., None, None, :], bit, wanted[:, None])
-    return np.asarray(found / np.abs(data.current).max(axis=(0, 2, 3))[:, None, None, None])
+    return part.law.current(shared, own[..., None, None, :], bit, wanted[:, None])
 
 
 def _law(data: CellData, words: Floats) -> CellLaw:

@@ -15,7 +15,7 @@ compared with the population's.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -43,11 +43,17 @@ from imccircuit.surrogates.population import (
 from imccircuit.surrogates.verdict import Verdict
 from imccircuit.units import format_quantity
 
+if TYPE_CHECKING:
+    from imccircuit.surrogates.refine import Proposal
+
 Floats = NDArray[np.float64]
 
 CURVES = ("output", "input")
+LEVELS = "level_current"
+"""Currents of merged measurements, as an array of theirs."""
+_SIGN = "transresistance_sign"
 # A common residual below this, in LSB, is the solver's noise.
-_NO_RESIDUAL_LSB = 1e-3
+NO_RESIDUAL_LSB = 1e-3
 _WHAT = "offset, swing, bow and asymmetry, of the output and of the input"
 
 
@@ -72,6 +78,15 @@ class FrontEndSurrogate(Surrogate):
         "held_out",
     )
     required_parameters = ("lsb", "low_stop", "high_stop", "fitted_chips")
+
+    def __init__(self, model: Model) -> None:
+        # A file without the mark has the slope itself.
+        if _SIGN not in model.settings and "transresistance" in model.parameters:
+            slope = model.parameters["transresistance"]
+            turned = {"transresistance": replace(slope, value=-slope.value)}
+            settings = {**model.settings, _SIGN: "V = V_0 - R_t*I"}
+            model = replace(model, parameters={**model.parameters, **turned}, settings=settings)
+        super().__init__(model)
 
     @property
     def chips(self) -> int:
@@ -190,13 +205,19 @@ class FrontEndSurrogate(Surrogate):
         model = Model(
             arrays=arrays,
             parameters=fitted,
-            settings={"bench": measured.recipe.bench.name},
+            settings={"bench": measured.recipe.bench.name, _SIGN: "V = V_0 - R_t*I"},
             gates={name: float(value) for name, value in gates},
             domain=_domain(current, measured),
             provenance=provenance_of(measured),
             limits={"current_a": (float(current[0]), float(current[-1]))},
         )
         return cls(model).judged(measured)
+
+    def propose(self, measured: Measured, count: int) -> Proposal:
+        """Currents at which further points would help most; see `front_end_refine`."""
+        from imccircuit.surrogates.front_end_refine import propose_currents
+
+        return propose_currents(measured, count)
 
     def judge(self, measured: Measured) -> Verdict:
         """Verdict on held-out levels (one chip) or on held-out chips (many)."""
@@ -216,7 +237,19 @@ class FrontEndSurrogate(Surrogate):
 
 
 def currents_of(measured: Measured, dim: str = "level") -> Floats:
-    """Currents (level,) or (drive,) in A at which curves were measured."""
+    """Currents (level,) or (drive,) in A at which curves were measured.
+
+    Raises
+    ------
+    UsageError : the results hold no whole curve.
+    """
+    if not np.all(np.isfinite(measured.arrays["lsb"])):
+        raise UsageError(
+            f"{measured.results.path} holds the transfer at stimulus.currents alone; allowed: "
+            "results of a whole curve"
+        )
+    if dim == "level" and LEVELS in measured.arrays:
+        return np.asarray(measured.arrays[LEVELS][0], dtype=np.float64)
     along = measured.recipe.bench.coordinates(measured.parameters)[dim]
     return np.asarray(along.values if isinstance(along, Along) else along, dtype=np.float64)
 
@@ -248,15 +281,10 @@ def _curves(
     own = []
     for curve in CURVES:
         voltage = measured.arrays[f"{curve}_voltage"]
-        law = TransferLaw(current, np.zeros(len(current)))
-        if measured.chips > 1:
-            left = voltage[~mask] - law.fit(current, voltage[~mask]) @ law.design(current).T
-            common = left.mean(axis=0)
-            if np.sqrt(np.mean(common**2)) > _NO_RESIDUAL_LSB * lsb_v:
-                law = TransferLaw(current, common)
+        law = TransferLaw.shared_by(current, voltage[~mask], NO_RESIDUAL_LSB * lsb_v)
         numbers = law.fit(current[levels], voltage[:, levels])
         # What the model says about a held-out chip must not come from what judges it.
-        shown = calibration_levels(len(current))
+        shown = calibration_levels(current)
         numbers[mask] = law.fit(current[shown], voltage[mask][:, shown])
         own.append(numbers)
         text = f"offset, swing, bow and asymmetry of the {curve}"

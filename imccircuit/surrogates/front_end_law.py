@@ -4,11 +4,11 @@ With x = (I - I_mid)/range, from -1/2 to 1/2 over the range of currents,
 
     V(I) = o + s·x + b·(1 - 4x²) + c·x·(1 - 4x²) + m(I)
 
-o and s are the end-point line (s/range is the transresistance), b is the bow in the middle, c the
-asymmetry of the bow: all in V, and bow and asymmetry vanish at both ends. m is what all chips have
-in common besides, a piecewise cubic through the levels that bends no more than they do. Output and
-input have such a curve each. Outside the range a curve goes on as a straight line; the output stops
-at two voltages.
+o and s are the end-point line (-s/range of the output is the transresistance, s/range of the input
+the input resistance), b is the bow in the middle, c the asymmetry of the bow: all in V, and bow and
+asymmetry vanish at both ends. m is what all chips have in common besides, a piecewise cubic through
+the levels that bends no more than they do. Output and input have such a curve each. Outside the
+range a curve goes on as a straight line; the output stops at two voltages.
 """
 
 from __future__ import annotations
@@ -38,6 +38,19 @@ class TransferLaw:
 
     current_a: Floats
     common_v: Floats
+
+    @classmethod
+    def shared_by(cls, current_a: Floats, voltage_v: Floats, least_v: float) -> TransferLaw:
+        """Law of chips whose curves (chip, level) in V were measured at these currents in A.
+
+        One chip, or a common residual whose rms is not above ``least_v``: m is 0.
+        """
+        law = cls(current_a, np.zeros(len(current_a)))
+        if len(voltage_v) == 1:
+            return law
+        left = voltage_v - law.fit(current_a, voltage_v) @ law.design(current_a).T
+        common = left.mean(axis=0)
+        return cls(current_a, common) if np.sqrt(np.mean(common**2)) > least_v else law
 
     def design(self, current_a: Floats) -> Floats:
         """Matrix (current, term) with V = matrix @ numbers + m, inside the range."""
@@ -70,6 +83,15 @@ class TransferLaw:
         return np.asarray(value + slope * (current_a - inside))
 
 
-def calibration_levels(count: int) -> NDArray[np.int64]:
-    """Levels at which a held-out chip shows its own numbers: five, evenly spread."""
-    return np.rint(np.linspace(0, count - 1, _CALIBRATION)).astype(np.int64)
+def calibration_levels(current_a: Floats) -> NDArray[np.int64]:
+    """Levels at which a held-out chip shows its own numbers: five, evenly spread over the range.
+
+    Where currents lie so unevenly that two would be the same, evenly by number instead.
+    """
+    count = len(current_a)
+    by_number = np.linspace(0, count - 1, _CALIBRATION)
+    wanted = np.linspace(current_a[0], current_a[-1], _CALIBRATION)
+    # By position between neighbours, so that even currents round as numbers do.
+    nearest = np.unique(np.rint(np.interp(wanted, current_a, np.arange(count)).round(9)))
+    found = nearest if len(nearest) == _CALIBRATION else np.rint(by_number)
+    return found.astype(np.int64)

@@ -46,7 +46,8 @@ def physical_parameters(
     ):
         mine = slice(0, TERMS) if curve == "output" else slice(TERMS, None)
         rows = np.stack([at_zero, *(np.eye(TERMS)[k] for k in (1, 2, 3))])
-        rows[1] /= span
+        # Of the output by the convention of all surrogates, V = V_0 - R_t·I.
+        rows[1] /= -span if curve == "output" else span
         common = arrays[f"{curve}_residual"].values
         residual = float(TransferLaw(current_a, common).common(np.zeros(1))[0])
         values = own_v[:, mine] @ rows.T

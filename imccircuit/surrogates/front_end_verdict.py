@@ -49,9 +49,11 @@ def judge_one(model: FrontEndSurrogate, measured: Measured, current_a: Floats) -
 
 def judge_many(model: FrontEndSurrogate, measured: Measured, current_a: Floats) -> Verdict:
     """Verdict on a population, from chips that it does not contain."""
-    shown = calibration_levels(len(current_a))
+    shown = calibration_levels(current_a)
     judged = np.ones(len(current_a), dtype=bool)
     judged[shown] = False
+    if not judged.any():
+        return Verdict("not judged", "every level is needed to know a chip", (), (), 0, 0)
     own = _own(model, measured, current_a, shown)
     hidden = _unseen(model, measured, current_a)
     if hidden is None or np.count_nonzero(hidden) < FEWEST:

@@ -27,7 +27,7 @@ from imccircuit.surrogates.crossbar_split import Split, split_of
 from imccircuit.surrogates.crossbar_verdict import all_of, offsets_of
 from imccircuit.surrogates.data import Measured
 from imccircuit.surrogates.macro_parts import array_of, macro_parameters
-from imccircuit.surrogates.verdict import ErrorFigure, Gate, Verdict, judge
+from imccircuit.surrogates.verdict import ErrorFigure, Gate, State, Verdict, judge
 
 if TYPE_CHECKING:
     from imccircuit.surrogates.macro import MacroSurrogate
@@ -69,7 +69,8 @@ def judge_macro(model: MacroSurrogate, measured: Measured) -> Verdict:
     view = array_of(measured)
     split = split_of(view) if model.was_fitted_to(measured) else all_of(view)
     if split.why_not:
-        return Verdict("not judged", split.why_not)
+        state, reason = _with_parts(model, "not judged", split.why_not)
+        return Verdict(state, reason, notes=_part_notes(model))
     of = _conversions(model, measured, view, split)
     lsb, limits = model.lsb_v, model.model.gates
     figure = ErrorFigure.of(
@@ -100,17 +101,39 @@ def judge_macro(model: MacroSurrogate, measured: Measured) -> Verdict:
         ),
         Gate.at_most("transition_distance", farthest, limits["transition_distance"], "LSB"),
     )
-    state, reason = judge(gates, model.admissibility())
+    state, reason = _with_parts(model, *judge(gates, model.admissibility()))
     chained = int(np.count_nonzero(_codes(of.levels_v, of.parts_v) != of.code))
     notes = (
         f"{count} of {len(differs)} codes differ; the parts' verdicts predict {mean:.3g}, "
         f"95 % interval {low} to {high}",
         f"chain of the parts' own decks: {chained} codes differ",
-        *(f"part {name}: {part.verdict.state} ({part.verdict.reason})"
-          for name, part in model.parts.named().items()),
-    )  # fmt: skip
+        *_part_notes(model),
+    )
     chips = int(np.count_nonzero(split.judged.any(axis=1)))
     return Verdict(state, reason, gates, (figure, chain), figure.count, chips, notes=notes)
+
+
+def _with_parts(model: MacroSurrogate, state: State, reason: str) -> tuple[State, str]:
+    """Verdict of the whole, which is below its gate where that of a part is.
+
+    A part that fails may be made up for by another on these inputs, and not on the next.
+    """
+    failed = {n: part.verdict for n, part in model.parts.named().items()
+              if part.verdict.state == "fail"}  # fmt: skip
+    if not failed:
+        return state, reason
+    name, verdict = next(iter(failed.items()))
+    more = f", and {len(failed) - 1} more" if len(failed) > 1 else ""
+    text = f"part {name} failed: {verdict.reason}{more}"
+    return "fail", f"{reason}; {text}" if state == "fail" else text
+
+
+def _part_notes(model: MacroSurrogate) -> tuple[str, ...]:
+    """Verdict of every part, one line each."""
+    return tuple(
+        f"part {name}: {part.verdict.state} ({part.verdict.reason})"
+        for name, part in model.parts.named().items()
+    )
 
 
 def input_error(voltage_v: Floats, levels_v: Floats, of: Conversions) -> Floats:

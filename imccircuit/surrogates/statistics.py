@@ -150,7 +150,7 @@ def check_statistics(
     Raises
     ------
     UsageError : the surrogate is of a kind without transition levels or knows no population, or
-        the results do not fit it.
+        the results do not fit it, or hold fewer than five chips that the fit did not see.
     """
     if not isinstance(model, AdcSurrogate):
         raise UsageError(
@@ -166,8 +166,10 @@ def check_statistics(
     hidden = unseen(model, measured)
     chips = 0 if hidden is None else int(np.count_nonzero(hidden))
     if hidden is None or chips < FEWEST:
-        why = f"{chips} chips that the fit did not see; {FEWEST} are the fewest"
-        return StatisticsReport("open", why, (), None, chips, measured.reference)
+        raise UsageError(
+            f"{results.path}: {chips or 'none'} of {measured.chips} chips fresh, the fit saw the "
+            f"others; allowed: results of another seed, {FEWEST} fresh chips on"
+        )
     weights = fit_weights(forced_levels(measured)[hidden], model.bits)
     levels = measured.arrays["transition_level"][hidden]
     return compare(model, levels, weights, measured.reference)

@@ -27,7 +27,7 @@ def folder(tmp_path):
 
 
 def recipe(folder, ports=PORTS, head="", **circuit):
-    keys = {"dut": "mytia.sp:mytia", "transresistance": "-10 kohm", **circuit}
+    keys = {"dut": "mytia.sp:mytia", "transresistance": "10 kohm", **circuit}
     lines = [f"{key} = {value!r}" for key, value in keys.items()]
     lines += ["[circuit.ports]", *(f"{pin} = {role!r}" for pin, role in ports.items())]
     path = folder / "mine.toml"

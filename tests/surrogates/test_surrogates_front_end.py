@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,16 @@ def test_an_amplifier_of_finite_gain_shows_its_own_numbers(tmp_path):
     # By hand: R_f/(1 + A), and R_f·A/(1 + A) from it.
     seen = 10e3 / 51
     assert model.value("input_resistance") == pytest.approx(seen, abs=1e-8)
-    assert model.value("transresistance") == pytest.approx(seen - 10e3, abs=1e-8)
+    # Convention of all surrogates: V = V_0 - R_t·I, so that of an inverting read-out is positive.
+    assert model.value("transresistance") == pytest.approx(10e3 - seen, abs=1e-8)
+    # A file from before that held the slope.
+    old = model.model.parameters["transresistance"]
+    former = replace(
+        model.model,
+        parameters={**model.model.parameters, "transresistance": replace(old, value=-old.value)},
+        settings={"bench": "readout_transfer"},
+    )
+    assert FrontEndSurrogate(former).value("transresistance") == old.value
     assert model.value("zero_output") == pytest.approx(0.6, abs=1e-12)
     assert model.value("input_voltage") == pytest.approx(0.6, abs=1e-12)
     assert model.value("output_bow") == pytest.approx(0.0, abs=1e-12)
@@ -80,7 +90,7 @@ def test_a_held_out_chip_shows_only_its_calibration(tmp_path):
     chips = mirrors(20, seed=1)
     model = fit(tmp_path / "a.h5", chips)
     hidden = np.flatnonzero(model.array("held_out"))
-    others = np.setdiff1d(np.arange(LEVELS), calibration_levels(LEVELS))
+    others = np.setdiff1d(np.arange(LEVELS), calibration_levels(np.linspace(0, RANGE_A, LEVELS)))
     for chip in hidden:
         chips[chip]["output_voltage"][others] += 1e-3
     again = fit(tmp_path / "b.h5", chips)

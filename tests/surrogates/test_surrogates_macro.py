@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +126,23 @@ def test_few_chips_are_not_judged(tmp_path: Path) -> None:
     model = fit_results(results(tmp_path / "r.h5", chips=4))
     assert model.verdict.state == "not judged"
     assert "too few" in model.verdict.reason
+
+
+def test_a_part_below_its_gate_fails_the_whole(tmp_path: Path, fitted: MacroSurrogate) -> None:
+    """Exact codes on these inputs do not excuse a part that its own verdict failed."""
+    part = "converter_1"
+    own = json.loads(fitted.model.settings[f"{part}.verdict"])
+    spoilt = json.dumps({**own, "state": "fail", "reason": "max_error: 2 LSB exceeds 1 LSB"})
+    model = MacroSurrogate(
+        replace(fitted.model, settings={**fitted.model.settings, f"{part}.verdict": spoilt})
+    )
+    verdict = check(model, read_results(results(tmp_path / "r.h5", seed=12, chips=3)))
+    assert all(gate.holds for gate in verdict.gates)
+    assert verdict.state == "fail"
+    assert verdict.reason == "part converter_1 failed: max_error: 2 LSB exceeds 1 LSB"
+    assert "part converter_1: fail (max_error: 2 LSB exceeds 1 LSB)" in verdict.notes
+    array = fitted.parts.array.verdict
+    assert f"part array: {array.state} ({array.reason})" in verdict.notes
 
 
 def test_results_of_another_shape_are_refused(tmp_path: Path, fitted: Surrogate) -> None:

@@ -151,3 +151,22 @@ def test_what_has_no_population_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "one.h5", "adc_sar8_mismatch", settings, one)
     with pytest.raises(UsageError, match="one chip"):
         check_statistics(fit_results(path), read_results(path))
+
+
+def test_a_file_without_fresh_chips_is_refused_and_said_to_be_the_fits_own(tmp_path: Path) -> None:
+    settings = [f"circuit.bits={BITS}"]
+    # Nine chips are too few to hold any out, so the fit saw them all.
+    path = write(tmp_path / "a.h5", "adc_sar8_mismatch", settings, adc_population(9, 5, BITS))
+    fit_results(path).save(tmp_path / "m.h5")
+    arguments = ["check", str(tmp_path / "m.h5"), "--against", str(path)]
+    ended = CliRunner().invoke(app, [*arguments, "--statistics"])
+    assert isinstance(ended.exception, UsageError)
+    assert ended.exception.exit_code == ExitCode.USAGE
+    assert "none of 9 chips fresh" in str(ended.exception)
+    plain = CliRunner().invoke(app, arguments)
+    assert plain.exit_code == ExitCode.GOOD
+    assert "verdict: not judged" in plain.stdout
+    assert "nothing is fresh" in plain.stdout
+    others = write(tmp_path / "b.h5", "adc_sar8_mismatch", settings, adc_population(12, 6, BITS))
+    new = CliRunner().invoke(app, [*arguments[:-1], str(others), "--json"])
+    assert json.loads(new.stdout)["fresh"] is True

@@ -43,7 +43,9 @@ class CodeTable:
     low, scale : (col,) first level in V, and buckets a V.
     start : (col, buckets + 1) number of levels in buckets before, `NO_CODE` in the last bucket and
         wherever a level is NaN.
-    threshold : (col, buckets + 1) first level in V, rounded down, that is not in buckets before.
+    pair : (col, buckets + 1) of both in one word, for a table in the cache is read by its words:
+        ``start`` above, and below it the bits of the first level in V, rounded down, that is not in
+        buckets before. Of single precision and depth 1 only, else (0, 0).
     level : (col, codes + depth) levels in V, rounded down, and above them +inf.
     depth : most levels in one bucket.
     """
@@ -51,7 +53,7 @@ class CodeTable:
     low: NDArray[Any]
     scale: NDArray[Any]
     start: NDArray[np.int32]
-    threshold: NDArray[Any]
+    pair: NDArray[np.int64]
     level: NDArray[Any]
     depth: int
 
@@ -63,7 +65,7 @@ class CodeTable:
     @property
     def arrays(self) -> tuple[Any, ...]:
         """What the kernels take."""
-        return self.low, self.scale, self.start, self.threshold, self.level, self.depth
+        return self.low, self.scale, self.start, self.pair, self.level, self.depth
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -109,7 +111,10 @@ def code_table(levels_v: ArrayLike, dtype: type[np.floating[Any]] = np.float32) 
     level = np.hstack([rounded, above])
     # Where there is no code yet, nothing is above: the last level is +inf.
     threshold = np.take_along_axis(level, start, axis=1)
-    return CodeTable(low, scale, start, threshold, level, depth)
+    pair = np.empty((0, 0), dtype=np.int64)
+    if depth == 1 and threshold.dtype == np.float32:
+        pair = start.astype(np.int64) << 32 | threshold.view(np.uint32)
+    return CodeTable(low, scale, start, pair, level, depth)
 
 
 def _some(levels: NDArray[Any]) -> NDArray[Any]:
@@ -131,46 +136,42 @@ def bucket_of(voltage: NDArray[Any], low: Any, scale: Any, buckets: int) -> NDAr
     return np.where(inside < buckets - 1, inside, buckets - 1).astype(np.int64)
 
 
-@njit(cache=True, inline="always")
-def _look_up(  # type: ignore[no-untyped-def]
-    low, scale, starts, thresholds, levels, stride, buckets, depth, base, voltage, codes, where
-):  # fmt: skip
-    """Codes of some columns from ``base`` on, of one vector; ``where`` is for work."""
-    zero, most = low.dtype.type(0), low.dtype.type(buckets - 1)
-    # Loops without a branch, the first in vector registers. Indices have no sign: one with a sign
-    # might count from the end, and would be tested for that.
-    for j in range(len(voltage)):
-        v = voltage[j]
-        along = (v - low[j]) * scale[j]
-        along = along if along > zero else zero
-        along = along if along < most else most
-        bucket = np.int32(along) if v == v else np.int32(buckets)
-        where[j] = np.uint32(np.int32(base + j) * np.int32(buckets + 1) + bucket)
-    if depth == 1:
-        for j in range(len(voltage)):
-            at = where[j]
-            codes[j] = starts[at] + np.int32(voltage[j] > thresholds[at])
-    else:
-        for j in range(len(voltage)):
-            code = starts[where[j]]
-            first = np.uint32(np.int32(base + j) * np.int32(stride) + max(code, np.int32(0)))
-            for k in range(depth):
-                code += np.int32(voltage[j] > levels[np.uint32(first + np.uint32(k))])
-            codes[j] = code
-
-
 @njit(cache=True, nogil=True)
-def code_rows(low, scale, start, threshold, level, depth, voltage, codes, first, last):  # type: ignore[no-untyped-def]
-    """Codes of rows ``first`` to ``last`` of voltages (batch, col) in V."""
+def code_rows(low, scale, start, pair, level, depth, voltage, codes, first, last):  # type: ignore[no-untyped-def]
+    """Codes of rows ``first`` to ``last`` of voltages (batch, col) in V, both contiguous."""
     where = np.empty(GROUP, np.uint32)
     columns, buckets, stride = len(low), start.shape[1] - 1, level.shape[1]
-    starts, thresholds, levels = start.ravel(), threshold.ravel(), level.ravel()
+    zero, most = low.dtype.type(0), low.dtype.type(buckets - 1)
+    starts, pairs, levels = start.ravel(), pair.ravel(), level.ravel()
+    volts, found = voltage.ravel(), codes.ravel()
     # The tables of a group of columns stay in the cache while all vectors pass.
     for base in range(0, columns, GROUP):
-        end = min(base + GROUP, columns)
+        width = min(GROUP, columns - base)
+        # Copies of fixed length, for loops whose indices need no look at their sign.
+        lows, scales = np.zeros(GROUP, low.dtype), np.zeros(GROUP, low.dtype)
+        lows[:width], scales[:width] = low[base : base + width], scale[base : base + width]
         for i in range(first, last):
-            _look_up(low[base:end], scale[base:end], starts, thresholds, levels, stride, buckets,
-                     depth, base, voltage[i, base:end], codes[i, base:end], where)  # fmt: skip
+            here = np.uint64(i * columns + base)
+            for j in range(width):
+                v = volts[here + np.uint64(j)]
+                along = (v - lows[j]) * scales[j]
+                along = along if along > zero else zero
+                along = along if along < most else most
+                bucket = np.int32(along) if v == v else np.int32(buckets)
+                where[j] = np.uint32(np.int32(base + j) * np.int32(buckets + 1) + bucket)
+            if len(pairs):
+                for j in range(width):
+                    both = pairs[where[j]]
+                    at = here + np.uint64(j)
+                    above = volts[at] > np.int32(both).view(np.float32)
+                    found[at] = np.int32(both >> np.int64(32)) + np.int32(above)
+            else:
+                for j in range(width):
+                    code, at = starts[where[j]], here + np.uint64(j)
+                    lead = np.uint32(np.int32(base + j) * np.int32(stride) + max(code, np.int32(0)))
+                    for k in range(depth):
+                        code += np.int32(volts[at] > levels[np.uint32(lead + np.uint32(k))])
+                    found[at] = code
 
 
 def convert_codes(

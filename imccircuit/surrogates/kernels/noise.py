@@ -204,13 +204,12 @@ def normals_of(words: Uint32, normals: Float32) -> None:
     """Normal variates (64,) of random words (64,)."""
     # Words 0 and 1 of a block make a pair, and so do words 2 and 3.
     for half in range(2):
-        one, two = words[2 * LANES * half :], words[2 * LANES * half + LANES :]
-        first, second = normals[2 * LANES * half :], normals[2 * LANES * half + LANES :]
+        one, two = 2 * LANES * half, 2 * LANES * half + LANES
         for j in range(LANES):
-            radius = np.float32(math.sqrt(np.float32(-2.0) * _log_of_share(one[j])))
-            cosine, sine = _unit_vector(two[j])
-            first[j] = radius * cosine
-            second[j] = radius * sine
+            radius = np.float32(math.sqrt(np.float32(-2.0) * _log_of_share(words[one + j])))
+            cosine, sine = _unit_vector(words[two + j])
+            normals[one + j] = radius * cosine
+            normals[two + j] = radius * sine
 
 
 @njit(cache=True)
@@ -243,15 +242,18 @@ def _fill(key: Uint32, chip: int, stream: int, first: int, out: Float32) -> None
 def add_noise(  # type: ignore[no-untyped-def]
     voltage, start, stop, sigma, key, chip, first_index
 ):  # fmt: skip
-    """Add the noise that a conversion draws once, of ``sigma`` in V, to rows of (batch, col)."""
+    """Add the noise that a conversion draws once, of ``sigma`` in V, to rows of (batch, col).
+
+    The voltages are contiguous.
+    """
     words, normals = np.empty(GROUP, np.uint32), np.empty(GROUP, np.float32)
-    cols = voltage.shape[1]
+    cols, volts = voltage.shape[1], voltage.ravel()
     for i in range(start, stop):
         for group in range((cols + GROUP - 1) // GROUP):
             draw_group(key, chip, SAMPLED, first_index + i, group, words, normals)
-            row = voltage[i, group * GROUP : (group + 1) * GROUP]
-            for j in range(len(row)):
-                row[j] += sigma * normals[j]
+            here = np.uint64(i * cols + group * GROUP)
+            for j in range(min(GROUP, cols - group * GROUP)):
+                volts[here + np.uint64(j)] += sigma * normals[j]
 
 
 def draw_normals(
