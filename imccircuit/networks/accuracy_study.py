@@ -21,7 +21,12 @@ from imccircuit.networks.accuracy_outcome import (
 from imccircuit.networks.characterised import Characterised, characterise, load_parts
 from imccircuit.networks.chips import IDEAL
 from imccircuit.networks.datasets import Samples
-from imccircuit.networks.exported_chip import PACKAGES, export_chip, missing_packages
+from imccircuit.networks.exported_chip import (
+    PACKAGES,
+    export_chip,
+    missing_packages,
+    targets_not_run,
+)
 from imccircuit.networks.exported_twins import compare_twins
 from imccircuit.networks.fit_network import fit_network
 from imccircuit.networks.hardware import Hardware, ReadNoise
@@ -127,7 +132,7 @@ def run_networks(
             for target, logits in found.exported.items()
             if target != "numpy"
         ),
-        left_out={target: names for target in PACKAGES if (names := missing_packages(target))},
+        not_run=targets_not_run(),
         points=points,
         verdicts={
             "array": parts.array_model.verdict,
