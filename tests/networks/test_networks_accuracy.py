@@ -13,12 +13,12 @@ import pytest
 from imccircuit.cli.main import run_command
 from imccircuit.errors import InputError, UsageError
 from imccircuit.exporters.registry import target_names
-from imccircuit.networks import exported_chip
+from imccircuit.networks import accuracy_study, exported_chip
 from imccircuit.networks import study as study_module
 from imccircuit.networks.accuracy_outcome import NetworksOutcome, Shift, over_chips
 from imccircuit.networks.accuracy_study import run_networks
 from imccircuit.networks.characterised import characterise, load_parts
-from imccircuit.networks.chips import IDEAL, Scales
+from imccircuit.networks.chips import IDEAL, Scales, TileChip
 from imccircuit.networks.datasets import load_digit_samples
 from imccircuit.networks.exported_chip import (
     PACKAGES,
@@ -155,6 +155,23 @@ def test_twins_that_differ_are_told_and_end_with_3() -> None:
         assert said.endswith("DISAGREES")
         assert outcome.tables()[1][2] == [("x", "not run: costs alone")]
         assert not replace(outcome, twins=(near,)).below_gate
+
+
+@pytest.mark.parametrize("where", ["levels_v", "effective_s"])
+def test_a_conversion_without_a_code_is_refused(where, mlp, digits) -> None:
+    """Counted as -1 it would be half an LSB below nothing."""
+    _, _, x, _, _ = digits
+
+    def torn(tile: TileChip, seed: int) -> TileChip:
+        del seed
+        values = getattr(tile, where).copy()
+        values[(5, 100) if where == "levels_v" else (30, 5)] = np.nan
+        return replace(tile, **{where: values})
+
+    layers = mlp.program(1, 0, change=torn)
+    with pytest.raises(UsageError, match="tile 0, column 5: no code for vector 0") as caught:
+        mlp.logits(layers, x[:3])
+    assert "\n" not in str(caught.value)
 
 
 def test_injected_errors_have_the_rms_they_are_given(mlp) -> None:
@@ -304,6 +321,31 @@ def test_the_study_agrees_with_spice(ran) -> None:
     assert len(report["ranges"]["mlp"]) == 2
     assert (ran / "sensitivity.png").is_file()
     assert (ran / "exports" / "converter" / "numpy" / "imc_model.py").is_file()
+
+
+@pytest.mark.ngspice
+def test_an_interrupted_study_goes_on_to_the_same_table(ran, tmp_path, monkeypatch) -> None:
+    own, asked = accuracy_study._ask_chip, []
+
+    def ask(*arguments: object) -> object:
+        asked.append(arguments[3])
+        if len(asked) == 3:
+            raise KeyboardInterrupt
+        return own(*arguments)
+
+    monkeypatch.setattr(accuracy_study, "_ask_chip", ask)
+    arguments = ["accuracy", "digits_networks", "-o", str(tmp_path), "--json", "-j", "1"]
+    for setting in SETTINGS:
+        arguments += ["--set", setting]
+    assert run_command(arguments) == 130
+    # Two folds of two chips: the second fold's first chip was torn, and begins anew.
+    assert run_command([*arguments, "--resume"]) in (0, 3)
+    assert asked == [0, 1, 0, 0, 1]
+    torn, whole = (json.loads((f / "study.json").read_text()) for f in (tmp_path, ran))
+    for report in (torn, whole):
+        del report["files"]
+    assert torn == whole
+    assert not (tmp_path / "study.work").exists()
 
 
 @pytest.mark.ngspice

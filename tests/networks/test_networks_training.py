@@ -227,6 +227,11 @@ def test_a_calibrated_converter_knows_where_its_codes_are() -> None:
     (chip,) = calibrate_converters((LayerChip(levels, torch.ones(1, 1)),), 3)
     # In codes of 1/4: 0.4 2.0 2.4, so half a code below, 1.2, 2.2 and half a code above; eighths.
     assert chip.table.tolist() == [[-0.125, 1.25, 2.25, 2.875]]
+    # Beyond the range no input of the staircase shows a level: those at -0.3 and 1.2 pass for 0, 1.
+    (chip,) = calibrate_converters(
+        (LayerChip(torch.tensor([[-0.3, 0.5, 1.2]]), torch.ones(1, 1)),), 3
+    )
+    assert chip.table.tolist() == [[-0.5, 1.0, 3.0, 4.5]]
 
 
 def test_levels_that_all_columns_share_can_be_calibrated() -> None:
@@ -264,8 +269,9 @@ def test_what_training_is_worth(
     adc: AdcSurrogate, digits: Digits, array: CurrentArray | ChargeArray
 ) -> None:
     found = compare_training(
-        digits, array, ChipSource(adc), chips=2, seeds=1, schedule=Schedule(epochs=15)
-    )
+        digits, array, ChipSource(adc), chips=2, seeds=1, schedule=Schedule(epochs=15),
+        conversion_j=2e-15,
+    )  # fmt: skip
     naive, aware = found.way("naive").mean, found.way("population").mean
     own = found.way("chip in the loop").mean
     # 720 answers: σ of a share near 0.9 is 0.011. The converters are so bad that much is lost.
@@ -278,6 +284,12 @@ def test_what_training_is_worth(
     passes = 1 if isinstance(array, CurrentArray) else 2 * 3
     assert found.conversions == passes * 2 * (32 + 10)
     assert found.table_bits == 32 * 9
+    columns = 2 * (32 + 10) * (1 if isinstance(array, CurrentArray) else 3)
+    # A staircase of eighths of 32 codes, each input converted once by every converter.
+    assert (found.steps, found.converters) == (256, columns)
+    assert found.energy_j == pytest.approx(found.conversions * 2e-15, abs=1e-24)
+    assert found.calibration_j == pytest.approx(256 * columns * 2e-15, abs=1e-20)
+    assert found.calibration_images == 256 / (1 if isinstance(array, CurrentArray) else 2)
 
 
 def test_wrong_use_is_one_line(adc: AdcSurrogate, digits: Digits, tmp_path: Path) -> None:
