@@ -88,7 +88,12 @@ class ChipSource:
         if self.front_end is None:
             return None
         mean = self.front_end.array("population_mean")[:TERMS]
-        drawn = self.front_end.sample_chips(count, seed)["output_coefficient"]
+        # As `FrontEndSurrogate.sample_chips`, but all at once: a generator for each takes longer
+        # than the training.
+        values, vectors = np.linalg.eigh(self.front_end.array("population_covariance"))
+        root = (vectors * np.sqrt(np.maximum(values, 0.0)))[:TERMS]
+        normal = Draws(seed, 0).generator("front_end").standard_normal((count, len(values)))
+        drawn = mean + normal @ root.T
         return _tensor((drawn - np.array([mean[0], mean[1], 0.0, 0.0])) / mean[1])
 
 

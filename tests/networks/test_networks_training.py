@@ -189,6 +189,58 @@ def test_compiled_codes_equal_their_twin(bits: int) -> None:
     np.testing.assert_array_equal(found, parts + 100 * parts[::-1])
 
 
+@pytest.mark.parametrize("fronts", [False, True])
+@pytest.mark.parametrize("array", [CURRENT, CHARGE])
+def test_compiled_pass_and_slopes_equal_their_twins(
+    adc: AdcSurrogate, array: CurrentArray | ChargeArray, fronts: bool
+) -> None:
+    layer = layer_of(array)
+    (chip,) = next(ChipSource(adc).draw([layer], 1, 5))
+    if fronts:
+        drawn = 0.05 * np.random.default_rng(1).standard_normal((layer.columns, 4))
+        chip = replace(chip, front=torch.from_numpy(drawn.astype(np.float32)))
+    # A table in which codes stand for themselves: the operations of torch.
+    own = torch.arange(2.0**BITS).expand(layer.columns, -1)
+    x, up = torch.rand(9, 6), torch.randn(9, 4)
+    answers = []
+    for tried in (chip, replace(chip, table=own)):
+        layer.chip = tried
+        with torch.no_grad():
+            answers.append(layer(x).numpy())
+    # The same codes, so the sums of them are the same.
+    np.testing.assert_allclose(answers[0], answers[1], rtol=1e-6, atol=1e-6)
+    assert len(np.unique(answers[0])) > 20
+    found = [_slopes(layer.double() if double else layer, x, up, chip) for double in (False, True)]
+    for single, exact in zip(*found, strict=True):
+        # Sums of some ten products of order one in single precision.
+        np.testing.assert_allclose(single, exact, rtol=1e-5, atol=1e-5)
+
+
+def _slopes(layer: ImcLinear, x: torch.Tensor, up: torch.Tensor, chip: LayerChip) -> list:
+    kind = layer.weight.dtype
+    layer.chip = LayerChip(
+        *(None if part is None else part.to(kind) for part in vars(chip).values())
+    )
+    x = x.detach().to(kind).clone().requires_grad_()
+    layer.zero_grad()
+    (layer(x) * up.to(kind)).sum().backward()
+    return [x.grad.numpy(), layer.weight.grad.numpy()]
+
+
+def test_front_ends_have_the_spread_of_their_population() -> None:
+    half = np.random.default_rng(1).standard_normal((8, 8))
+    cov = 1e-4 * half @ half.T
+    mean = np.array([0.4, -0.4, 0.01, 0.0, 0.6, 0.0, 0.0, 0.0])
+    arrays = {"population_mean": mean, "population_covariance": cov}
+    front = SimpleNamespace(has_population=True, array=arrays.get)
+    drawn = ChipSource(SimpleNamespace(has_population=True), front)._fronts(40_000, 3).numpy()
+    # Over the swing: mean offset and gain taken off, everything over -0.4 V.
+    np.testing.assert_allclose(drawn.mean(axis=0), [0, 0, -0.025, 0], atol=5 * 0.1 / 200)
+    # An entry of a covariance of 40,000 draws is known to 1/200 of σ², times at most √2.
+    largest = np.max(np.diag(cov)[:4]) / 0.16
+    np.testing.assert_allclose(np.cov(drawn.T), cov[:4, :4] / 0.16, atol=5 * largest * 1.5 / 200)
+
+
 def test_front_end_is_the_law_of_its_surrogate() -> None:
     from imccircuit.networks.hardware_layer import _through_front_end
 
