@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -38,9 +39,16 @@ class Size:
             "unit_f": self.unit_f,
             "conversion_j": self.conversion_j,
             "area_m2": self.area_m2,
-            "ways": {way.name: {"mean": way.mean, "sd": way.sigma, "loss": self.loss(way.name)}
-                     for way in self.comparison.ways if way.name not in _NO_CHIP},
-        }  # fmt: skip
+            "ways": {
+                way.name: {
+                    "mean": way.mean,
+                    "sd": way.sigma if math.isfinite(way.sigma) else None,
+                    "loss": self.loss(way.name),
+                }
+                for way in self.comparison.ways
+                if way.name not in _NO_CHIP
+            },
+        }
 
 
 def find_smallest(sizes: Sequence[Size], way: str, loss: float) -> Size | None:
