@@ -23,6 +23,9 @@ def command(
         int | None, typer.Option("-j", "--jobs", min=1, help="Default: all cores.")
     ] = None,
     settings: Settings = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Take what an interrupted run has finished.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Run a study: circuits in SPICE, surrogates, exports, and a network on all of them."""
@@ -35,7 +38,7 @@ def command(
         if not as_json:
             complain(text)
 
-    outcome = run_study(loaded, folder, jobs=jobs or 0, progress=progress)
+    outcome = run_study(loaded, folder, jobs=jobs or 0, progress=progress, resume=resume)
     pictures = draw_study(outcome, folder)
     if as_json:
         say_json({**outcome.as_dict(), "pictures": pictures})

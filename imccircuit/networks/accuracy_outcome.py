@@ -84,7 +84,7 @@ class NetworksOutcome:
     verdicts : of both surrogates.
     files : what was written, by name.
     twins : the exported chip of other targets beside that of target ``numpy``.
-    left_out : target → packages that it needs and that are not installed.
+    not_run : target that did not run the chip → why, in words.
     """
 
     images: int
@@ -99,7 +99,7 @@ class NetworksOutcome:
     verdicts: dict[str, Verdict]
     files: dict[str, Path] = field(default_factory=dict)
     twins: tuple[Twin, ...] = ()
-    left_out: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    not_run: dict[str, str] = field(default_factory=dict)
 
     @property
     def below_gate(self) -> bool:
@@ -127,6 +127,9 @@ class NetworksOutcome:
         title = f"{self.images} images, {self.folds}-fold cross-validation, {self.chips} chips"
         columns = ("computed by", "accuracy (%)", "95 % interval", "logit SNR", "p against float")
         found: list[Table] = [(title, columns, rows)]
+        if self.not_run:
+            why = [(target, f"not run: {reason}") for target, reason in self.not_run.items()]
+            found.append(("Targets without a line above", ("target", "chip 0"), list(why)))
         if self.checks:
             spice: list[Any] = [
                 (
@@ -155,11 +158,6 @@ class NetworksOutcome:
                 "surrogate's answers"
             )
         lines += [str(twin) for twin in self.twins]
-        lines += [
-            f"target {target} left out: not installed: {', '.join(names)}; "
-            f'pip install "imccircuit[{target}]"'
-            for target, names in self.left_out.items()
-        ]
         worst = costliest(self.points)
         if worst is not None:
             lines.append(
@@ -185,7 +183,7 @@ class NetworksOutcome:
             },
             "exported_equal": self.exported_equal,
             "twins": [{**asdict(twin), "agrees": twin.agrees} for twin in self.twins],
-            "left_out": self.left_out,
+            "not_run": self.not_run,
             "sensitivity": [asdict(point) for point in self.points],
             "verdicts": {
                 name: json.loads(verdict.to_json()) for name, verdict in self.verdicts.items()

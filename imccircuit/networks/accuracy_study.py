@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +22,14 @@ from imccircuit.networks.accuracy_outcome import (
 from imccircuit.networks.characterised import Characterised, characterise, load_parts
 from imccircuit.networks.chips import IDEAL
 from imccircuit.networks.datasets import Samples
-from imccircuit.networks.exported_chip import PACKAGES, export_chip, missing_packages
+from imccircuit.networks.exported_chip import (
+    PACKAGES,
+    export_chip,
+    missing_packages,
+    targets_not_run,
+)
 from imccircuit.networks.exported_twins import compare_twins
+from imccircuit.networks.finished import Finished, study_key
 from imccircuit.networks.fit_network import fit_network
 from imccircuit.networks.hardware import Hardware, ReadNoise
 from imccircuit.networks.mapping import Mapping
@@ -64,9 +71,14 @@ class _Answers:
 
 
 def run_networks(
-    study: NetworkStudy, folder: Path, *, jobs: int, progress: Progress
+    study: NetworkStudy, folder: Path, *, jobs: int, progress: Progress, resume: bool = False
 ) -> NetworksOutcome:
     """Run the study and write models, exports, ``study.json`` and CSV into ``folder``.
+
+    Parameters
+    ----------
+    resume : take the chips and sensitivities that an interrupted run finished; what SPICE answered
+        is in the cache anyway.
 
     Raises
     ------
@@ -83,6 +95,9 @@ def run_networks(
         study.file,
     )
     samples = load_study_samples(tables.network, study.file)
+    data = (samples.x, samples.y)
+    key = study_key(tables, (array, converter), data, _installed_targets())
+    finished = Finished(folder, key, resume=resume)
     progress("array and converter: measuring in SPICE, fitting")
     parts = characterise(array, converter, tables.array.read_voltage, folder, jobs)
     files = dict(parts.files)
@@ -95,13 +110,13 @@ def run_networks(
     answers: dict[str, _Answers] = {}
     for model in tables.network.models:
         answers[model] = _answer(
-            model, samples, mapping, parts, tables, residuals, folder, progress
+            model, samples, mapping, parts, tables, residuals, folder, progress, finished
         )
         found, shift = _compare(model, answers[model], samples, tables)
         lines += found
         shifts.append(shift)
     checks = _spot_check(answers, samples, parts, tables, folder / "spot_check", progress)
-    points = _sensitivity(answers, samples, tables, progress)
+    points = _sensitivity(answers, samples, tables, progress, finished)
     if points:
         files["sensitivity"] = folder / "sensitivity.csv"
         write_sensitivity(points, files["sensitivity"])
@@ -127,7 +142,7 @@ def run_networks(
             for target, logits in found.exported.items()
             if target != "numpy"
         ),
-        left_out={target: names for target in PACKAGES if (names := missing_packages(target))},
+        not_run=targets_not_run(),
         points=points,
         verdicts={
             "array": parts.array_model.verdict,
@@ -136,7 +151,12 @@ def run_networks(
         files=files,
     )
     files["table"].write_text(json.dumps(outcome.as_dict(), indent=1) + "\n", encoding="utf-8")
+    finished.forget()
     return outcome
+
+
+def _installed_targets() -> list[str]:
+    return [target for target in PACKAGES if not missing_packages(target)]
 
 
 def _answer(
@@ -148,6 +168,7 @@ def _answer(
     residuals: Residuals,
     folder: Path,
     progress: Progress,
+    finished: Finished,
 ) -> _Answers:
     """Train and test a network fold by fold, every way."""
     count, chips, seed = len(samples.y), tables.chips.count, tables.chips.seed
@@ -159,7 +180,7 @@ def _answer(
         chips=np.zeros(several),
         injected=np.zeros(several),
         plain=np.zeros(one),
-        exported={target: np.zeros(one) for target in PACKAGES if not missing_packages(target)},
+        exported={target: np.zeros(one) for target in _installed_targets()},
     )
     sigma = parts.population.noise_v if tables.chips.noise else 0.0
     split = split_folds(samples.y, tables.network.folds, tables.network.seed)
@@ -180,17 +201,39 @@ def _answer(
         for chip in range(chips):
             # One fold's noise is not another's: a layer takes the numbers from its seed on.
             noise = ReadNoise(seed + 1000 * number, sigma)
-            layers = hardware.program(seed, chip)
-            found.chips[chip, test] = hardware.logits(layers, x, noise, chip)
-            wrong = hardware.program(seed, chip, change=residuals)
-            found.injected[chip, test] = hardware.logits(wrong, x, noise, chip)
+            place = folder / "exports" / "chip_0" / f"{model}_fold_{number}"
+            ask = partial(_ask_chip, hardware, x, seed, chip, noise, residuals, place)
+            told = finished.unit(f"{model}.fold_{number}.chip_{chip}", ask)
+            found.chips[chip, test], found.injected[chip, test] = told["chip"], told["injected"]
             if chip == 0:
-                place = folder / "exports" / "chip_0" / f"{model}_fold_{number}"
-                found.plain[test] = hardware.logits(layers, x)
+                found.plain[test] = told["plain"]
                 for target, logits in found.exported.items():
-                    exported = export_chip(layers, place / target, target)
-                    logits[test] = hardware.logits(exported, x)
+                    logits[test] = told[target]
     return found
+
+
+def _ask_chip(
+    hardware: Hardware,
+    x: Floats,
+    seed: int,
+    chip: int,
+    noise: ReadNoise,
+    residuals: Residuals,
+    place: Path,
+) -> dict[str, Floats]:
+    """Logits (image, class) of one chip: itself, with residuals, and chip 0 as every target."""
+    layers = hardware.program(seed, chip)
+    wrong = hardware.program(seed, chip, change=residuals)
+    told = {
+        "chip": hardware.logits(layers, x, noise, chip),
+        "injected": hardware.logits(wrong, x, noise, chip),
+    }
+    if chip == 0:
+        told["plain"] = hardware.logits(layers, x)
+        for target in _installed_targets():
+            exported = export_chip(layers, place / target, target)
+            told[target] = hardware.logits(exported, x)
+    return told
 
 
 def _compare(
@@ -274,6 +317,7 @@ def _sensitivity(
     samples: Samples,
     tables: NetworkStudyTables,
     progress: Progress,
+    finished: Finished,
 ) -> tuple[Point, ...]:
     """Sensitivities of one network on the images that its first fold tests."""
     table = tables.sensitivity
@@ -282,8 +326,9 @@ def _sensitivity(
     progress(f"sensitivities of {table.model}")
     fold = answers[table.model].folds[0]
     return compute_sensitivity(
-        fold.hardware, samples.x[fold.tested], samples.y[fold.tested], table, tables.chips.seed
-    )
+        fold.hardware, samples.x[fold.tested], samples.y[fold.tested], table, tables.chips.seed,
+        finished,
+    )  # fmt: skip
 
 
 def _best(logits: Floats) -> NDArray[np.int64]:

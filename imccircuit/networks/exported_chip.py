@@ -1,12 +1,14 @@
 """A chip as exports carry it: written by a target, loaded again from its files alone, and asked.
 
-The answers come from the target's own code and program: numpy's module, layers of PyTorch, or
-onnxruntime on the graphs. Sums of passes, slices and tiles are the digital side's, as on the chip.
+The answers come from the target's own code and program: numpy's module, layers of PyTorch,
+onnxruntime on the graphs, analog layers of aihwkit, or cores of CrossSim, each a whole tile: cells
+with wires, amplifiers and converters. Sums of passes, slices and tiles are the digital side's, as
+on the chip.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
@@ -14,10 +16,13 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from imccircuit.exporters.aihwkit import replay as aihwkit
 from imccircuit.exporters.content import Content
+from imccircuit.exporters.crosssim import replay as crosssim
 from imccircuit.exporters.licence import LICENCE
 from imccircuit.exporters.numpy.load import load_exported
 from imccircuit.exporters.onnx.load import open_session
+from imccircuit.exporters.own_code import import_own
 from imccircuit.exporters.registry import get_target
 from imccircuit.exporters.torch.load import load_layers
 from imccircuit.networks.chips import TileChip
@@ -32,8 +37,31 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "numpy": (),
     "torch": ("torch",),
     "onnx": ("onnx", "onnxruntime"),
+    "aihwkit": ("torch", "aihwkit"),
+    "crosssim": ("simulator.cores",),
 }
 """Target that a chip can be exported to → packages that this needs."""
+
+_INSTALL = {
+    "torch": 'pip install "imccircuit[torch]"',
+    "onnx": 'pip install "imccircuit[onnx]"',
+    "aihwkit": "see docs/exports/aihwkit.md",
+    "crosssim": "see docs/exports/crosssim.md",
+}
+
+_NO_PLACE = {
+    "bundle": "data alone; its code is target numpy",
+    "hwcomponents": "computes what operations cost, not their values",
+    "micsim": "has a place for a chip's levels, but for two states of a cell and for no wires",
+    "mnsim": "has no place for a chip's levels and wires",
+    "neurosim": "draws every output anew, so that no chip stays itself, and needs a GPU",
+    "spice": "runs a deck for each vector; SPICE itself answers in the spot check",
+    "veriloga": "modules for a circuit simulator, which runs a deck for each vector",
+    "zigzag": "computes what operations cost, not their values",
+}
+
+# Drive in V of an input of 1 of the analog tiles; any does.
+_V_MAX = 1.0
 
 # A graph compares each voltage with all levels at once, 16 bytes each: 64 MiB of 8 bits.
 _CONVERSIONS = 1 << 14
@@ -41,7 +69,24 @@ _CONVERSIONS = 1 << 14
 
 def missing_packages(target: str) -> tuple[str, ...]:
     """Packages that a target needs here and that are not installed."""
-    return tuple(name for name in PACKAGES[target] if find_spec(name) is None)
+    return tuple(name for name in PACKAGES[target] if not _is_there(name))
+
+
+def _is_there(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def targets_not_run() -> dict[str, str]:
+    """Every target that does not run a chip here, and why, in words."""
+    found = dict(_NO_PLACE)
+    for target in PACKAGES:
+        names = missing_packages(target)
+        if names:
+            found[target] = f"not installed: {', '.join(names)}; {_INSTALL[target]}"
+    return dict(sorted(found.items()))
 
 
 def export_layer(layer: LayerChip, folder: Path, target: str = "numpy") -> None:
@@ -154,10 +199,71 @@ def _onnx_codes(folder: Path, columns: int) -> Codes:
     return codes
 
 
+def _aihwkit_codes(folder: Path, columns: int) -> Codes:
+    array = import_own(folder / "array", aihwkit.ADAPTER, aihwkit.SOURCE)
+    own = import_own(folder / "converter", aihwkit.ADAPTER, aihwkit.SOURCE)
+    del columns
+    cells = array.Array(v_max=_V_MAX)
+    limits, offset_v = _amplifiers(array.MODEL, own.MODEL)
+    converters = own.Converters(limits, offset_v=tuple(offset_v))
+    config = array.configure(converters=converters, array=cells, ideal=True, double=True)
+    layer = array.measured_layer(config).eval()
+    torch = array.torch
+
+    def codes(drive: NDArray[np.float64]) -> NDArray[Any]:
+        with torch.no_grad():
+            values = layer(torch.from_numpy(drive / _V_MAX)).numpy()
+        return _codes_of(values, limits, converters.steps)
+
+    return codes
+
+
+def _amplifiers(
+    array: Mapping[str, NDArray[Any]], converter: Mapping[str, NDArray[Any]]
+) -> tuple[tuple[float, float], NDArray[np.float64]]:
+    """Limits, in outputs of a tile, that meet the converters' ends, and output offsets in V.
+
+    The amplifiers invert, V = offset - R·I, so the limits fall.
+    """
+    largest = float(np.max(array["conductance"])) * _V_MAX
+    gain = float(array["transresistance_ohm"]) * largest
+    return (0.0, -float(converter["full_scale_v"]) / gain), array["output_offset"][0]
+
+
+def _codes_of(
+    values: NDArray[np.float64], limits: tuple[float, float], steps: int
+) -> NDArray[np.int64]:
+    """Codes of middles of steps."""
+    low, high = limits
+    return np.asarray(np.floor((values - low) / (high - low) * steps), dtype=np.int64)
+
+
+def _crosssim_codes(folder: Path, columns: int) -> Codes:
+    array = import_own(folder / "array", crosssim.ADAPTER, crosssim.SOURCE)
+    own = import_own(folder / "converter", crosssim.ADAPTER, crosssim.SOURCE)
+    del columns
+    limits, offset_v = _amplifiers(array.MODEL, own.MODEL)
+    # Converters take the place of what would add the offsets of the currents.
+    shift = float(array.MODEL["transresistance_ohm"]) * array.MODEL["offset_current"][0]
+
+    def converters(params: Any) -> None:
+        own.configure_adc(params, limits, offset_v=offset_v - shift)
+
+    core = array.measured_core(v_max=_V_MAX, wires="effective", converters=converters)
+
+    def codes(drive: NDArray[np.float64]) -> NDArray[Any]:
+        values = np.asarray(core @ (drive.T / _V_MAX)).T
+        return np.asarray(own.codes_of(values, limits))
+
+    return codes
+
+
 _LOADERS: dict[str, Callable[[Path, int], Codes]] = {
     "numpy": _numpy_codes,
     "torch": _torch_codes,
     "onnx": _onnx_codes,
+    "aihwkit": _aihwkit_codes,
+    "crosssim": _crosssim_codes,
 }
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from imccircuit.errors import UsageError
 from imccircuit.networks.chips import IDEAL, Population, Scales, TileChip, draw_tile, tile_seed
 from imccircuit.networks.mapping import MappedLayer, Mapping, map_layer, quantise_inputs
 from imccircuit.networks.models import Floats, Network
@@ -104,7 +105,12 @@ class LayerChip:
     def sums(
         self, x: NDArray[np.int64], noise: ReadNoise | None, chip: int = 0, first_index: int = 0
     ) -> Floats:
-        """Sums (vector, out) of integers that stand for x @ integers, gain included."""
+        """Sums (vector, out) of integers that stand for x @ integers, gain included.
+
+        Raises
+        ------
+        UsageError : a conversion gave no code.
+        """
         composition = self._composition
         total = np.zeros((len(x), self._mapped.integers.shape[1]))
         for number, digits in enumerate(input_digits(x, composition)):
@@ -117,6 +123,7 @@ class LayerChip:
                         _stream(noise.seed, index, number), noise.sigma_v, 0.0, chip, first_index
                     )
                 codes = self.codes(index, part, drawn)
+                _check_codes(codes, index)
                 combine = tile.combine.astype(np.float32)
                 found = (codes + np.float32(0.5)) @ combine * self._scale[index]
                 off = self._off * part.sum(axis=1, dtype=np.float64)
@@ -138,6 +145,16 @@ class LayerChip:
         current = self.digit_v * np.asarray(digits, dtype=np.float64) @ drawn.effective_s
         return np.asarray(
             drawn.output_offset_v + drawn.transresistance_ohm * (current - drawn.offset_current_a)
+        )
+
+
+def _check_codes(codes: NDArray[Any], tile: int) -> None:
+    """Refuse codes (vector, col) among which there is none: -1 would count as half an LSB."""
+    if codes.size and codes.min() < 0:
+        vector, column = np.argwhere(codes < 0)[0]
+        raise UsageError(
+            f"tile {tile}, column {column}: no code for vector {vector}: a level or the voltage is "
+            "not a number; allowed: converters with finite levels, finite conductances and inputs"
         )
 
 

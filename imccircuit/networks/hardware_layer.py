@@ -32,7 +32,13 @@ from torch.nn import functional
 
 from imccircuit.errors import UsageError
 from imccircuit.exporters.torch.runtime import convert_codes
-from imccircuit.networks.level_search import sum_codes
+from imccircuit.networks.fused_layer import (
+    bend,
+    charge_shares,
+    coded_products,
+    current_shares,
+    slopes,
+)
 from imccircuit.networks.ranges import calibrate_range
 
 _MOST_CALIBRATION = 20_000
@@ -187,22 +193,34 @@ class ImcLinear(nn.Module):
         return passes * self.columns
 
     def _on_chip(self, x: Tensor, chip: LayerChip) -> Tensor:
+        if _is_fused(x) and chip.table is None and chip.levels.dtype == x.dtype:
+            return self._fused(x, chip)
         share = self._columns(x, chip.cells) / self.full_scale
         if chip.front is not None:
             share = _through_front_end(share, chip.front)
         share = share.reshape(len(self._sums), len(x), self.columns)
-        fast = share.device.type == "cpu" and chip.table is None
-        if fast and share.dtype == chip.levels.dtype:
-            known = chip.levels.expand(self.columns, -1).numpy()
-            return self._scaled(
-                torch.from_numpy(sum_codes(known, share.numpy(), self._sums.numpy()))
-            )
         codes = convert_codes(chip.levels, share)
         values = codes.to(share.dtype)
         if chip.table is not None:
             values = chip.table[torch.arange(self.columns), codes]
         parts = values.reshape(*share.shape[:2], self._sums.shape[1], -1)
         return self._scaled(torch.einsum("pbsc,ps->bc", parts, self._sums))
+
+    def _fused(self, x: Tensor, chip: LayerChip) -> Tensor:
+        """As the rest of `_on_chip`, in compiled code."""
+        rows, weight = np.ascontiguousarray(x.numpy()), self.weight.detach().numpy()
+        scales = np.float32(self.input_range.item()), np.float32(self.full_scale.item())
+        array, cells = self.array, chip.cells.numpy()
+        if isinstance(array, ChargeArray):
+            bits = array.weight_bits, array.input_bits
+            share = charge_shares(rows, weight, cells, *scales, *bits)
+        else:
+            share = current_shares(rows, weight, cells, *scales, np.float32(self._low))
+        if chip.front is not None:
+            bend(share.reshape(-1, self.columns), chip.front.numpy())
+        levels = chip.levels.expand(self.columns, -1).numpy()
+        scale = np.float32(self._scale().item())
+        return torch.from_numpy(coded_products(share, levels, self._sums.numpy(), scale))
 
     def _columns(self, x: Tensor, cells: Tensor | None) -> Tensor:
         """Column values (…, col) in the unit of `full_scale`."""
@@ -238,13 +256,18 @@ class ImcLinear(nn.Module):
 
     def _scaled(self, sums: Tensor) -> Tensor:
         """Products (batch, out) from sums (batch, 2 · out) of codes, positive columns first."""
+        products: Tensor = (sums[:, : self.outputs] - sums[:, self.outputs :]) * self._scale()
+        return products
+
+    def _scale(self) -> Tensor:
+        """What a code of the lowest pass and slice is worth."""
         scale = self.full_scale / 2**self.bits * self.weight.abs().max() * self.input_range
         if isinstance(self.array, ChargeArray):
-            scale = scale / ((2**self.array.weight_bits - 1) * (2**self.array.input_bits - 1))
+            most: float = (2**self.array.weight_bits - 1) * (2**self.array.input_bits - 1)
         else:
-            scale = scale / (1.0 - self._low)
-        products: Tensor = (sums[:, : self.outputs] - sums[:, self.outputs :]) * scale
-        return products
+            most = 1.0 - self._low
+        worth: Tensor = scale / most
+        return worth
 
 
 class _ThroughChip(torch.autograd.Function):
@@ -267,6 +290,10 @@ class _ThroughChip(torch.autograd.Function):
         """Slopes along inputs and weights."""
         x, weight, found = ctx.saved_tensors
         low = ctx.low
+        if _is_fused(x):
+            arrays = (np.ascontiguousarray(item.numpy()) for item in (x, weight, found, up))
+            inputs, along = slopes(*arrays, np.float32(low))  # type: ignore[call-arg]
+            return torch.from_numpy(inputs), torch.from_numpy(along), None, None
         size, mean = weight.abs(), x.mean(dim=0)
         top = torch.argmax(size)
         by_input = size.mean(dim=0) * (1.0 - low) + low * size.view(-1)[top]
@@ -276,6 +303,11 @@ class _ThroughChip(torch.autograd.Function):
         slope.view(-1)[top] += pull * low * mean.sum() * torch.sign(weight.view(-1)[top])
         inputs = up @ weight + by_input * (pull / len(x)) if ctx.needs_input_grad[0] else None
         return inputs, slope.addmm_(up.T, x), None, None
+
+
+def _is_fused(x: Tensor) -> bool:
+    """Whether compiled code computes it."""
+    return x.device.type == "cpu" and x.dtype == torch.float32
 
 
 def _bits(whole: Tensor, count: int) -> Tensor:

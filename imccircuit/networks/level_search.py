@@ -7,11 +7,8 @@ which runs where the tensors are.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 # Up to here a comparison with every level, many columns at once, is faster than a search.
 _MOST_COUNTED = 255
@@ -47,16 +44,15 @@ def _search_codes(levels, values, weights, sums) -> None:  # type: ignore[no-unt
                 sums[i, j % across] += weights[p, j // across] * code
 
 
-def sum_codes(
-    levels: NDArray[Any], values: NDArray[Any], weights: NDArray[np.float32]
-) -> NDArray[np.float32]:
+@njit(cache=True, nogil=True)
+def sum_codes(levels, values, weights):  # type: ignore[no-untyped-def]
     """Weighted sums (batch, c) of codes, a code being how many levels lie below a value.
 
     Parameters
     ----------
     levels : (slice · c, 2^bits - 1) not falling along code; in the type of the values.
     values : (pass, batch, slice · c), the slices one behind the other.
-    weights : (pass, slice).
+    weights : (pass, slice) in single precision, as the sums.
     """
     sums = np.zeros((values.shape[1], values.shape[2] // weights.shape[1]), dtype=np.float32)
     if levels.shape[1] <= _MOST_COUNTED:

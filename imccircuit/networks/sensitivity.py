@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from imccircuit.networks.chips import IDEAL, Scales
+from imccircuit.networks.finished import Finished
 from imccircuit.networks.hardware import Hardware, ReadNoise
 from imccircuit.networks.models import Floats
 from imccircuit.networks.network_tables import SensitivityTable
@@ -50,8 +52,14 @@ def compute_sensitivity(
     classes: NDArray[np.int64],
     table: SensitivityTable,
     seed: int,
+    finished: Finished | None = None,
 ) -> tuple[Point, ...]:
-    """Accuracies along all axes of the table, each alone and with all others."""
+    """Accuracies along all axes of the table, each alone and with all others.
+
+    Parameters
+    ----------
+    finished : keeps every point, and has those of a run that was interrupted.
+    """
     bits = hardware.population.converter.bits
     asked: list[tuple[str, float, dict[str, float | int]]] = [
         (name, float(factor), {name: float(factor)})
@@ -64,9 +72,23 @@ def compute_sensitivity(
     for axis, value, change in asked:
         for others, base in ((False, IDEAL), (True, Scales())):
             scales = replace(base, **change)  # type: ignore[arg-type]
-            right = compute_accuracies(hardware, images, classes, scales, table.chips, seed)
+            ask = partial(_ask, hardware, images, classes, scales, table.chips, seed)
+            name = f"sensitivity.{axis}.{value!r}.{others}"
+            told = ask() if finished is None else finished.unit(name, ask)
+            right = told["accuracy"]
             found.append(Point(axis, value, others, right.mean(), right.std(ddof=1)))
     return tuple(found)
+
+
+def _ask(
+    hardware: Hardware,
+    images: Floats,
+    classes: NDArray[np.int64],
+    scales: Scales,
+    chips: int,
+    seed: int,
+) -> dict[str, Floats]:
+    return {"accuracy": compute_accuracies(hardware, images, classes, scales, chips, seed)}
 
 
 def compute_accuracies(

@@ -23,6 +23,9 @@ from imccircuit.validation import validate
 Progress = Callable[[str], None]
 Table = tuple[str, Sequence[str], list[Sequence[object]]]
 
+_RECIPES = (("array", "recipe"), ("converter", "recipe"), ("converter", "cost"),
+            ("front_end", "recipe"))  # fmt: skip
+
 
 class NetworkTable(Section):
     """What is classified."""
@@ -139,27 +142,35 @@ def load_study(name: str, settings: Sequence[str] = ()) -> AnyStudy:
 
 def _resolve_recipes(file: str, raw: dict[str, Any], policy: FilePolicy) -> None:
     """Make the paths of the study's recipes absolute; like a recipe, it may not name any file."""
-    for key in ("array", "converter"):
-        table = raw.get(key)
-        name = table.get("recipe") if isinstance(table, dict) else None
+    for section, key in _RECIPES:
+        table = raw.get(section)
+        name = table.get(key) if isinstance(table, dict) else None
         if isinstance(table, dict) and isinstance(name, str) and name.endswith(".toml"):
             try:
-                table["recipe"] = str(policy.resolve(name))
+                table[key] = str(policy.resolve(name))
             except ValueError as error:
                 problem, _, allowed = str(error).partition("; allowed: ")
-                raise InputError(file, f"{key}.recipe", name, problem, allowed) from None
+                raise InputError(file, f"{section}.{key}", name, problem, allowed) from None
 
 
-def run_study(study: AnyStudy, folder: Path, *, jobs: int, progress: Progress) -> Any:
-    """Run a study and write everything it makes into ``folder``."""
+def run_study(
+    study: AnyStudy, folder: Path, *, jobs: int, progress: Progress, resume: bool = False
+) -> Any:
+    """Run a study and write everything it makes into ``folder``.
+
+    Parameters
+    ----------
+    resume : take what an interrupted run finished; a study of one classifier keeps what SPICE
+        answered, in the cache, and nothing else.
+    """
     if isinstance(study, TrainingStudy):
         from imccircuit.networks.training_study import run_training
 
-        return run_training(study, folder, jobs=jobs, progress=progress)
+        return run_training(study, folder, jobs=jobs, progress=progress, resume=resume)
     if isinstance(study, NetworkStudy):
         from imccircuit.networks.accuracy_study import run_networks
 
-        return run_networks(study, folder, jobs=jobs, progress=progress)
+        return run_networks(study, folder, jobs=jobs, progress=progress, resume=resume)
     from imccircuit.networks.digits_study import run_digits
 
     return run_digits(study, folder, jobs=jobs, progress=progress)

@@ -16,6 +16,7 @@ from imccircuit.networks.hardware_layer import ChargeArray, ImcLinear, LayerChip
 from imccircuit.surrogates.adc import AdcSurrogate
 from imccircuit.surrogates.front_end import FrontEndSurrogate
 from imccircuit.surrogates.front_end_law import TERMS
+from imccircuit.surrogates.ramp_adc import RampAdcSurrogate
 
 Chip = tuple[LayerChip, ...]
 
@@ -29,11 +30,12 @@ class ChipSource:
 
     Attributes
     ----------
-    adc : population of the converters; every column has its own.
+    adc : population of the converters: every column has its own, or a comparator of its own on a
+        ramp that it shares with as many columns as the model has.
     front_end : population of the front ends of a current-mode array; None: ideal ones.
     """
 
-    adc: AdcSurrogate
+    adc: AdcSurrogate | RampAdcSurrogate
     front_end: FrontEndSurrogate | None = None
 
     def __post_init__(self) -> None:
@@ -58,8 +60,8 @@ class ChipSource:
         columns = [layer.columns for layer in layers]
         total = sum(columns)
         seeds = Draws(seed, 0).generator("training_chips").integers(2**63, size=3)
-        levels = self.adc.sample_chips(count * total, int(seeds[0]))["transition_level"]
-        shares = _tensor(levels / self.adc.full_scale_v).reshape(count, total, -1)
+        levels = self._levels_v(count, total, int(seeds[0]))
+        shares = _tensor(levels / self.adc.full_scale_v)
         fronts = self._fronts(count * total, int(seeds[1]))
         generator = torch.Generator().manual_seed(int(seeds[2]))
         for k in range(count):
@@ -72,21 +74,37 @@ class ChipSource:
                 for part, layer, end in zip(parts, layers, ends, strict=True)
             )
 
+    def _levels_v(self, count: int, total: int, seed: int) -> NDArray[np.float64]:
+        """Levels (chip, column, code) in V."""
+        if isinstance(self.adc, AdcSurrogate):
+            levels = self.adc.sample_chips(count * total, seed)["transition_level"]
+            return np.asarray(levels.reshape(count, total, -1))
+        ramps = -(-total // self.adc.columns)
+        levels = self.adc.sample_chips(count * ramps, seed)["column_level"]
+        return np.asarray(levels.reshape(count, ramps * self.adc.columns, -1)[:, :total])
+
     def _fronts(self, count: int, seed: int) -> Tensor | None:
         """Numbers (front end, 4) over the mean swing; the mean offset is taken off by design."""
         if self.front_end is None:
             return None
         mean = self.front_end.array("population_mean")[:TERMS]
-        drawn = self.front_end.sample_chips(count, seed)["output_coefficient"]
+        # As `FrontEndSurrogate.sample_chips`, but all at once: a generator for each takes longer
+        # than the training.
+        values, vectors = np.linalg.eigh(self.front_end.array("population_covariance"))
+        root = (vectors * np.sqrt(np.maximum(values, 0.0)))[:TERMS]
+        normal = Draws(seed, 0).generator("front_end").standard_normal((count, len(values)))
+        drawn = mean + normal @ root.T
         return _tensor((drawn - np.array([mean[0], mean[1], 0.0, 0.0])) / mean[1])
 
 
 def calibrate_converters(chip: Chip, fraction_bits: int) -> Chip:
     """The same chip with a table for each converter, from its own levels.
 
-    Algorithm: foreground calibration. A code stands for the middle between its two measured levels,
-    rounded to 2^-``fraction_bits`` of a code; the first and the last stand half a code beyond their
-    only one. Codes that are missing stay so.
+    Algorithm: foreground calibration with a staircase. Inputs (k + ½)/2^n of full scale, n being
+    the converter's bits and ``fraction_bits`` together, are converted once each, so that every
+    level is known to the nearest k/2^n, and none beyond the range. A code stands for the middle
+    between its two levels, rounded to 2^-``fraction_bits`` of a code; the first and the last stand
+    half a code beyond their only one. Codes that are missing stay so.
     """
     return tuple(
         # Levels that all columns share make a table that each of them has.
@@ -96,11 +114,11 @@ def calibrate_converters(chip: Chip, fraction_bits: int) -> Chip:
 
 
 def _middles(levels: Tensor, fraction_bits: int) -> Tensor:
-    last = levels.shape[1]
-    scaled = levels * (last + 1)
+    last, fine = levels.shape[1], 2**fraction_bits
+    scaled = torch.round(levels.clamp(0.0, 1.0) * ((last + 1) * fine)) / fine
     inner = (scaled[:, 1:] + scaled[:, :-1]) / 2
     middle = torch.cat([scaled[:, :1] - 0.5, inner, scaled[:, -1:] + 0.5], dim=1)
-    rounded: Tensor = torch.round(middle * 2**fraction_bits) / 2**fraction_bits
+    rounded: Tensor = torch.round(middle * fine) / fine
     return rounded
 
 

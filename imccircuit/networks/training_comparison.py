@@ -7,8 +7,9 @@ training sees.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,9 @@ from imccircuit.networks.training_chips import (
     uniform_chip,
 )
 from imccircuit.networks.training_tables import WAYS
+
+Arrays = Mapping[str, NDArray[Any]]
+Kept = Callable[[str, Callable[[], Arrays]], Arrays]
 
 _CLASSES = 10
 _FRACTION_BITS = 3
@@ -64,16 +68,37 @@ class Comparison:
         ``calibrated converter`` (the naive network), in this order.
     overhead : mode → time of an epoch over that of ``plain``, median over all trainings.
     conversions : of one image, the same in every way.
-    energy_j : of these conversions in J where the model carries the energy of one, else None. The
-        table of a calibrated converter, one look-up a conversion, is not in it.
-    table_bits : bits of the table of one calibrated converter.
+    conversion_j : energy of a conversion in J where it is known, else None.
+    table_bits : bits of the table of one calibrated converter; looking it up, once a conversion, is
+        in no energy here.
+    converters : of a chip, one a column.
+    steps : conversions that calibrate one converter.
     """
 
     ways: tuple[Way, ...]
     overhead: dict[str, float]
     conversions: int
-    energy_j: float | None
+    conversion_j: float | None
     table_bits: int
+    converters: int
+    steps: int
+
+    @property
+    def energy_j(self) -> float | None:
+        """Of the conversions of an image in J."""
+        return None if self.conversion_j is None else self.conversions * self.conversion_j
+
+    @property
+    def calibration_j(self) -> float | None:
+        """Of the conversions that calibrate all converters of a chip, in J."""
+        if self.conversion_j is None:
+            return None
+        return self.steps * self.converters * self.conversion_j
+
+    @property
+    def calibration_images(self) -> float:
+        """Images of which the conversions take what calibrating a chip takes."""
+        return self.steps * self.converters / self.conversions
 
     def way(self, name: str) -> Way:
         """The way of that name.
@@ -103,6 +128,8 @@ def compare_training(
     schedule: Schedule | None = None,
     ways: Sequence[str] = WAYS,
     progress: Callable[[str], None] | None = None,
+    conversion_j: float | None = None,
+    kept: Kept = lambda _, compute: compute(),
 ) -> Comparison:
     """Train and try the ways on the same chips.
 
@@ -114,6 +141,8 @@ def compare_training(
     schedule : of every training; `Schedule` by default.
     ways : which; what none of them needs is not trained.
     progress : told of each training.
+    conversion_j : energy of a conversion of one column in J, if it is known.
+    kept : given the name of a training and what does it, gives what it told; may know it already.
 
     Raises
     ------
@@ -125,45 +154,63 @@ def compare_training(
         if way not in WAYS:
             raise UsageError(f"way {way!r}; allowed: {', '.join(WAYS)}")
     sizes, bits = (data.train_x.shape[1], hidden, _CLASSES), source.adc.bits
-    found: dict[str, list[list[float]]] = {way: [] for way in WAYS if way in ways}
+    found: dict[str, list[NDArray[np.float64]]] = {way: [] for way in WAYS if way in ways}
     times: dict[str, list[float]] = {}
 
-    def trained(mode: Mode, seed: int, chip: Chip | None = None) -> ImcMlp:
+    def tried(mode: Mode, seed: int, chip: int | None = None) -> Arrays:
+        """What a training is worth, way by way, and the time of an epoch."""
         if progress is not None:
             progress(f"training {seed + 1} of {seeds}: {mode}")
         network = ImcMlp(sizes, array, bits, seed)
         origin = source if mode == "population" else None
-        done = train(network, data, mode, seed, source=origin, chip=chip, schedule=schedule)
-        times.setdefault(mode, []).append(done.epoch_s)
-        return network
+        own = None if chip is None else drawn[chip]
+        done = train(network, data, mode, seed, source=origin, chip=own, schedule=schedule)
+        told = {
+            way: np.array([evaluate(network, data, on) for on in chips_of])
+            for way, chips_of in _chips_of(mode, network, drawn, own).items()
+        }
+        return {**told, "epoch_s": np.array(done.epoch_s)}
 
-    def note(name: str, network: ImcMlp, tried: Sequence[Chip | None]) -> None:
-        if name in found:
-            found[name].append([evaluate(network, data, chip) for chip in tried])
+    def note(mode: Mode, seed: int, chip: int | None = None) -> Arrays:
+        name = f"{mode}.{seed}" + ("" if chip is None else f".{chip}")
+        told = kept(name, lambda: tried(mode, seed, chip))
+        times.setdefault(mode, []).append(float(told["epoch_s"]))
+        return told
 
     one = ImcMlp(sizes, array, bits, 0)
     held_out = int(Draws(0, 0).generator("held_out_chips").integers(2**63))
     drawn: list[Chip] = list(source.draw(one.imc_layers, chips, held_out))
     for seed in range(seeds):
         # The plain training is what the time of the others is compared with: it always takes place.
-        naive = trained("plain", seed)
-        note("float", naive, [None])
-        note("uniform converter", naive, [uniform_chip(naive.imc_layers)])
-        note("naive", naive, drawn)
-        note(
-            "calibrated converter", naive, [calibrate_converters(c, _FRACTION_BITS) for c in drawn]
-        )
+        told = dict(note("plain", seed))
         if "population" in found:
-            note("population", trained("population", seed), drawn)
+            told |= note("population", seed)
         if "chip in the loop" in found:
-            own = [evaluate(trained("chip", seed, chip), data, chip) for chip in drawn]
-            found["chip in the loop"].append(own)
+            own = [note("chip", seed, chip)["chip in the loop"] for chip in range(chips)]
+            told["chip in the loop"] = np.concatenate(own)
+        for way, values in found.items():
+            values.append(told[way])
     plain = float(np.median(times["plain"]))
-    known = source.adc.model.parameters.get("energy")
     return Comparison(
         ways=tuple(Way(name, np.array(values)) for name, values in found.items()),
         overhead={m: float(np.median(t)) / plain for m, t in times.items() if m != "plain"},
         conversions=one.conversions,
-        energy_j=None if known is None else known.value * one.conversions,
+        conversion_j=conversion_j,
         table_bits=2**bits * (bits + _FRACTION_BITS + 1),
+        converters=sum(layer.columns for layer in one.imc_layers),
+        steps=2 ** (bits + _FRACTION_BITS),
     )
+
+
+def _chips_of(
+    mode: Mode, network: ImcMlp, drawn: Sequence[Chip], own: Chip | None
+) -> dict[str, Sequence[Chip | None]]:
+    """Way → chips on which a network that was trained so is tried."""
+    if mode == "plain":
+        return {
+            "float": [None],
+            "uniform converter": [uniform_chip(network.imc_layers)],
+            "naive": drawn,
+            "calibrated converter": [calibrate_converters(c, _FRACTION_BITS) for c in drawn],
+        }
+    return {"population": drawn} if mode == "population" else {"chip in the loop": [own]}

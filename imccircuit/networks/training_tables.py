@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from imccircuit.benches.bench import Section
-from imccircuit.units import SI
+from imccircuit.units import SI, Capacitance
 
 WayName = Literal[
     "float",
@@ -61,6 +61,27 @@ class TrainedConverterTable(Section):
 
     recipe: str
     samples: int | None = Field(None, ge=2, le=1000, description="chips; default the recipe's")
+    cost: str | None = Field(
+        None, description="recipe of one converter whose energy and area count; default its own"
+    )
+
+
+class FrontEndTable(Section):
+    """The recipe of the front ends between columns and converters, in mode ``current``."""
+
+    recipe: str
+
+
+Sizes = Annotated[
+    tuple[Annotated[Capacitance, Field(gt=0)], ...], Field(min_length=2, max_length=20)
+]
+
+
+class CapacitorsTable(Section):
+    """Which unit capacitors every way is tried with."""
+
+    units: Sizes
+    loss: float = Field(0.01, gt=0, lt=1, description="of accuracy against float, tolerated")
 
 
 class TrainingStudyTables(Section):
@@ -72,3 +93,5 @@ class TrainingStudyTables(Section):
     training: TrainingTable
     cells: CellsTable
     converter: TrainedConverterTable
+    front_end: FrontEndTable | None = None
+    capacitors: CapacitorsTable | None = None

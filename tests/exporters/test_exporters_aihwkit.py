@@ -185,8 +185,23 @@ def test_a_configuration_has_a_text_and_compares(tmp_path: Path) -> None:
     for wrong in ({"chips": (2,)}, {"chips": ()}, {"group": 0}, {"noise": True}):
         with pytest.raises(ValueError, match=r"chips are|no noise"):
             adapter.Converters((0, 1), **wrong)
-    with pytest.raises(ValueError, match="rise"):
+    with pytest.raises(ValueError, match="differ"):
         adapter.Converters((1, 1))
+
+
+def test_behind_an_inverting_amplifier_limits_fall_and_offsets_count(tmp_path: Path) -> None:
+    adapter = hand_made(aihwkit, tmp_path, CONVERTER)
+    torch = adapter.torch
+    # V = 0.1 - 2·y in column 0, -0.05 - 2·y in column 1: 0 V at y = 0, full scale at y = -1/2.
+    offset = (0.1, -0.05)
+    converters = adapter.Converters((0.0, -0.5), offset_v=offset)
+    outputs = -np.linspace(0.01, 0.47, 9)
+    both = torch.from_numpy(np.stack([outputs, outputs], axis=1))
+    codes = converters.codes(both).numpy()
+    expected = [[code_of(LEVELS[j], offset[j] - 2 * y) for j in (0, 1)] for y in outputs]
+    np.testing.assert_array_equal(codes, expected)
+    # Steps of 1/8 downwards: the middle of code k is -(k + 1/2)/8.
+    np.testing.assert_array_equal(converters.values(both).numpy(), -(codes + 0.5) / 8)
 
 
 @pytest.mark.parametrize("v0", [None, 0.25])

@@ -302,3 +302,18 @@ def test_offsets_of_amplifiers_shift_columns(tmp_path: Path) -> None:
     np.testing.assert_allclose(found, drive @ g + shift, rtol=1e-13, atol=0)
     rest = adapter.currents_a(core, np.zeros((1, 2)), V_MAX)
     np.testing.assert_allclose(rest, shift, rtol=1e-13, atol=0)
+
+
+def test_behind_an_inverting_amplifier_limits_fall_and_offsets_count(
+    simulator: Any, tmp_path: Path
+) -> None:
+    adapter = converters(tmp_path)
+    # V = 0.1 - 2·y in column 0, -0.05 - 2·y in column 1: 0 V at y = 0, full scale at y = -1/2.
+    offset, limits = (0.1, -0.05), (0.0, -0.5)
+    core = identity_core(adapter, 2, limits, offset_v=offset)
+    outputs = -np.linspace(0.01, 0.47, 9)
+    found = np.asarray(core @ np.stack([outputs, outputs]))
+    expected = [[code_of(LEVELS[j], offset[j] - 2 * y) for y in outputs] for j in (0, 1)]
+    np.testing.assert_array_equal(adapter.codes_of(found, limits), expected)
+    # Steps of 1/8 downwards: the middle of code k is -(k + 1/2)/8.
+    np.testing.assert_array_equal(found, -(np.array(expected) + 0.5) / 8)

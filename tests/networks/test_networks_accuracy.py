@@ -12,11 +12,13 @@ import pytest
 
 from imccircuit.cli.main import run_command
 from imccircuit.errors import InputError, UsageError
+from imccircuit.exporters.registry import target_names
+from imccircuit.networks import accuracy_study, exported_chip
 from imccircuit.networks import study as study_module
 from imccircuit.networks.accuracy_outcome import NetworksOutcome, Shift, over_chips
 from imccircuit.networks.accuracy_study import run_networks
 from imccircuit.networks.characterised import characterise, load_parts
-from imccircuit.networks.chips import IDEAL, Scales
+from imccircuit.networks.chips import IDEAL, Scales, TileChip
 from imccircuit.networks.datasets import load_digit_samples
 from imccircuit.networks.exported_chip import (
     PACKAGES,
@@ -24,6 +26,7 @@ from imccircuit.networks.exported_chip import (
     export_chip,
     export_layer,
     missing_packages,
+    targets_not_run,
 )
 from imccircuit.networks.exported_twins import compare_twins
 from imccircuit.networks.fit_network import fit_network
@@ -97,7 +100,7 @@ def test_exported_chip_gives_the_same_codes(mlp, digits, tmp_path) -> None:
     assert np.mean(np.argmax(one, axis=1) == np.argmax(two, axis=1)) > 0.99
 
 
-@pytest.mark.parametrize("target", ["torch", "onnx"])
+@pytest.mark.parametrize("target", ["torch", "onnx", "aihwkit", "crosssim"])
 def test_a_target_gives_the_very_codes_of_numpy(target, mlp, digits, tmp_path) -> None:
     for package in PACKAGES[target]:
         pytest.importorskip(package, reason=f"target {target} needs it")
@@ -120,6 +123,22 @@ def test_a_target_gives_the_very_codes_of_numpy(target, mlp, digits, tmp_path) -
     assert (twin.images, twin.different) == (200, 0)
 
 
+def test_every_target_runs_a_chip_or_says_why(monkeypatch) -> None:
+    monkeypatch.setattr(exported_chip, "find_spec", lambda name: None if name == "torch" else name)
+    found = targets_not_run()
+    assert set(found) == set(target_names()) - {"numpy", "onnx", "crosssim"}
+    assert found["torch"] == 'not installed: torch; pip install "imccircuit[torch]"'
+    assert found["aihwkit"] == "not installed: torch; see docs/exports/aihwkit.md"
+
+
+def test_crosssim_without_its_package_is_not_there(monkeypatch) -> None:
+    def nowhere(name: str) -> None:
+        raise ModuleNotFoundError(name)
+
+    monkeypatch.setattr(exported_chip, "find_spec", nowhere)
+    assert missing_packages("crosssim") == ("simulator.cores",)
+
+
 def test_twins_that_differ_are_told_and_end_with_3() -> None:
     logits = np.array([[1.0, 2.0], [3.0, 1.0]])
     near = compare_twins("m", "torch", logits, logits + 2.9e-9)
@@ -129,13 +148,30 @@ def test_twins_that_differ_are_told_and_end_with_3() -> None:
     assert (far.different, turned.different) == (0, 2)
     for twin in (far, turned):
         outcome = NetworksOutcome(
-            10, 2, 2, (), (), (), {}, {}, (), {}, twins=(twin,), left_out={"onnx": ("onnx",)}
+            10, 2, 2, (), (), (), {}, {}, (), {}, twins=(twin,), not_run={"x": "costs alone"}
         )
         assert outcome.below_gate
-        said, missing = outcome.notes()
+        (said,) = outcome.notes()
         assert said.endswith("DISAGREES")
-        assert missing.startswith("target onnx left out: not installed: onnx; pip install")
+        assert outcome.tables()[1][2] == [("x", "not run: costs alone")]
         assert not replace(outcome, twins=(near,)).below_gate
+
+
+@pytest.mark.parametrize("where", ["levels_v", "effective_s"])
+def test_a_conversion_without_a_code_is_refused(where, mlp, digits) -> None:
+    """Counted as -1 it would be half an LSB below nothing."""
+    _, _, x, _, _ = digits
+
+    def torn(tile: TileChip, seed: int) -> TileChip:
+        del seed
+        values = getattr(tile, where).copy()
+        values[(5, 100) if where == "levels_v" else (30, 5)] = np.nan
+        return replace(tile, **{where: values})
+
+    layers = mlp.program(1, 0, change=torn)
+    with pytest.raises(UsageError, match="tile 0, column 5: no code for vector 0") as caught:
+        mlp.logits(layers, x[:3])
+    assert "\n" not in str(caught.value)
 
 
 def test_injected_errors_have_the_rms_they_are_given(mlp) -> None:
@@ -279,11 +315,37 @@ def test_the_study_agrees_with_spice(ran) -> None:
                          *(f"exported {target} model, chip 0" for target in targets)}  # fmt: skip
     assert {twin["target"] for twin in report["twins"]} == targets - {"numpy"}
     assert all(twin["agrees"] for twin in report["twins"])
-    assert set(report["left_out"]) == set(PACKAGES) - targets
+    # Every target there is has a line, or a reason.
+    assert set(report["not_run"]) == set(target_names()) - targets
     assert report["exported_equal"]["mlp"] > 0.98
     assert len(report["ranges"]["mlp"]) == 2
     assert (ran / "sensitivity.png").is_file()
     assert (ran / "exports" / "converter" / "numpy" / "imc_model.py").is_file()
+
+
+@pytest.mark.ngspice
+def test_an_interrupted_study_goes_on_to_the_same_table(ran, tmp_path, monkeypatch) -> None:
+    own, asked = accuracy_study._ask_chip, []
+
+    def ask(*arguments: object) -> object:
+        asked.append(arguments[3])
+        if len(asked) == 3:
+            raise KeyboardInterrupt
+        return own(*arguments)
+
+    monkeypatch.setattr(accuracy_study, "_ask_chip", ask)
+    arguments = ["accuracy", "digits_networks", "-o", str(tmp_path), "--json", "-j", "1"]
+    for setting in SETTINGS:
+        arguments += ["--set", setting]
+    assert run_command(arguments) == 130
+    # Two folds of two chips: the second fold's first chip was torn, and begins anew.
+    assert run_command([*arguments, "--resume"]) in (0, 3)
+    assert asked == [0, 1, 0, 0, 1]
+    torn, whole = (json.loads((f / "study.json").read_text()) for f in (tmp_path, ran))
+    for report in (torn, whole):
+        del report["files"]
+    assert torn == whole
+    assert not (tmp_path / "study.work").exists()
 
 
 @pytest.mark.ngspice

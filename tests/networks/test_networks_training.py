@@ -189,6 +189,58 @@ def test_compiled_codes_equal_their_twin(bits: int) -> None:
     np.testing.assert_array_equal(found, parts + 100 * parts[::-1])
 
 
+@pytest.mark.parametrize("fronts", [False, True])
+@pytest.mark.parametrize("array", [CURRENT, CHARGE])
+def test_compiled_pass_and_slopes_equal_their_twins(
+    adc: AdcSurrogate, array: CurrentArray | ChargeArray, fronts: bool
+) -> None:
+    layer = layer_of(array)
+    (chip,) = next(ChipSource(adc).draw([layer], 1, 5))
+    if fronts:
+        drawn = 0.05 * np.random.default_rng(1).standard_normal((layer.columns, 4))
+        chip = replace(chip, front=torch.from_numpy(drawn.astype(np.float32)))
+    # A table in which codes stand for themselves: the operations of torch.
+    own = torch.arange(2.0**BITS).expand(layer.columns, -1)
+    x, up = torch.rand(9, 6), torch.randn(9, 4)
+    answers = []
+    for tried in (chip, replace(chip, table=own)):
+        layer.chip = tried
+        with torch.no_grad():
+            answers.append(layer(x).numpy())
+    # The same codes, so the sums of them are the same.
+    np.testing.assert_allclose(answers[0], answers[1], rtol=1e-6, atol=1e-6)
+    assert len(np.unique(answers[0])) > 20
+    found = [_slopes(layer.double() if double else layer, x, up, chip) for double in (False, True)]
+    for single, exact in zip(*found, strict=True):
+        # Sums of some ten products of order one in single precision.
+        np.testing.assert_allclose(single, exact, rtol=1e-5, atol=1e-5)
+
+
+def _slopes(layer: ImcLinear, x: torch.Tensor, up: torch.Tensor, chip: LayerChip) -> list:
+    kind = layer.weight.dtype
+    layer.chip = LayerChip(
+        *(None if part is None else part.to(kind) for part in vars(chip).values())
+    )
+    x = x.detach().to(kind).clone().requires_grad_()
+    layer.zero_grad()
+    (layer(x) * up.to(kind)).sum().backward()
+    return [x.grad.numpy(), layer.weight.grad.numpy()]
+
+
+def test_front_ends_have_the_spread_of_their_population() -> None:
+    half = np.random.default_rng(1).standard_normal((8, 8))
+    cov = 1e-4 * half @ half.T
+    mean = np.array([0.4, -0.4, 0.01, 0.0, 0.6, 0.0, 0.0, 0.0])
+    arrays = {"population_mean": mean, "population_covariance": cov}
+    front = SimpleNamespace(has_population=True, array=arrays.get)
+    drawn = ChipSource(SimpleNamespace(has_population=True), front)._fronts(40_000, 3).numpy()
+    # Over the swing: mean offset and gain taken off, everything over -0.4 V.
+    np.testing.assert_allclose(drawn.mean(axis=0), [0, 0, -0.025, 0], atol=5 * 0.1 / 200)
+    # An entry of a covariance of 40,000 draws is known to 1/200 of σ², times at most √2.
+    largest = np.max(np.diag(cov)[:4]) / 0.16
+    np.testing.assert_allclose(np.cov(drawn.T), cov[:4, :4] / 0.16, atol=5 * largest * 1.5 / 200)
+
+
 def test_front_end_is_the_law_of_its_surrogate() -> None:
     from imccircuit.networks.hardware_layer import _through_front_end
 
@@ -227,6 +279,11 @@ def test_a_calibrated_converter_knows_where_its_codes_are() -> None:
     (chip,) = calibrate_converters((LayerChip(levels, torch.ones(1, 1)),), 3)
     # In codes of 1/4: 0.4 2.0 2.4, so half a code below, 1.2, 2.2 and half a code above; eighths.
     assert chip.table.tolist() == [[-0.125, 1.25, 2.25, 2.875]]
+    # Beyond the range no input of the staircase shows a level: those at -0.3 and 1.2 pass for 0, 1.
+    (chip,) = calibrate_converters(
+        (LayerChip(torch.tensor([[-0.3, 0.5, 1.2]]), torch.ones(1, 1)),), 3
+    )
+    assert chip.table.tolist() == [[-0.5, 1.0, 3.0, 4.5]]
 
 
 def test_levels_that_all_columns_share_can_be_calibrated() -> None:
@@ -264,8 +321,9 @@ def test_what_training_is_worth(
     adc: AdcSurrogate, digits: Digits, array: CurrentArray | ChargeArray
 ) -> None:
     found = compare_training(
-        digits, array, ChipSource(adc), chips=2, seeds=1, schedule=Schedule(epochs=15)
-    )
+        digits, array, ChipSource(adc), chips=2, seeds=1, schedule=Schedule(epochs=15),
+        conversion_j=2e-15,
+    )  # fmt: skip
     naive, aware = found.way("naive").mean, found.way("population").mean
     own = found.way("chip in the loop").mean
     # 720 answers: σ of a share near 0.9 is 0.011. The converters are so bad that much is lost.
@@ -278,6 +336,12 @@ def test_what_training_is_worth(
     passes = 1 if isinstance(array, CurrentArray) else 2 * 3
     assert found.conversions == passes * 2 * (32 + 10)
     assert found.table_bits == 32 * 9
+    columns = 2 * (32 + 10) * (1 if isinstance(array, CurrentArray) else 3)
+    # A staircase of eighths of 32 codes, each input converted once by every converter.
+    assert (found.steps, found.converters) == (256, columns)
+    assert found.energy_j == pytest.approx(found.conversions * 2e-15, abs=1e-24)
+    assert found.calibration_j == pytest.approx(256 * columns * 2e-15, abs=1e-20)
+    assert found.calibration_images == 256 / (1 if isinstance(array, CurrentArray) else 2)
 
 
 def test_wrong_use_is_one_line(adc: AdcSurrogate, digits: Digits, tmp_path: Path) -> None:

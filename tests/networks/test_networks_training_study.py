@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from imccircuit.cli.main import run_command
 from imccircuit.errors import InputError, SetupError
-from imccircuit.networks import training_study
+from imccircuit.networks import training_comparison, training_parts, training_study
 from imccircuit.networks.study import TrainingStudy, load_study
 from imccircuit.networks.training_study import run_training
 from imccircuit.recipes.load import Recipe
@@ -20,15 +21,17 @@ from imccircuit.recipes.load import Recipe
 # The folder is on the path by itself only when its own tests are collected.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "surrogates"))
 
-from synthetic import adc_population, write
+from synthetic import adc_chip, adc_population, write
+from synthetic_columns import ramp_population
+from synthetic_ports import write_mirrors
 
 SHORT = ["training.chips=2", "training.seeds=1", "training.epochs=8", "training.bits=4",
          "training.test_images=200", "training.hidden=16"]  # fmt: skip
-CHARGE = ["training.mode=charge", "cells={weight_bits = 2, input_bits = 2, spread = 0.05}"]
+CHARGE = ["cells={weight_bits = 2, input_bits = 2, spread = 0.05}"]
 
 
-def run(folder: Path, *settings: str) -> int:
-    arguments = ["accuracy", "digits_training", "-o", str(folder)]
+def run(folder: Path, *settings: str, study: str = "digits_training", resume: bool = False) -> int:
+    arguments = ["accuracy", study, "-o", str(folder), *["--resume"] * resume]
     for setting in (*SHORT, *settings):
         arguments += ["--set", setting]
     return int(run_command(arguments))
@@ -48,12 +51,26 @@ def synthetic(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def measure(recipe: Recipe, output: Path, jobs: int) -> None:
         assert jobs == 0
-        bits = int(recipe.parameters({}).circuit.resolution)
-        chips = adc_population(20, 1, bits=bits, spread=0.4, offset_v=0.12)
         output.parent.mkdir(parents=True, exist_ok=True)
+        circuit = recipe.parameters({}).circuit
+        if recipe.bench.name == "readout_transfer":
+            write_mirrors(output, 20, seed=1)
+            return
+        if recipe.bench.name == "ramp_transfer":
+            slopes = 1 + 0.05 * np.random.default_rng(1).standard_normal(20)
+            chips = ramp_population(slopes, 4, 0.03, circuit.bits)
+            settings = [f"circuit.bits={circuit.bits}", "circuit.columns=4"]
+            write(output, "adc_ramp8_mismatch", settings, chips)
+            return
+        bits = int(circuit.resolution)
+        # As on the shipped card: σ goes with 1/√area; 40 % at 0.01 fF.
+        spread = 0.4 * np.sqrt(0.01e-15 / circuit.unit_f)
+        chips = adc_population(20, 1, bits=bits, spread=spread, offset_v=0.12)
+        if recipe.common.variation.samples == 1:
+            chips = [adc_chip(2.0 ** np.arange(bits), 1.0, 0.0)]
         write(output, "adc_sar8_mismatch", [f"circuit.bits={bits}"], chips)
 
-    monkeypatch.setattr(training_study, "measure", measure)
+    monkeypatch.setattr(training_parts, "measure", measure)
 
 
 @pytest.mark.usefixtures("synthetic")
@@ -78,18 +95,71 @@ def test_the_command_trains_and_writes_its_table(tmp_path, capsys) -> None:
     assert "times plain" in said.out
     assert "training 1 of 1: population" in said.err
     assert (tmp_path / "converter.model.h5").is_file()
+    assert report["front_end"]["state"] == "pass"
+    # 4 bits and eighths of a code: 128 inputs; as many converters as conversions of an image.
+    calibration = report["calibration"]
+    assert (calibration["steps"], calibration["converters"]) == (128, 52)
+    assert calibration["images"] == 128
+    assert not (tmp_path / "study.work").exists()
 
 
 @pytest.mark.usefixtures("synthetic")
 def test_ways_that_are_not_asked_for_are_not_trained(tmp_path, capsys) -> None:
     settings = [*CHARGE, "training.epochs=1", 'training.ways=["naive", "population"]']
-    assert run(tmp_path, *settings, "training.chips=1") in (0, 3)
+    study = "digits_training_charge"
+    assert run(tmp_path, *settings, "training.chips=1", study=study) in (0, 3)
     report = json.loads((tmp_path / "study.json").read_text())
     assert [way["name"] for way in report["ways"]] == ["naive", "population"]
     assert set(report["overhead"]) == {"population"}
     # Two passes of two slices of pairs of columns.
     assert (report["mode"], report["conversions"]) == ("charge", 2 * 2 * 2 * (16 + 10))
     assert ": chip" not in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("synthetic")
+def test_columns_share_ramps_and_sizes_are_tried(tmp_path, capsys) -> None:
+    short = ["training.epochs=1", 'training.ways=["naive"]', "training.chips=1"]
+    ramp = ["converter={recipe='adc_ramp5_rough'}", "training.bits=6"]
+    assert run(tmp_path / "ramp", *short, *ramp) in (0, 3)
+    assert json.loads((tmp_path / "ramp" / "study.json").read_text())["bits"] == 6
+    ways = 'training.ways=["float", "naive", "calibrated converter"]'
+    sizes = ["capacitors.units=['0.01 fF', '10 fF']", "capacitors.loss=0.5", "training.epochs=4"]
+    assert run(tmp_path, *sizes, ways, "training.chips=1", study="digits_capacitors") in (0, 3)
+    report = json.loads((tmp_path / "study.json").read_text())
+    small, large = report["sizes"]
+    assert (small["unit_f"], large["unit_f"]) == (1e-17, 1e-14)
+    # 40 % against 1 %.
+    assert small["ways"]["naive"]["loss"] > large["ways"]["naive"]["loss"]
+    assert "naive: at most a loss of 50 points against float from a unit" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("synthetic")
+def test_an_interrupted_training_goes_on_to_the_same_table(tmp_path, monkeypatch, capsys) -> None:
+    settings = ["training.epochs=2", "training.chips=2", "training.seeds=2"]
+    assert run(tmp_path / "whole", *settings) in (0, 3)
+    own, calls = training_comparison.train, []
+
+    def train(*arguments: object, **named: object) -> object:
+        calls.append(arguments[2])
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return own(*arguments, **named)
+
+    monkeypatch.setattr(training_comparison, "train", train)
+    assert run(tmp_path / "torn", *settings) == 130
+    assert run(tmp_path / "torn", *settings, "training.epochs=3", resume=True) == 1
+    assert "begun with other tables" in capsys.readouterr().err
+    # Of 2 · (plain, population, 2 chips) three are done; the fourth begins anew.
+    assert run(tmp_path / "torn", *settings, resume=True) in (0, 3)
+    assert calls == ["plain", "population", "chip", *["chip"] * 2,
+                     "plain", "population", "chip", "chip"]  # fmt: skip
+    torn, whole = (
+        json.loads((tmp_path / name / "study.json").read_text()) for name in ("torn", "whole")
+    )
+    # Seconds are another run's.
+    for report in (torn, whole):
+        del report["overhead"], report["files"]
+    assert torn == whole
 
 
 @pytest.mark.parametrize(
@@ -108,6 +178,18 @@ def test_ways_that_are_not_asked_for_are_not_trained(tmp_path, capsys) -> None:
         ),
         (["converter.recipe=adc_sar8"], ["converter.recipe", "at least 2 samples"]),
         (["converter.samples=1"], ["converter.samples = 1", "2"]),
+        (["converter.cost=crossbar_digits"], ["converter.cost", "adc_transfer"]),
+        (["front_end.recipe=adc_sar8"], ["front_end.recipe", "readout_transfer"]),
+        (["front_end.recipe=readout_tia"], ["front_end.recipe", "at least 2 samples"]),
+        (
+            ["training.mode=charge", "cells={weight_bits=2, input_bits=2, spread=0}"],
+            ["front_end.recipe", "mode charge has no front end"],
+        ),
+        (
+            ["converter={recipe='adc_ramp5_rough'}", "capacitors={units=['1 fF', '2 fF']}"],
+            ["converter.recipe", "no unit capacitors"],
+        ),
+        (["capacitors={units=['1 fF']}"], ["capacitors.units", "2"]),
         (["network.seed=1"], ["network"]),
     ],
 )

@@ -35,6 +35,8 @@ SMALL: dict[str, list[str]] = {
     "adc_ramp8_kinds": ["circuit.columns=1"],
     "adc_ramp8_mismatch": ["circuit.bits=4", "circuit.columns=2", "circuit.clock_period=64 ns"],
     "adc_ramp8_transistor": ["circuit.bits=4", "circuit.columns=1"],
+    "adc_ramp5_rough": ["circuit.bits=4", "circuit.columns=2", "circuit.clock_period=64 ns"],
+    "adc_sar5_mismatch": ["circuit.bits=3"],
     "adc_sar5_rough": ["circuit.bits=3"],
     "adc_sar8": ["circuit.bits=4"],
     "adc_sar8_mismatch": ["circuit.bits=3"],

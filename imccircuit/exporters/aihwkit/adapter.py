@@ -86,15 +86,17 @@ class Converters(_Held):
 
     Parameters
     ----------
-    limits : outputs I/(V_max·G_max) of the tile that meet 0 V and full scale of the converters.
+    limits : outputs I/(V_max·G_max) of the tile that meet 0 V and full scale of the converters;
+        behind amplifiers that invert they fall.
     chips : column j has converter ``chips[(j // group) % len(chips)]``; all chips of the model, in
         order, by default.
     group : neighbouring columns that share one converter.
     noise : with the model's noise, drawn by torch's generator.
+    offset_v : (column,) voltages in V that stand at the converters besides; none by default.
 
     Raises
     ------
-    ValueError : there is no such chip, limits do not rise, or the model knows no noise.
+    ValueError : there is no such chip, limits are equal, or the model knows no noise.
     """
 
     def __init__(
@@ -104,6 +106,7 @@ class Converters(_Held):
         chips: tuple[int, ...] | None = None,
         group: int = 1,
         noise: bool = False,
+        offset_v: tuple[float, ...] = (),
     ) -> None:
         level = MODEL["transition_level"]
         used = tuple(range(len(level))) if chips is None else tuple(int(chip) for chip in chips)
@@ -112,11 +115,15 @@ class Converters(_Held):
         if noise and "noise_sampled_v" not in MODEL:
             raise ValueError("the model knows no noise; leave it out")
         self.low, self.high = (float(limit) for limit in limits)
-        if not self.low < self.high:
-            raise ValueError(f"limits must rise: {limits}")
+        if self.low == self.high:
+            raise ValueError(f"limits must differ: {limits}")
         self.steps = level.shape[1] + 1
         super().__init__(
-            limits=(self.low, self.high), chips=used, group=int(group), noise=bool(noise)
+            limits=(self.low, self.high),
+            chips=used,
+            group=int(group),
+            noise=bool(noise),
+            offset_v=tuple(float(v) for v in offset_v),
         )
 
     def codes(self, outputs: torch.Tensor) -> torch.Tensor:
@@ -128,6 +135,8 @@ class Converters(_Held):
 
     def _codes(self, outputs: torch.Tensor) -> torch.Tensor:
         volt = (outputs.double() - self.low) * (_number("full_scale_v") / (self.high - self.low))
+        if self.facts["offset_v"]:
+            volt = volt + self.table("offset", volt, lambda: np.array(self.facts["offset_v"]))
         volt = volt.movedim(-1, 0)
         decision = _number("noise_decision_v")
         if self.facts["noise"]:
@@ -147,7 +156,7 @@ class Converters(_Held):
         with torch.no_grad():
             found = (self.low + (self.codes(outputs) + 0.5) * step).to(outputs.dtype)
             found = torch.where(torch.isnan(outputs), outputs, found)
-        inside = torch.clamp(outputs, self.low, self.high)
+        inside = torch.clamp(outputs, *sorted((self.low, self.high)))
         return found + (inside - inside.detach())
 
     def _search(self, volt: torch.Tensor, decision: float) -> torch.Tensor:
@@ -286,7 +295,8 @@ class ImcMVM(AnalogMVM):
         converters = io_pars.converters
         if converters is None:
             return super()._finalize_output(out_values, io_pars, out_noise_values, **named)
-        inside = ((out_values >= converters.low) & (out_values <= converters.high)).all()
+        low, high = sorted((converters.low, converters.high))
+        inside = ((out_values >= low) & (out_values <= high)).all()
         passed = io_pars.bound_management == BoundManagementType.NONE or inside
         return passed, converters.values(out_values)
 

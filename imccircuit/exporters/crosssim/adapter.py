@@ -10,6 +10,7 @@ CrossSim finds models by the names of subclasses. Every call of `configure_adc` 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,7 @@ class ImcAdc(IADC):
 
     chips: tuple[int, ...] = (0,)
     group = 1
+    offset_v = np.zeros(1)
     seeds: Any = None
     columns = 1
 
@@ -95,8 +97,10 @@ class ImcAdc(IADC):
         value = xp.moveaxis(vector, axis, 0).astype(xp.float64)
         # One factor, so that a range equal to full scale in V changes no bit of the input.
         voltage = (value - self.min) * (_number("full_scale_v") / self.range)
-        # Sliding windows packed into one product stand behind one another.
+        # Packed sliding windows stand behind one another.
         column = np.arange(len(value)) % self.columns
+        shift = xp.asarray(self.offset_v[column % len(self.offset_v)])
+        voltage = voltage + shift.reshape(-1, *(1,) * (voltage.ndim - 1))
         chip = np.asarray(self.chips)[column // self.group % len(self.chips)]
         code = xp.zeros(voltage.shape)
         for one in np.unique(chip):
@@ -147,6 +151,7 @@ def configure_adc(
     chips: tuple[int, ...] | None = None,
     group: int = 1,
     seed: int | None = None,
+    offset_v: ArrayLike = 0.0,
 ) -> None:
     """Let the products of ``params`` (matrix times vector) be converted by the measured chips.
 
@@ -154,11 +159,12 @@ def configure_adc(
     ----------
     params : CrossSimParameters; changed.
     limits : normalised column currents I/(V_max·G_max) that meet 0 V and full scale of the
-        converter; a pair for each slice of a bit-sliced core.
+        converter, falling behind inverting amplifiers; a pair for each slice of a bit-sliced core.
     chips : column j has converter ``chips[(j // group) % len(chips)]``; all chips of the model, in
         order, by default.
     group : neighbouring columns that share one converter.
     seed : of the noise; without it there is none.
+    offset_v : (column,) voltages in V that stand at the converters besides.
 
     Raises
     ------
@@ -171,7 +177,8 @@ def configure_adc(
     if seed is not None and "noise_sampled_v" not in MODEL:
         raise ValueError("the model knows no noise, so a seed has no meaning; leave it out")
     seeds = None if seed is None else np.random.SeedSequence(seed)
-    name = _subclass(ImcAdc, IADC, chips=used, group=int(group), seeds=seeds)
+    shift = np.atleast_1d(np.asarray(offset_v, dtype=np.float64))
+    name = _subclass(ImcAdc, IADC, chips=used, group=int(group), seeds=seeds, offset_v=shift)
     _set_adc(params, name)
     # Setting the model has put another object in this place: fetch it anew.
     adc = params.xbar.adc.mvm
@@ -211,7 +218,7 @@ class ImcArray(EmptyDevice):
         if not input_.any():
             return input_
         if input_.shape != self.table.shape:
-            raise ValueError(f"the chip has {self.table.shape} (columns, rows), not {input_.shape}")
+            raise ValueError(f"the chip has {self.table.shape} (columns, rows): {input_.shape}")
         return xp.asarray(self.table)
 
     def nonlinear_current(self, Gmat: Any, Vmat: Any) -> Any:
@@ -345,7 +352,13 @@ def cell_conductance_s(chip: int) -> Floats:
 
 
 def measured_core(
-    params: Any = None, *, v_max: float, chip: int = 0, wires: str = "solver", **more: Any
+    params: Any = None,
+    *,
+    v_max: float,
+    chip: int = 0,
+    wires: str = "solver",
+    converters: Callable[[Any], None] | None = None,
+    **more: Any,
 ) -> Any:
     """AnalogCore of a measured chip: normalised inputs in, I/(V_max·G_max) of its columns out.
 
@@ -353,9 +366,12 @@ def measured_core(
     ----------
     params : CrossSimParameters to start from, unchanged; CrossSim's defaults if not given.
     v_max, chip, wires, more : as in `configure_array`.
+    converters : sets the parameters' converter, in place of what adds offsets to the currents.
     """
     params = CrossSimParameters() if params is None else params.copy()
     configure_array(params, v_max=v_max, chip=chip, wires=wires, **more)
+    if converters is not None:
+        converters(params)
     # One array in one piece, beside an empty one for negative weights.
     params.core.style, params.core.balanced.style = "BALANCED", "ONE_SIDED"
     params.core.balanced.interleaved_posneg = False
