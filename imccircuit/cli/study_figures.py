@@ -15,7 +15,7 @@ from imccircuit.results.read import read_results
 def draw_study(outcome: Any, folder: Path) -> list[Path]:
     """Draw the pictures of a study into ``folder`` and return their paths."""
     if hasattr(outcome, "comparison"):
-        return []
+        return _draw_training(outcome, folder)
     if hasattr(outcome, "points"):
         return _draw_sensitivity(outcome, folder)
     from imccircuit.plots.statistics import plot_parity
@@ -71,3 +71,24 @@ def _draw_sensitivity(outcome: Any, folder: Path) -> list[Path]:
             ax.set_ylabel("")
         places[0].legend(loc="lower left")
         return [save_figure(figure, folder / "sensitivity.png")]
+
+
+def _draw_training(outcome: Any, folder: Path) -> list[Path]:
+    """Chips of each way, and what each way loses with other unit capacitors if that was asked."""
+    from imccircuit.networks.training_sizes import ways_of
+    from imccircuit.plots.style import house_style, make_figure, save_figure
+    from imccircuit.plots.training import plot_losses, plot_ways
+
+    with house_style():
+        figure, (ax,) = make_figure(height_in=2.4)
+        plot_ways(ax, {way.name: way.accuracy for way in outcome.comparison.ways})
+        figure.legend(loc="outside upper center", ncols=2)
+        written = [save_figure(figure, folder / "training.png")]
+        if outcome.sizes:
+            sizes = sorted(outcome.sizes, key=lambda size: size.unit_f)
+            figure, (ax,) = make_figure()
+            losses = {name: [size.loss(name) for size in sizes] for name in ways_of(sizes)}
+            plot_losses(ax, [size.unit_f for size in sizes], losses, outcome.tolerated)
+            ax.legend(loc="upper right")
+            written.append(save_figure(figure, folder / "capacitors.png"))
+    return written
