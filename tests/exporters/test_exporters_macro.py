@@ -23,6 +23,9 @@ from imccircuit.surrogates.fit import fit_results
 
 SINH = ("circuit.array.cell=1r_sinh", "circuit.array.sinh_voltage=1 V")
 NAMES = ("macros", "macro", "sinh")
+# An amplifier's offset is taken for a constant current; through cells that are nonlinear within
+# 100 mV it is not, by 0.4 %: the array fails its own verdict.
+BELOW_ITS_GATE = "sinh"
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +68,7 @@ def test_stored_vectors_are_of_the_whole(macros: dict[str, Path], name: str) -> 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_numpy_chains_the_parts(macros: dict[str, Path], tmp_path: Path, name: str) -> None:
-    (folder,) = export_model(macros[name], ["numpy"], tmp_path)
+    (folder,) = export_model(macros[name], ["numpy"], tmp_path, name == BELOW_ITS_GATE)
     assert (folder / "lines.py").exists() == (name == "sinh")
     found = replay_export(folder)
     assert found.good
@@ -140,7 +143,7 @@ def test_torch_chains_the_parts(macros: dict[str, Path], tmp_path: Path, name: s
     torch = pytest.importorskip("torch", reason="torch is not in the test extra")
     from imccircuit.exporters.torch import runtime as layers
 
-    (folder,) = export_model(macros[name], ["torch"], tmp_path)
+    (folder,) = export_model(macros[name], ["torch"], tmp_path, name == BELOW_ITS_GATE)
     found = replay_export(folder)
     assert found.good
     if name != "sinh":
@@ -174,7 +177,7 @@ def test_torch_chains_the_parts(macros: dict[str, Path], tmp_path: Path, name: s
 def test_onnx_chains_the_parts(macros: dict[str, Path], tmp_path: Path, name: str) -> None:
     pytest.importorskip("onnx", reason="extra onnx")
     onnxruntime = pytest.importorskip("onnxruntime", reason="extra onnx")
-    (folder,) = export_model(macros[name], ["onnx"], tmp_path)
+    (folder,) = export_model(macros[name], ["onnx"], tmp_path, name == BELOW_ITS_GATE)
     found = replay_export(folder)
     assert found.good
     if name == "sinh":
@@ -211,7 +214,7 @@ def test_the_list_names_every_quantity_of_the_macro(
 ) -> None:
     if target == "onnx":
         pytest.importorskip("onnx", reason="extra onnx")
-    (folder,) = export_model(macros["sinh"], [target], tmp_path)
+    (folder,) = export_model(macros["sinh"], [target], tmp_path, force=True)
     listed = {item["quantity"]: item for item in json.loads((folder / "fidelity.json").read_text())}
     assert set(listed) >= {
         item.quantity for item in content_of(load_model(macros["sinh"])).fidelity

@@ -79,11 +79,13 @@ def test_decision_time_follows_the_exponential(parameters):
         "30 uV", "100 uV", "300 uV", "1 mV"]}), NgspiceEngine())  # fmt: skip
     time = arrays["decision_time"]
     assert np.all(np.diff(time) < 0)
-    # v = v0·exp(t/τ): a factor r less input costs τ·ln r. The threshold is known to 0.5 uV, 1.7 %
-    # of the smallest overdrive or 0.4 % of a slope over two decades, and the growth itself is
-    # within its own deviation of an exponential.
+    # v = v0·exp(t/τ): a factor r less input costs τ·ln r. Three things part the two, each looked at
+    # in the waveforms of 30 uV to 1 mV. Steps of reltol 1e-5 of 0.6 V move the threshold by 1.3 uV,
+    # 4 % of the smallest overdrive: 1.6 % of the slope. What the clock edge left is 1 % of v when
+    # the fit begins and fades with 13 ps: growth looks 1.4 % slower. At its end, at 0.2 of the
+    # supply, growth has slowed by 3 %, 1 % on average.
     slope = (time[0] - time[2]) / np.log(10)
-    tolerance = 0.02 + arrays["regeneration_deviation"]
+    tolerance = 0.016 + 0.014 + 0.01
     assert slope == pytest.approx(arrays["regeneration_time"], rel=tolerance, abs=0)
     assert arrays["regeneration_deviation"] < 0.05
 
