@@ -119,8 +119,6 @@ class Conversions:
             probes += meter(self.parameters).probes(self.bound_v, self._bound_a())
         # Edges of transistors need halves, for delays that are right to 0.1 % of a cell's span.
         step = STEP_S if self.parameters.circuit.time_cell == "behavioural" else STEP_S / 2
-        if self.parameters.has_transistors and operations > 1:
-            step = STEP_S / 4
         high = self.part.wiring.high_v
         groups = range(1, self.shape.input_bits + 1)
         alterations = tuple(
