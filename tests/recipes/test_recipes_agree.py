@@ -63,8 +63,6 @@ SLOW = ("adc_sar8_transistor", "aidac_array128", "aidac_budget", "aidac_budget_r
         "comparator_strongarm_mismatch", "comparator_strongarm_noise", "sense_amp",
         "sense_amp_ternary")  # fmt: skip
 """Recipes that take longer however small they are made."""
-TOLERANCE: dict[str, float] = {}
-"""Share of a variable's largest value by which solvers may differ, where 1e-6 is too little."""
 BETWEEN_STEPS = ("kickback_common", "kickback_differential", "regeneration_deviation")
 """Extremes of a waveform, read at time points: as uncertain as steps, as a share of the supply."""
 FLIPS = {"noise_yes": 3}
@@ -161,7 +159,7 @@ def each_recipe(test):
 def test_sparse_gives_what_klu_gives(name):
     sparse = arrays(plan_of(name), NgspiceEngine(solver="sparse"))
     # Rounding may move a time step, and with it an integral over steps of reltol 1e-3 or less.
-    check_same(name, sparse, TOLERANCE.get(name, 1e-6), of_time=1e-4)
+    check_same(name, sparse, 1e-6, of_time=1e-4)
 
 
 class Watched:
@@ -185,7 +183,7 @@ def test_an_older_ngspice_gives_the_same(name):
     watched = Watched(old)
     found = arrays(plan_of(name), watched)
     # Each version chooses its own time steps, and either is off by up to reltol: 1e-3.
-    share = 2e-3 if watched.transient else TOLERANCE.get(name, 1e-6)
+    share = 2e-3 if watched.transient else 1e-6
     common = ("J", "A", "V") if watched.transient else ("J",)
     check_same(name, found, share, of_time=2e-3, common=common)
 

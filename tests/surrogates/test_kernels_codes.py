@@ -85,6 +85,21 @@ def test_what_does_not_fit_is_refused() -> None:
 # --- decisions -------------------------------------------------------------------------------
 
 
+def test_codes_go_nowhere_but_into_whole_memory() -> None:
+    rng = np.random.default_rng(5)
+    weights = rng.random((6, 4), dtype=np.float32) / 6
+    inputs = rng.random((3, 6), dtype=np.float32)
+    product = CodedProduct(weights, code_table(levels_of("nearly uniform", 4, rng)))
+    codes = product(inputs)
+    whole = np.full_like(codes, -7)
+    assert product(inputs, None, whole) is whole
+    np.testing.assert_array_equal(whole, codes)
+    for scattered in (np.full((4, 3), -7, codes.dtype).T, np.full((3, 8), -7, codes.dtype)[:, ::2]):
+        with pytest.raises(UsageError, match="out must be contiguous"):
+            product(inputs, None, scattered)
+        assert np.all(scattered == -7)
+
+
 def static_of(columns: int, spread_lsb: float, seed: int) -> np.ndarray:
     """Levels of trial codes (col, 31) of 1 V full scale, not in order where spread is large."""
     rng = np.random.default_rng(seed)

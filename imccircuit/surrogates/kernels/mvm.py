@@ -62,7 +62,7 @@ class CodedProduct:
 
         Parameters
         ----------
-        out : where to write the codes, if not to a new array.
+        out : where to write the codes, if not to a new array; contiguous, row by row.
 
         Raises
         ------
@@ -77,6 +77,11 @@ class CodedProduct:
         codes = np.empty(shape, dtype=table.code_dtype) if out is None else out
         if codes.shape != shape or codes.dtype != table.code_dtype:
             raise UsageError(f"codes must be {shape} of {np.dtype(table.code_dtype)}")
+        if not codes.flags.c_contiguous:
+            # The kernel writes along memory: elsewhere it would fill a copy that nobody sees.
+            raise UsageError(
+                "out must be contiguous, row by row; allowed: a whole array in C order"
+            )
         drawn = None if noise is None else once(noise, codes.shape, np.float32)
         chunk = len(self._buffers[0])
         if len(self._buffers) == 1 or len(codes) <= chunk:
