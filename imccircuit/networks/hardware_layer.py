@@ -32,17 +32,12 @@ from torch.nn import functional
 
 from imccircuit.errors import UsageError
 from imccircuit.exporters.torch.runtime import convert_codes
-from imccircuit.networks.fused_layer import (
-    bend,
-    charge_shares,
-    coded_products,
-    current_shares,
-    slopes,
-)
+from imccircuit.networks.fused_layer import charge_products, current_products, slopes
 from imccircuit.networks.ranges import calibrate_range
 
 _MOST_CALIBRATION = 20_000
 _HALF = 0.5
+_IDEAL = np.empty((0, 4), dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -160,8 +155,8 @@ class ImcLinear(nn.Module):
         # In charge mode the low slices, of which half the cells are on whatever the weights, are
         # the bottom of the range.
         low = self._low if isinstance(self.array, CurrentArray) else _HALF
-        products: Tensor = _ThroughChip.apply(x, self.weight, found, low)  # type: ignore[no-untyped-call]
-        return products + self.bias
+        products: Tensor = _ThroughChip.apply(x, self.weight, self.bias, found, low)  # type: ignore[no-untyped-call]
+        return products
 
     @property
     def _low(self) -> float:
@@ -208,19 +203,16 @@ class ImcLinear(nn.Module):
 
     def _fused(self, x: Tensor, chip: LayerChip) -> Tensor:
         """As the rest of `_on_chip`, in compiled code."""
-        rows, weight = np.ascontiguousarray(x.numpy()), self.weight.detach().numpy()
-        scales = np.float32(self.input_range.item()), np.float32(self.full_scale.item())
-        array, cells = self.array, chip.cells.numpy()
-        if isinstance(array, ChargeArray):
-            bits = array.weight_bits, array.input_bits
-            share = charge_shares(rows, weight, cells, *scales, *bits)
-        else:
-            share = current_shares(rows, weight, cells, *scales, np.float32(self._low))
-        if chip.front is not None:
-            bend(share.reshape(-1, self.columns), chip.front.numpy())
+        front = _IDEAL if chip.front is None else chip.front.numpy()
         levels = chip.levels.expand(self.columns, -1).numpy()
-        scale = np.float32(self._scale().item())
-        return torch.from_numpy(coded_products(share, levels, self._sums.numpy(), scale))
+        given = (
+            *(np.ascontiguousarray(x.numpy()), self.weight.detach().numpy(), chip.cells.numpy()),
+            *(front, levels, self._sums.numpy()),
+            *(np.float32(self.input_range.item()), np.float32(self.full_scale.item())),
+        )
+        if isinstance(self.array, ChargeArray):
+            return torch.from_numpy(charge_products(*given))
+        return torch.from_numpy(current_products(*given, np.float32(self._low)))
 
     def _columns(self, x: Tensor, cells: Tensor | None) -> Tensor:
         """Column values (…, col) in the unit of `full_scale`."""
@@ -279,21 +271,23 @@ class _ThroughChip(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, found: Tensor, low: float) -> Tensor:
-        """Products (batch, out) as found, for inputs (batch, in) and weights (out, in)."""
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, found: Tensor, low: float
+    ) -> Tensor:
+        """Products (batch, out) as found, with the bias, of inputs (batch, in)."""
         ctx.save_for_backward(x, weight, found)
         ctx.low = low
-        return found
+        return found + bias
 
     @staticmethod
     def backward(ctx: Any, up: Tensor) -> Any:
-        """Slopes along inputs and weights."""
+        """Slopes along inputs, weights and bias."""
         x, weight, found = ctx.saved_tensors
         low = ctx.low
         if _is_fused(x):
             arrays = (np.ascontiguousarray(item.numpy()) for item in (x, weight, found, up))
-            inputs, along = slopes(*arrays, np.float32(low))  # type: ignore[call-arg]
-            return torch.from_numpy(inputs), torch.from_numpy(along), None, None
+            along = slopes(*arrays, np.float32(low))  # type: ignore[call-arg]
+            return *(torch.from_numpy(item) for item in along), None, None
         size, mean = weight.abs(), x.mean(dim=0)
         top = torch.argmax(size)
         by_input = size.mean(dim=0) * (1.0 - low) + low * size.view(-1)[top]
@@ -302,7 +296,7 @@ class _ThroughChip(torch.autograd.Function):
         slope = torch.sign(weight) * (mean * (pull * (1.0 - low) / len(weight)))
         slope.view(-1)[top] += pull * low * mean.sum() * torch.sign(weight.view(-1)[top])
         inputs = up @ weight + by_input * (pull / len(x)) if ctx.needs_input_grad[0] else None
-        return inputs, slope.addmm_(up.T, x), None, None
+        return inputs, slope.addmm_(up.T, x), up.sum(dim=0), None, None
 
 
 def _is_fused(x: Tensor) -> bool:

@@ -17,14 +17,29 @@ _MOST_COUNTED = 255
 @njit(cache=True, nogil=True)
 def _count_codes(levels, values, weights, sums) -> None:  # type: ignore[no-untyped-def]
     passes, rows, columns = values.shape
-    across = sums.shape[1]
+    across, count = sums.shape[1], levels.shape[1]
+    # Eight levels for each time that values and codes pass through the cache; nothing lies above
+    # what fills them up.
+    filled = -(-count // 8) * 8
+    turned = np.full((filled, columns), np.inf, dtype=levels.dtype)
+    for j in range(columns):
+        for k in range(count):
+            turned[k, j] = levels[j, k]
     codes = np.empty(columns, dtype=np.int32)
     for p in range(passes):
         for i in range(rows):
             codes[:] = 0
-            for k in range(levels.shape[0]):
+            row = values[p, i]
+            for k in range(0, filled, 8):
+                a, b, c, d = turned[k], turned[k + 1], turned[k + 2], turned[k + 3]
+                e, f, g, h = turned[k + 4], turned[k + 5], turned[k + 6], turned[k + 7]
                 for j in range(columns):
-                    codes[j] += np.int32(values[p, i, j] > levels[k, j])
+                    v = row[j]
+                    low = np.int32(v > a[j]) + np.int32(v > b[j])
+                    low += np.int32(v > c[j]) + np.int32(v > d[j])
+                    high = np.int32(v > e[j]) + np.int32(v > f[j])
+                    high += np.int32(v > g[j]) + np.int32(v > h[j])
+                    codes[j] += low + high
             for part in range(columns // across):
                 for j in range(across):
                     sums[i, j] += weights[p, part] * np.float32(codes[part * across + j])
@@ -56,7 +71,7 @@ def sum_codes(levels, values, weights):  # type: ignore[no-untyped-def]
     """
     sums = np.zeros((values.shape[1], values.shape[2] // weights.shape[1]), dtype=np.float32)
     if levels.shape[1] <= _MOST_COUNTED:
-        _count_codes(np.ascontiguousarray(levels.T), values, weights, sums)
+        _count_codes(levels, values, weights, sums)
     else:
         _search_codes(levels, values, weights, sums)
     return sums

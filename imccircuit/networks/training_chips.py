@@ -12,6 +12,7 @@ from torch import Tensor
 
 from imccircuit.devices.draws import Draws
 from imccircuit.errors import UsageError
+from imccircuit.networks.fused_layer import spread_cells
 from imccircuit.networks.hardware_layer import ChargeArray, ImcLinear, LayerChip
 from imccircuit.surrogates.adc import AdcSurrogate
 from imccircuit.surrogates.front_end import FrontEndSurrogate
@@ -21,7 +22,7 @@ from imccircuit.surrogates.ramp_adc import RampAdcSurrogate
 Chip = tuple[LayerChip, ...]
 
 # No conductance and no capacitor is negative; far below any spread there is.
-_LEAST_CELL = 0.01
+_LEAST_CELL = np.float32(0.01)
 
 
 @dataclass(frozen=True)
@@ -133,9 +134,10 @@ def uniform_chip(layers: Sequence[ImcLinear]) -> Chip:
 
 
 def _cells(layer: ImcLinear, generator: torch.Generator) -> Tensor:
-    normal = torch.randn((layer.inputs, layer.columns), generator=generator)
-    cells = (1.0 + layer.array.spread * normal).clamp(min=_LEAST_CELL)
-    return cells / cells.mean(dim=0) if isinstance(layer.array, ChargeArray) else cells
+    cells = torch.randn((layer.inputs, layer.columns), generator=generator)
+    shared = isinstance(layer.array, ChargeArray)
+    spread_cells(cells.numpy(), np.float32(layer.array.spread), _LEAST_CELL, shared)
+    return cells
 
 
 def _tensor(values: NDArray[np.float64]) -> Tensor:

@@ -21,6 +21,7 @@ from synthetic import adc_chip, adc_population, write  # noqa: E402
 from imccircuit.errors import UsageError  # noqa: E402
 from imccircuit.exporters.torch.runtime import convert_codes  # noqa: E402
 from imccircuit.networks.digits import Digits, load_digits  # noqa: E402
+from imccircuit.networks.fused_layer import spread_cells  # noqa: E402
 from imccircuit.networks.hardware_layer import (  # noqa: E402
     ChargeArray,
     CurrentArray,
@@ -214,6 +215,17 @@ def test_compiled_pass_and_slopes_equal_their_twins(
     for single, exact in zip(*found, strict=True):
         # Sums of some ten products of order one in single precision.
         np.testing.assert_allclose(single, exact, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_compiled_cells_equal_their_twin(shared: bool) -> None:
+    normal = np.random.default_rng(3).standard_normal((50, 7)).astype(np.float32)
+    factors = np.maximum(1.0 + 0.5 * normal.astype(np.float64), 0.01)
+    assert np.sum(factors == 0.01) > 0
+    expected = factors / factors.mean(axis=0) if shared else factors
+    spread_cells(normal, np.float32(0.5), np.float32(0.01), shared)
+    # A sum of fifty terms in single precision.
+    np.testing.assert_allclose(normal, expected, rtol=50 * 2**-24, atol=0)
 
 
 def _slopes(layer: ImcLinear, x: torch.Tensor, up: torch.Tensor, chip: LayerChip) -> list:
