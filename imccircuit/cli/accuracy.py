@@ -9,7 +9,8 @@ import typer
 
 from imccircuit.cli.output import JsonFlag, Settings, complain, say, say_json, say_table
 from imccircuit.cli.study_figures import draw_study
-from imccircuit.errors import ExitCode
+from imccircuit.errors import ExitCode, UsageError
+from imccircuit.sweeps.state import Mode
 
 NAME = "accuracy"
 
@@ -23,14 +24,16 @@ def command(
         int | None, typer.Option("-j", "--jobs", min=1, help="Default: all cores.")
     ] = None,
     settings: Settings = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Take what an interrupted run has finished.")
-    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with unfinished work.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Forget unfinished work.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Run a study: circuits in SPICE, surrogates, exports, and a network on all of them."""
     from imccircuit.networks.study import load_study, run_study
 
+    if resume and fresh:
+        raise UsageError("--resume and --fresh exclude each other")
+    mode: Mode = "resume" if resume else "fresh" if fresh else "new"
     loaded = load_study(study, settings or [])
     folder = output or Path("results") / loaded.name
 
@@ -38,7 +41,7 @@ def command(
         if not as_json:
             complain(text)
 
-    outcome = run_study(loaded, folder, jobs=jobs or 0, progress=progress, resume=resume)
+    outcome = run_study(loaded, folder, jobs=jobs or 0, progress=progress, mode=mode)
     pictures = draw_study(outcome, folder)
     if as_json:
         say_json({**outcome.as_dict(), "pictures": pictures})

@@ -42,6 +42,7 @@ from imccircuit.networks.spot_check import Checked, Operation, check_operation
 from imccircuit.networks.study import NetworkStudy, Progress
 from imccircuit.networks.study_data import load_study_samples
 from imccircuit.surrogates.macro_compose import input_digits
+from imccircuit.sweeps.state import Mode
 
 _TARGETS = ["numpy", "bundle"]
 
@@ -71,18 +72,18 @@ class _Answers:
 
 
 def run_networks(
-    study: NetworkStudy, folder: Path, *, jobs: int, progress: Progress, resume: bool = False
+    study: NetworkStudy, folder: Path, *, jobs: int, progress: Progress, mode: Mode = "new"
 ) -> NetworksOutcome:
     """Run the study and write models, exports, ``study.json`` and CSV into ``folder``.
 
     Parameters
     ----------
-    resume : take the chips and sensitivities that an interrupted run finished; what SPICE answered
-        is in the cache anyway.
+    mode : what becomes of chips and sensitivities that an interrupted run finished; what SPICE
+        answered is in the cache anyway.
 
     Raises
     ------
-    InputError, UsageError : bad tables, in one line.
+    InputError, UsageError : bad tables, or unfinished work in the way, in one line.
     EngineError : SPICE did not solve what was asked.
     """
     tables = study.tables
@@ -97,7 +98,7 @@ def run_networks(
     samples = load_study_samples(tables.network, study.file)
     data = (samples.x, samples.y)
     key = study_key(tables, (array, converter), data, _installed_targets())
-    finished = Finished(folder, key, resume=resume)
+    finished = Finished(folder, key, mode)
     progress("array and converter: measuring in SPICE, fitting")
     parts = characterise(array, converter, tables.array.read_voltage, folder, jobs)
     files = dict(parts.files)

@@ -79,7 +79,7 @@ def load_parts(
 def characterise(
     array: Recipe, converter: Recipe, read_voltage_v: float, folder: Path, jobs: int
 ) -> Characterised:
-    """Measure both recipes in SPICE (or go on with what is there), fit, and save the models.
+    """Measure both recipes in SPICE (but for what the cache knows), fit, and save the models.
 
     Raises
     ------
@@ -111,7 +111,7 @@ def characterise(
 
 
 def measure(recipe: Recipe, output: Path, jobs: int) -> None:
-    """Run a recipe in SPICE, or go on with it.
+    """Run a recipe in SPICE, but for what the cache knows.
 
     Raises
     ------

@@ -24,6 +24,7 @@ from imccircuit.errors import UsageError
 from imccircuit.recipes.load import Recipe
 from imccircuit.recipes.plan import Plan
 from imccircuit.sweeps.shards import read_shard, write_shard
+from imccircuit.sweeps.state import Mode
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -37,21 +38,27 @@ class Finished:
     ----------
     folder : of the study.
     key : of what it computes; see `study_key`.
-    resume : go on with what is there; else it is forgotten.
+    mode : ``resume`` goes on with what is there, ``fresh`` forgets it, ``new`` wants nothing there.
 
     Raises
     ------
-    UsageError : to resume, and what is there is another study's.
+    UsageError : there are finished units and nobody said what shall be done with them, or to
+        resume, and they are another study's.
     """
 
-    def __init__(self, folder: Path, key: str, *, resume: bool) -> None:
+    def __init__(self, folder: Path, key: str, mode: Mode = "new") -> None:
         self.folder = folder / "study.work"
         head = self.folder / _KEY
-        if resume and head.is_file():
+        count = len(list(self.folder.glob("*.npz")))
+        if mode == "new" and count:
+            raise UsageError(
+                f"unfinished work in {self.folder} ({count} unit(s) done); use --resume or --fresh"
+            )
+        if mode == "resume" and head.is_file():
             if head.read_text(encoding="utf-8") != key:
                 raise UsageError(
-                    f"{self.folder}: begun with other tables, recipes, data or another version; "
-                    "allowed: the same command, or the command without --resume"
+                    f"the unfinished work in {self.folder} was begun with other tables, recipes, "
+                    "data or another version; use --fresh to forget it"
                 )
         else:
             shutil.rmtree(self.folder, ignore_errors=True)

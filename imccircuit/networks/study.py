@@ -17,6 +17,7 @@ from imccircuit.networks.training_tables import TrainingStudyTables
 from imccircuit.recipes.load import find_recipe, read_toml
 from imccircuit.recipes.paths import FilePolicy
 from imccircuit.recipes.settings import apply_settings, parse_setting
+from imccircuit.sweeps.state import Mode
 from imccircuit.units import SI
 from imccircuit.validation import validate
 
@@ -154,23 +155,28 @@ def _resolve_recipes(file: str, raw: dict[str, Any], policy: FilePolicy) -> None
 
 
 def run_study(
-    study: AnyStudy, folder: Path, *, jobs: int, progress: Progress, resume: bool = False
+    study: AnyStudy, folder: Path, *, jobs: int, progress: Progress, mode: Mode = "new"
 ) -> Any:
     """Run a study and write everything it makes into ``folder``.
 
     Parameters
     ----------
-    resume : take what an interrupted run finished; a study of one classifier keeps what SPICE
-        answered, in the cache, and nothing else.
+    mode : ``resume`` takes what an interrupted run finished, ``fresh`` forgets it, ``new`` refuses
+        if there is any; a study of one classifier keeps what SPICE answered, in the cache, and
+        nothing else.
+
+    Raises
+    ------
+    UsageError : unfinished work is in the way, or to be resumed and another study's.
     """
     if isinstance(study, TrainingStudy):
         from imccircuit.networks.training_study import run_training
 
-        return run_training(study, folder, jobs=jobs, progress=progress, resume=resume)
+        return run_training(study, folder, jobs=jobs, progress=progress, mode=mode)
     if isinstance(study, NetworkStudy):
         from imccircuit.networks.accuracy_study import run_networks
 
-        return run_networks(study, folder, jobs=jobs, progress=progress, resume=resume)
+        return run_networks(study, folder, jobs=jobs, progress=progress, mode=mode)
     from imccircuit.networks.digits_study import run_digits
 
     return run_digits(study, folder, jobs=jobs, progress=progress)

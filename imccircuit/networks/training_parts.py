@@ -134,7 +134,7 @@ def _front_end(tables: TrainingStudyTables, file: str) -> Recipe | None:
 
 
 def characterise_parts(recipes: Recipes, folder: Path, jobs: int) -> Parts:
-    """Measure the recipes in SPICE, or go on with what is there, fit, and save the models.
+    """Measure the recipes in SPICE (but for what the cache knows), fit, and save the models.
 
     Raises
     ------

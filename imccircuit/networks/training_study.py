@@ -15,6 +15,7 @@ from imccircuit.networks.training_outcome import TrainingOutcome
 from imccircuit.networks.training_parts import Parts, characterise_parts, load_recipes
 from imccircuit.networks.training_sizes import Size
 from imccircuit.networks.training_tables import TrainingStudyTables
+from imccircuit.sweeps.state import Mode
 from imccircuit.units import format_quantity
 
 if TYPE_CHECKING:
@@ -28,17 +29,17 @@ _KEYS = {
 
 
 def run_training(
-    study: TrainingStudy, folder: Path, *, jobs: int, progress: Progress, resume: bool = False
+    study: TrainingStudy, folder: Path, *, jobs: int, progress: Progress, mode: Mode = "new"
 ) -> TrainingOutcome:
     """Measure and fit the converter, train every way, and write ``study.json`` into ``folder``.
 
     Parameters
     ----------
-    resume : take the trainings that an interrupted run finished.
+    mode : what becomes of trainings that an interrupted run finished.
 
     Raises
     ------
-    InputError, UsageError : bad tables, in one line.
+    InputError, UsageError : bad tables, or unfinished work in the way, in one line.
     SetupError : torch or scikit-learn is not installed.
     EngineError : SPICE did not solve what was asked.
     """
@@ -53,7 +54,7 @@ def run_training(
     data = load_digits(table.test_images, table.seed)
     every = [recipe for item in (recipes, *others) for recipe in item.all]
     arrays = (data.train_x, data.train_y, data.test_x, data.test_y)
-    finished = Finished(folder, study_key(tables, every, arrays), resume=resume)
+    finished = Finished(folder, study_key(tables, every, arrays), mode)
     progress("converter: measuring in SPICE, fitting")
     parts = characterise_parts(recipes, folder, jobs)
     comparison = _compare(tables, data, parts, progress, finished, "")

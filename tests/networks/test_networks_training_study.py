@@ -149,6 +149,8 @@ def test_an_interrupted_training_goes_on_to_the_same_table(tmp_path, monkeypatch
     assert run(tmp_path / "torn", *settings) == 130
     assert run(tmp_path / "torn", *settings, "training.epochs=3", resume=True) == 1
     assert "begun with other tables" in capsys.readouterr().err
+    assert run(tmp_path / "torn", *settings) == 1
+    assert "(3 unit(s) done); use --resume or --fresh" in capsys.readouterr().err
     # Of 2 · (plain, population, 2 chips) three are done; the fourth begins anew.
     assert run(tmp_path / "torn", *settings, resume=True) in (0, 3)
     assert calls == ["plain", "population", "chip", *["chip"] * 2,
