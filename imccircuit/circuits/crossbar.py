@@ -87,8 +87,8 @@ def crossbar(
 
     Returns
     -------
-    PySpice ``Circuit``. Its array body is one block of text (``raw_spice``) made from the arrays;
-    sources, ammeters and amplifiers are PySpice elements.
+    PySpice ``Circuit``, to which elements may be added. What it holds is one block of text
+    (``raw_spice``) made from the arrays: an object for each element takes PySpice 40 µs.
 
     Raises
     ------
@@ -113,14 +113,12 @@ def crossbar(
     blocks += _capacitors(array, c_row_f, c_col_f)
     if readout is not None and not isinstance(readout, IdealReadout):
         blocks = [read_cell(name) for name in _READOUTS[type(readout)][0]] + blocks
-    circuit.raw_spice = "\n".join(blocks) + "\n"
-
-    ideal_row = array.r_row_ohm == 0 and array.r_driver_ohm == 0
-    for i, value in enumerate(voltage.tolist()):
-        circuit.V(f"in_{i}", f"w_{i}_0" if ideal_row else f"in_{i}", circuit.gnd, value)
+    start = "w_{}_0" if array.r_row_ohm == 0 and array.r_driver_ohm == 0 else "in_{}"
+    blocks += [f"Vin_{i} {start.format(i)} 0 {v}" for i, v in enumerate(numbers(voltage))]
     if isinstance(cell, TransistorCell):
-        circuit.V("gate", "gate", circuit.gnd, float(cell.gate_v))
-    _add_readout(circuit, cols, IdealReadout() if readout is None else readout)
+        blocks.append(f"Vgate gate 0 {float(cell.gate_v)!r}")
+    blocks += _readout(cols, IdealReadout() if readout is None else readout)
+    circuit.raw_spice = "\n".join(blocks) + "\n"
     return circuit
 
 
@@ -270,24 +268,24 @@ def _cell_heads(
     return (tuple(f"{letter}c_{k} {a} {b}" for k, a, b in places),)
 
 
-def _add_readout(circuit: Circuit, cols: int, readout: Readout) -> None:
+def _readout(cols: int, readout: Readout) -> list[str]:
+    """Element lines of ammeters and amplifiers."""
     if isinstance(readout, IdealReadout):
-        for j in range(cols):
-            circuit.V(f"sense_{j}", f"s_{j}", circuit.gnd, 0)
-        return
+        return [f"Vsense_{j} s_{j} 0 0" for j in range(cols)]
     cells, fields = _READOUTS[type(readout)]
     texts = [numbers(_per_line(getattr(readout, name), cols, name)) for name in fields.values()]
-    clock: tuple[str, ...] = ()
+    lines, clock = [], ""
     if isinstance(readout, IntegratorReadout):
-        clock = ("reset",)
+        clock = " reset"
         edge = min(readout.reset_s, readout.integration_s) / 100
         # Open, in the middle of the edge, at reset_s, and then for good.
         times = f"{readout.reset_s - edge / 2!r} {edge!r} {edge!r} 1 2"
-        circuit.V("reset", "reset", circuit.gnd, f"pulse(1 0 {times})")
+        lines.append(f"Vreset reset 0 pulse(1 0 {times})")
     for j, values in enumerate(zip(*texts, strict=True)):
-        circuit.V(f"sense_{j}", f"s_{j}", f"tia_{j}", 0)
-        given = dict(zip(fields, values, strict=True))
-        circuit.X(f"tia_{j}", cells[-1], f"tia_{j}", f"out_{j}", *clock, **given)
+        given = " ".join(f"{key}={value}" for key, value in zip(fields, values, strict=True))
+        lines.append(f"Vsense_{j} s_{j} tia_{j} 0")
+        lines.append(f"Xtia_{j} tia_{j} out_{j}{clock} {cells[-1]} {given}")
+    return lines
 
 
 def _per_line(values: ArrayLike, count: int, what: str) -> NDArray[np.float64]:
