@@ -28,6 +28,22 @@ Width = Annotated[Length, Field(gt=0, le=1e-3)] | None
 _SCALE = 25 / 6
 
 
+def check_edge(edge_s: float, cycle_s: float) -> None:
+    """Refuse an edge that takes a large part of the half cycle.
+
+    Raises
+    ------
+    PydanticCustomError : it does.
+    """
+    most = cycle_s / 2 / _EDGES_PER_HALF
+    if edge_s > most:
+        why = (
+            f"clock_edge = {edge_s:g} s is too long for cycle_time = {cycle_s:g} s; allowed: up to "
+            f"{most:g} s"
+        )
+        raise PydanticCustomError("clock", "{why}", {"why": why})
+
+
 class Circuit(Section):
     """A comparator: StrongARM latch of transistors, or its behavioural stand-in."""
 
@@ -63,17 +79,12 @@ class Circuit(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Circuit:
-        if self.clock_edge * _EDGES_PER_HALF > self.cycle_time / 2:
-            why = (
-                f"clock_edge = {self.clock_edge:g} s is too long for cycle_time = "
-                f"{self.cycle_time:g} s; allowed: up to {self.cycle_time / 2 / _EDGES_PER_HALF:g} s"
-            )
-            raise PydanticCustomError("clock", "{why}", {"why": why})
+        check_edge(self.clock_edge, self.cycle_time)
         return self
 
 
-class Stimulus(Section):
-    """What is asked of the comparator."""
+class Decisions(Section):
+    """What is asked of any comparator."""
 
     common_mode: Annotated[Voltage, Field(ge=0)] = Field(0.6, description="mean of the inputs")
     search_range: Annotated[Voltage, Field(gt=0, le=0.5)] = Field(
@@ -86,9 +97,6 @@ class Stimulus(Section):
         None,
         description="inputs beyond the threshold, ascending: decision time and energy of each; "
         "default 30 uV to 100 mV",
-    )
-    noise_decisions: int | None = Field(
-        None, ge=200, le=100_000, description="noisy decisions; none: noise is not measured"
     )
 
     @model_validator(mode="after")
@@ -112,6 +120,36 @@ class Stimulus(Section):
     def overdrive_v(self) -> NDArray[np.float64]:
         """Inputs beyond the threshold in V: given ones, or the default's eight."""
         return _OVERDRIVES_V if self.overdrives is None else self.overdrives
+
+
+class Stimulus(Decisions):
+    """What is asked of ours, whose transistors are known one by one."""
+
+    noise_decisions: int | None = Field(
+        None, ge=200, le=100_000, description="noisy decisions; none: noise is not measured"
+    )
+
+
+def check_stimulus(stimulus: Decisions, supply_v: float) -> None:
+    """Refuse overdrives that the offset's own uncertainty blurs, and inputs above the supply.
+
+    Raises
+    ------
+    PydanticCustomError : there are any.
+    """
+    first, known = float(stimulus.overdrive_v[0]), stimulus.offset_tolerance
+    if first < 3 * known:
+        why = (
+            f"stimulus.overdrives begin at {first:g} V, where an offset known to "
+            f"offset_tolerance = {known:g} V blurs them; allowed: from {3 * known:g} V"
+        )
+        raise PydanticCustomError("overdrives", "{why}", {"why": why})
+    if stimulus.common_mode > supply_v:
+        why = (
+            f"stimulus.common_mode = {stimulus.common_mode:g} V is above the supply; "
+            f"allowed: 0 to {supply_v:g} V"
+        )
+        raise PydanticCustomError("common_mode", "{why}", {"why": why})
 
 
 class ComparatorParameters(Parameters):
@@ -165,19 +203,7 @@ class ComparatorParameters(Parameters):
     def _measurable(self) -> ComparatorParameters:
         if not self.has_transistors:
             return self
-        first, known = float(self.stimulus.overdrive_v[0]), self.stimulus.offset_tolerance
-        if first < 3 * known:
-            why = (
-                f"stimulus.overdrives begin at {first:g} V, where an offset known to "
-                f"offset_tolerance = {known:g} V blurs them; allowed: from {3 * known:g} V"
-            )
-            raise PydanticCustomError("overdrives", "{why}", {"why": why})
-        if self.stimulus.common_mode > self.supply_v:
-            why = (
-                f"stimulus.common_mode = {self.stimulus.common_mode:g} V is above the supply; "
-                f"allowed: 0 to {self.supply_v:g} V"
-            )
-            raise PydanticCustomError("common_mode", "{why}", {"why": why})
+        check_stimulus(self.stimulus, self.supply_v)
         return self
 
 

@@ -19,6 +19,7 @@ _BENCHES = Registry(
         "crossbar_mvm": "imccircuit.benches.crossbar_mvm",
         "dac_ladder": "imccircuit.benches.dac_ladder",
         "dut_adc": "imccircuit.benches.dut_adc",
+        "dut_comparator": "imccircuit.benches.dut_comparator",
         "dut_readout": "imccircuit.benches.dut_readout",
         "irc_column": "imccircuit.benches.irc_column",
         "macro_mvm": "imccircuit.benches.macro_mvm",

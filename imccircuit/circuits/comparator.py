@@ -104,33 +104,42 @@ def _cells(technology: Technology, dut: StrongArm) -> str:
     return "\n".join((technology.include_line, *cells))
 
 
-def strongarm_two_decisions(dut: StrongArm, technology: Technology, clocking: Clocking) -> Circuit:
+def add_sources(circuit: Circuit, clocking: Clocking, supply_v: float) -> None:
     """A clock cycle with one input, then cycles with another.
 
     Sources that a bench alters: ``vfirst`` and ``vsecond``, the differential input of the first
-    cycle and of those after it in V. Nodes: ``clk``, ``inp``, ``inn``, ``outp``, ``outn``, ``q``.
-    Sources whose energy counts: ``vdd``, ``vddl`` (the latch), ``vclk``, ``bplus`` and ``bminus``
-    at ``source_p`` and ``source_n``.
+    cycle and of those after it in V. Nodes: ``vdd``, ``clk``, ``inp``, ``inn``. Sources whose
+    energy counts: ``vdd``, ``vclk``, ``bplus`` and ``bminus`` at ``source_p`` and ``source_n``.
     """
-    from PySpice.Spice.Netlist import Circuit
-
-    cycle, edge, supply = clocking.cycle_s, clocking.edge_s, technology.supply_v
-    circuit = Circuit("StrongARM comparator, two decisions")
-    circuit.raw_spice = _cells(technology, dut)
-    ground = circuit.gnd
-    circuit.V("dd", "vdd", ground, supply)
-    circuit.V("ddl", "vddl", ground, supply)
+    cycle, edge, ground = clocking.cycle_s, clocking.edge_s, circuit.gnd
+    circuit.V("dd", "vdd", ground, supply_v)
     circuit.V("cm", "cm", ground, clocking.common_mode_v)
     circuit.V("first", "first", ground, 0.0)
     circuit.V("second", "second", ground, 0.0)
     times = f"{edge!r} {edge!r}"
     circuit.V("step", "step", ground, f"pulse(0 1 {cycle!r} {times} {_NEVER_S} {2 * _NEVER_S})")
     high = cycle / 2 - edge
-    circuit.V("clk", "clk", ground, f"pulse(0 {supply!r} {cycle / 2!r} {times} {high!r} {cycle!r})")
+    clock = f"pulse(0 {supply_v!r} {cycle / 2!r} {times} {high!r} {cycle!r})"
+    circuit.V("clk", "clk", ground, clock)
     half = "0.5*((1-v(step))*v(first)+v(step)*v(second))"
     circuit.raw_spice += f"\nBplus source_p 0 V=v(cm)+{half}\nBminus source_n 0 V=v(cm)-{half}"
     circuit.R("source_p", "source_p", "inp", clocking.source_ohm)
     circuit.R("source_n", "source_n", "inn", clocking.source_ohm)
+
+
+def strongarm_two_decisions(dut: StrongArm, technology: Technology, clocking: Clocking) -> Circuit:
+    """The comparator between the sources of `add_sources`, with a latch behind it.
+
+    Nodes besides: ``outp``, ``outn``, ``q``. The latch has a supply of its own, ``vddl``.
+    """
+    from PySpice.Spice.Netlist import Circuit
+
+    supply = technology.supply_v
+    circuit = Circuit("StrongARM comparator, two decisions")
+    circuit.raw_spice = _cells(technology, dut)
+    add_sources(circuit, clocking, supply)
+    ground = circuit.gnd
+    circuit.V("ddl", "vddl", ground, supply)
     pins = ("inp", "inn", "clk", "outp", "outn", "vdd")
     circuit.X("comparator", "strongarm", *pins, ground, **dut.comparator_parameters)
     pins_latch = ("outp", "outn", "q", "qb", "vddl")
