@@ -100,7 +100,7 @@ class Decisions(Section):
     )
 
     @model_validator(mode="after")
-    def _consistent(self) -> Stimulus:
+    def _consistent(self) -> Decisions:
         drives = self.overdrive_v
         if len(drives) < 3 or np.any(drives <= 0) or np.any(np.diff(drives) <= 0):
             why = (
