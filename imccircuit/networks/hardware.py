@@ -1,7 +1,7 @@
 """A network on a chip: every product through drawn tiles, front ends, converters and noise.
 
     V_j = o_j + R_t (Σ_row read·digit/most·G_eff − offset current_j),  code = levels below V_j
-    Σ_j = ((code + ½) LSB/R_t · most/read − G_off Σ digit) / ΔG
+    Σ_j = (gain (code + ½) LSB/R_t · most/read − G_off Σ digit) / ΔG
 
 and the sums of passes, slices and halves are added with their weights. The product and its
 conversion are one kernel in single precision (`imccircuit.surrogates.kernels.mvm`); the offset of a
@@ -111,6 +111,33 @@ class LayerChip:
         ------
         UsageError : a conversion gave no code.
         """
+        raw = self.raw_sums(x, noise, chip, first_index)
+        return np.asarray(self._range.gain * raw - self.common(x))
+
+    def common(self, x: NDArray[np.int64]) -> Floats:
+        """What ideal columns show beside x @ integers, (vector, out), in the same unit.
+
+        That is what cells of the lowest conductance let through, and the offset of stored weights.
+        Differential columns cancel both.
+        """
+        composition = self._composition
+        total = np.zeros((len(x), self._mapped.integers.shape[1]))
+        for number, digits in enumerate(input_digits(x, composition)):
+            weight = 2.0 ** (composition.pass_bits * number)
+            for tile in self._mapped.tiles:
+                driven = digits[:, tile.rows].sum(axis=1, dtype=np.float64)
+                total += weight * self._off * driven[:, None] * tile.combine.sum(axis=0)
+        return np.asarray(total + composition.offset * x.sum(axis=1, keepdims=True))
+
+    def raw_sums(
+        self, x: NDArray[np.int64], noise: ReadNoise | None, chip: int = 0, first_index: int = 0
+    ) -> Floats:
+        """Sums (vector, out) of all columns' codes in the unit of x @ integers, nothing taken off.
+
+        Raises
+        ------
+        UsageError : a conversion gave no code.
+        """
         composition = self._composition
         total = np.zeros((len(x), self._mapped.integers.shape[1]))
         for number, digits in enumerate(input_digits(x, composition)):
@@ -125,13 +152,8 @@ class LayerChip:
                 codes = self.codes(index, part, drawn)
                 _check_codes(codes, index)
                 combine = tile.combine.astype(np.float32)
-                found = (codes + np.float32(0.5)) @ combine * self._scale[index]
-                off = self._off * part.sum(axis=1, dtype=np.float64)
-                total += weight * (
-                    self._range.gain * found - off[:, None] * tile.combine.sum(axis=0)
-                )
-        known = composition.offset * x.sum(axis=1, keepdims=True)
-        return np.asarray(total - known)
+                total += weight * ((codes + np.float32(0.5)) @ combine * self._scale[index])
+        return total
 
     def codes(
         self, tile: int, digits: NDArray[np.float32], noise: ConversionNoise | None = None
@@ -208,7 +230,10 @@ class Hardware:
         self.ranges = tuple(found)
 
     def _calibrate(self, number: int, rows: Floats) -> LayerRange:
-        """Range from the currents of a chip without spread, gain from its sums."""
+        """Range from the currents of a chip without spread, gain from its sums.
+
+        The gain is of what columns show: what is taken off afterwards has nothing to do with it.
+        """
         composition, population = self.mapping.composition, self.population
         full, _, _ = calibrate_range(rows, "maximum", composition.input_bits)
         x = quantise_inputs(rows, full, composition.input_bits)
@@ -225,8 +250,8 @@ class Hardware:
         found = LayerRange(full, current, clipped, error)
         nominal = replace(IDEAL, wires=1.0)
         layer = self._program(number, found, 0, 0, nominal)
-        exact = x @ self.mapped[number].integers
-        return replace(found, gain=calibrate_gain(exact, layer.sums(x, None)))
+        exact = x @ self.mapped[number].integers + layer.common(x)
+        return replace(found, gain=calibrate_gain(exact, layer.raw_sums(x, None)))
 
     def _program(
         self,

@@ -86,6 +86,23 @@ def test_slices_and_serial_inputs_compute_the_same_network(signed, population, d
         assert agree >= 0.9
 
 
+@pytest.mark.parametrize("signed", ["differential", "offset"])
+def test_wires_are_made_good_by_a_gain_however_signs_are_stored(signed, population, digits) -> None:
+    x, y, test, classes, shape = digits
+    network = fit_network("mlp", shape, 10, x, y, 1)
+    mapping = Mapping(64, 64, Composition(4, 5, 4, 4, signed))
+    hardware = Hardware(network, mapping, population, x)
+    # By hand: columns of 64 cells of 20 uS or less on average, rows and columns of 2 and 3 ohm a
+    # segment: up to 64·32·20 uS·2.5 ohm = 10 % of a current is lost, and half of that on average.
+    assert 1.0 < hardware.ranges[0].gain < 1.1
+    ideal = compute_accuracies(hardware, test, classes, IDEAL, 1, 1)[0]
+    wired = compute_accuracies(hardware, test, classes, replace(IDEAL, wires=1.0), 1, 1)[0]
+    assert ideal > 0.75
+    # Few images of the 200 may turn: what a wrong gain would leave of 6300 to be taken off is
+    # as large as the sums themselves, and the answer chance.
+    assert abs(wired - ideal) < 0.04
+
+
 def test_exported_chip_gives_the_same_codes(mlp, digits, tmp_path) -> None:
     _, _, x, _, _ = digits
     layers = mlp.program(1, 0)
