@@ -19,7 +19,7 @@ from imccircuit.networks.accuracy_outcome import (
     one_way,
     over_chips,
 )
-from imccircuit.networks.characterised import Characterised, characterise, load_parts
+from imccircuit.networks.characterised import Characterised, characterise, check_bits, load_parts
 from imccircuit.networks.chips import IDEAL
 from imccircuit.networks.datasets import Samples
 from imccircuit.networks.exported_chip import (
@@ -36,8 +36,13 @@ from imccircuit.networks.mapping import Mapping
 from imccircuit.networks.models import Floats
 from imccircuit.networks.network_tables import NetworkStudyTables
 from imccircuit.networks.paired import compute_logit_snr, split_folds
-from imccircuit.networks.residuals import Residuals, residuals_of
-from imccircuit.networks.sensitivity import Point, compute_sensitivity, write_sensitivity
+from imccircuit.networks.residuals import Residuals, residuals_of, without_error
+from imccircuit.networks.sensitivity import (
+    OnImages,
+    Point,
+    compute_sensitivity,
+    write_sensitivity,
+)
 from imccircuit.networks.spot_check import Checked, Operation, check_operation
 from imccircuit.networks.study import NetworkStudy, Progress
 from imccircuit.networks.study_data import load_study_samples
@@ -95,6 +100,8 @@ def run_networks(
         tables.array.read_voltage,
         study.file,
     )
+    if tables.sensitivity is not None:
+        check_bits(tables.sensitivity.bits, converter, study.file)
     samples = load_study_samples(tables.network, study.file)
     data = (samples.x, samples.y)
     key = study_key(tables, (array, converter), data, _installed_targets())
@@ -144,6 +151,7 @@ def run_networks(
             if target != "numpy"
         ),
         not_run=targets_not_run(),
+        not_injected=without_error(parts.array_model, parts.converter_model),
         points=points,
         verdicts={
             "array": parts.array_model.verdict,
@@ -320,16 +328,16 @@ def _sensitivity(
     progress: Progress,
     finished: Finished,
 ) -> tuple[Point, ...]:
-    """Sensitivities of one network on the images that its first fold tests."""
+    """Sensitivities of one network, on the images of all folds."""
     table = tables.sensitivity
-    if table is None or table.model not in answers:
+    if table is None:
         return ()
     progress(f"sensitivities of {table.model}")
-    fold = answers[table.model].folds[0]
-    return compute_sensitivity(
-        fold.hardware, samples.x[fold.tested], samples.y[fold.tested], table, tables.chips.seed,
-        finished,
-    )  # fmt: skip
+    folds = [
+        OnImages(fold.hardware, samples.x[fold.tested], samples.y[fold.tested])
+        for fold in answers[table.model].folds
+    ]
+    return compute_sensitivity(folds, table, tables.chips.seed, finished)
 
 
 def _best(logits: Floats) -> NDArray[np.int64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -74,6 +75,19 @@ def load_parts(
         problem = "its capacitor array is split"
         raise InputError(file, "converter.recipe", parts[1].name, problem, "one without a bridge")
     return parts
+
+
+def check_bits(asked: Sequence[int], converter: Recipe, file: str) -> None:
+    """Refuse a sensitivity to more bits than the converter has.
+
+    Raises
+    ------
+    InputError : there is one.
+    """
+    most = cast(AdcParameters, converter.parameters({})).circuit.resolution
+    if any(bits > most for bits in asked):
+        problem = f"the converter has {most}"
+        raise InputError(file, "sensitivity.bits", list(asked), problem, f"1 to {most}")
 
 
 def characterise(

@@ -27,6 +27,10 @@ from imccircuit.sweeps.run import RunOptions, run_plan
 
 _LOOP_POINTS = 8
 _TARGETS = ["numpy", "bundle"]
+# A voltage, or a level, that is off by e LSB makes another code with a chance of |e|. The gates
+# allow 0.05 LSB to the array and to the converter, and a shipped converter differs by 0.1 LSB
+# between its static levels and whole conversions.
+_LEAST_EQUAL = 0.9
 
 
 @dataclass(frozen=True)
@@ -72,8 +76,13 @@ class DigitsOutcome:
 
     @property
     def below_gate(self) -> bool:
-        """A surrogate missed its gate."""
-        return any(verdict.state == "fail" for verdict in self.verdicts.values())
+        """A surrogate missed its gate, its codes part, or a conversion is not as its levels say."""
+        return (
+            any(verdict.state == "fail" for verdict in self.verdicts.values())
+            or self.equal_codes < _LEAST_EQUAL
+            or self.largest_difference > 1
+            or self.loop_equal < _LEAST_EQUAL * self.loop_conversions
+        )
 
     def tables(self) -> list[Table]:
         """Tables for a terminal."""

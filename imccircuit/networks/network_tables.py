@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from imccircuit.benches.bench import Section
 from imccircuit.networks.mapping import Mapping
@@ -45,6 +46,17 @@ class MappingTable(Section):
     weight_bits: int = Field(5, ge=2, le=9, description="with the sign")
     slice_bits: int = Field(4, ge=1, le=8, description="of a weight in one cell")
     signed: Literal["differential", "offset"] = "differential"
+
+    @model_validator(mode="after")
+    def _fills_its_digits(self) -> MappingTable:
+        # More would leave the largest digit, for which rows and cells are scaled, unused.
+        stored = self.weight_bits - (self.signed == "differential")
+        for name, most in (("pass_bits", self.input_bits), ("slice_bits", stored)):
+            value = getattr(self, name)
+            if value > most:
+                why = f"{name} = {value} of {most} bits; allowed: 1 to {most}"
+                raise PydanticCustomError("digits", "{why}", {"why": why})
+        return self
 
     def mapping(self) -> Mapping:
         """The mapping they describe.
@@ -124,3 +136,13 @@ class NetworkStudyTables(Section):
     chips: ChipsTable = ChipsTable()
     spot_check: SpotTable = SpotTable()
     sensitivity: SensitivityTable | None = None
+
+    @model_validator(mode="after")
+    def _sensitive_one_is_there(self) -> NetworkStudyTables:
+        if self.sensitivity is not None and self.sensitivity.model not in self.network.models:
+            why = (
+                f"sensitivity.model = {self.sensitivity.model!r} is not one of network.models; "
+                f"allowed: {', '.join(self.network.models)}"
+            )
+            raise PydanticCustomError("sensitivity", "{why}", {"why": why})
+        return self

@@ -45,12 +45,23 @@ class Residuals:
 def residuals_of(array: Surrogate, converter: Surrogate) -> Residuals:
     """Errors that the verdicts of both models state: the largest rms of a figure in V of each.
 
-    A verdict without a figure (too little was measured) leaves nothing to inject: 0.
+    A verdict without a figure (too little was measured) leaves nothing to inject: 0; see
+    `without_error`.
     """
     r_t = array.value("transresistance")
     return Residuals(_rms_v(converter), _rms_v(array) / r_t if r_t > 0 else 0.0)
 
 
+def without_error(array: Surrogate, converter: Surrogate) -> tuple[str, ...]:
+    """Which of the two has a verdict that states no error in V: ``array``, ``converter``."""
+    both = {"array": array, "converter": converter}
+    return tuple(name for name, model in both.items() if not _figures_v(model))
+
+
 def _rms_v(model: Surrogate) -> float:
+    return max(_figures_v(model), default=0.0)
+
+
+def _figures_v(model: Surrogate) -> list[float]:
     figures = [item.rms for item in model.verdict.errors if item.unit == "V"]
-    return max((value for value in figures if math.isfinite(value)), default=0.0)
+    return [value for value in figures if math.isfinite(value)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -36,7 +37,7 @@ class Point:
     axis : key of `LABELS`.
     value : factor, bits, or time in s.
     others : whether all other non-idealities are there as well.
-    mean, sd : of the accuracies of the chips.
+    mean, sd : of the accuracies of the chips, each over the images of all folds.
     """
 
     axis: str
@@ -46,33 +47,44 @@ class Point:
     sd: float
 
 
+@dataclass(frozen=True)
+class OnImages:
+    """A network of one fold and what it is tested with.
+
+    Attributes
+    ----------
+    hardware : the network, mapped and calibrated.
+    images, classes : (image, pixel) and (image,).
+    """
+
+    hardware: Hardware
+    images: Floats
+    classes: NDArray[np.int64]
+
+
 def compute_sensitivity(
-    hardware: Hardware,
-    images: Floats,
-    classes: NDArray[np.int64],
-    table: SensitivityTable,
-    seed: int,
-    finished: Finished | None = None,
+    folds: Sequence[OnImages], table: SensitivityTable, seed: int, finished: Finished | None = None
 ) -> tuple[Point, ...]:
     """Accuracies along all axes of the table, each alone and with all others.
 
     Parameters
     ----------
+    folds : a chip's accuracy is that over the images of all of them.
     finished : keeps every point, and has those of a run that was interrupted.
     """
-    bits = hardware.population.converter.bits
+    bits = folds[0].hardware.population.converter.bits
     asked: list[tuple[str, float, dict[str, float | int]]] = [
         (name, float(factor), {name: float(factor)})
         for name in ("wires", "mismatch", "spread", "offsets")
         for factor in getattr(table, name)
     ]
-    asked += [("bits", float(b), {"drop_bits": bits - b}) for b in table.bits if b <= bits]
+    asked += [("bits", float(b), {"drop_bits": bits - b}) for b in table.bits]
     asked += [("read_time", t, {"read_time_s": t, "spread": 1.0}) for t in table.read_times]
     found = []
     for axis, value, change in asked:
         for others, base in ((False, IDEAL), (True, Scales())):
             scales = replace(base, **change)  # type: ignore[arg-type]
-            ask = partial(_ask, hardware, images, classes, scales, table.chips, seed)
+            ask = partial(_ask, folds, scales, table.chips, seed)
             name = f"sensitivity.{axis}.{value!r}.{others}"
             told = ask() if finished is None else finished.unit(name, ask)
             right = told["accuracy"]
@@ -80,33 +92,21 @@ def compute_sensitivity(
     return tuple(found)
 
 
-def _ask(
-    hardware: Hardware,
-    images: Floats,
-    classes: NDArray[np.int64],
-    scales: Scales,
-    chips: int,
-    seed: int,
-) -> dict[str, Floats]:
-    return {"accuracy": compute_accuracies(hardware, images, classes, scales, chips, seed)}
+def _ask(folds: Sequence[OnImages], scales: Scales, chips: int, seed: int) -> dict[str, Floats]:
+    return {"accuracy": compute_accuracies(folds, scales, chips, seed)}
 
 
-def compute_accuracies(
-    hardware: Hardware,
-    images: Floats,
-    classes: NDArray[np.int64],
-    scales: Scales,
-    chips: int,
-    seed: int,
-) -> Floats:
-    """Accuracy (chip,) of chips with these non-idealities."""
-    noise = ReadNoise(seed, scales.noise * hardware.population.noise_v)
-    found = []
-    for chip in range(chips):
-        layers = hardware.program(seed, chip, scales)
-        logits = hardware.logits(layers, images, noise, chip)
-        found.append(np.mean(np.argmax(logits, axis=1) == classes))
-    return np.array(found)
+def compute_accuracies(folds: Sequence[OnImages], scales: Scales, chips: int, seed: int) -> Floats:
+    """Accuracy (chip,) of chips with these non-idealities, over the images of all folds."""
+    right = np.zeros(chips)
+    for fold in folds:
+        hardware = fold.hardware
+        noise = ReadNoise(seed, scales.noise * hardware.population.noise_v)
+        for chip in range(chips):
+            layers = hardware.program(seed, chip, scales)
+            logits = hardware.logits(layers, fold.images, noise, chip)
+            right[chip] += np.sum(np.argmax(logits, axis=1) == fold.classes)
+    return np.asarray(right / sum(len(fold.classes) for fold in folds))
 
 
 def costliest(points: tuple[Point, ...]) -> tuple[str, float] | None:
@@ -121,6 +121,18 @@ def costliest(points: tuple[Point, ...]) -> tuple[str, float] | None:
         if 0.0 in alone and 1.0 in alone:
             losses[axis] = alone[0.0] - alone[1.0]
     return max(losses.items(), key=lambda item: item[1]) if losses else None
+
+
+def widest(points: tuple[Point, ...]) -> tuple[str, float, float] | None:
+    """Axis and value at which the least is left alone, and how much less than on ideal circuits.
+
+    Of all axes, resolution and read time among them; None without points.
+    """
+    alone = [point for point in points if not point.others]
+    if not alone:
+        return None
+    worst = min(alone, key=lambda point: point.mean)
+    return worst.axis, worst.value, max(point.mean for point in alone) - worst.mean
 
 
 def write_sensitivity(points: tuple[Point, ...], path: Path) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -32,14 +32,10 @@ from imccircuit.networks.exported_twins import compare_twins
 from imccircuit.networks.fit_network import fit_network
 from imccircuit.networks.hardware import Hardware
 from imccircuit.networks.mapping import Mapping
-from imccircuit.networks.network_tables import SensitivityTable
-from imccircuit.networks.residuals import Residuals
+from imccircuit.networks.residuals import Residuals, without_error
 from imccircuit.networks.sensitivity import (
-    Point,
+    OnImages,
     compute_accuracies,
-    compute_sensitivity,
-    costliest,
-    write_sensitivity,
 )
 from imccircuit.networks.spot_check import Checked, Operation, check_operation
 from imccircuit.networks.study import NetworkStudy, load_study
@@ -63,8 +59,8 @@ def mlp(population, digits):
 def test_ideal_circuits_keep_the_accuracy_and_chips_cost_some(mlp, digits) -> None:
     _, _, x, y, _ = digits
     plain = np.mean(np.argmax(mlp.network.logits(x), axis=1) == y)
-    ideal = compute_accuracies(mlp, x, y, IDEAL, 1, 1)[0]
-    chips = compute_accuracies(mlp, x, y, Scales(), 3, 1)
+    ideal = compute_accuracies([OnImages(mlp, x, y)], IDEAL, 1, 1)[0]
+    chips = compute_accuracies([OnImages(mlp, x, y)], Scales(), 3, 1)
     # 4 bits of input and 5 of weight: 200 images have a binomial σ of 2 points.
     assert abs(ideal - plain) < 0.04
     assert chips.mean() < ideal
@@ -95,8 +91,9 @@ def test_wires_are_made_good_by_a_gain_however_signs_are_stored(signed, populati
     # By hand: columns of 64 cells of 20 uS or less on average, rows and columns of 2 and 3 ohm a
     # segment: up to 64·32·20 uS·2.5 ohm = 10 % of a current is lost, and half of that on average.
     assert 1.0 < hardware.ranges[0].gain < 1.1
-    ideal = compute_accuracies(hardware, test, classes, IDEAL, 1, 1)[0]
-    wired = compute_accuracies(hardware, test, classes, replace(IDEAL, wires=1.0), 1, 1)[0]
+    folds = [OnImages(hardware, test, classes)]
+    ideal = compute_accuracies(folds, IDEAL, 1, 1)[0]
+    wired = compute_accuracies(folds, replace(IDEAL, wires=1.0), 1, 1)[0]
     assert ideal > 0.75
     # Few images of the 200 may turn: what a wrong gain would leave of 6300 to be taken off is
     # as large as the sums themselves, and the answer chance.
@@ -168,8 +165,7 @@ def test_twins_that_differ_are_told_and_end_with_3() -> None:
             10, 2, 2, (), (), (), {}, {}, (), {}, twins=(twin,), not_run={"x": "costs alone"}
         )
         assert outcome.below_gate
-        (said,) = outcome.notes()
-        assert said.endswith("DISAGREES")
+        assert outcome.notes()[-1].endswith("DISAGREES")
         assert outcome.tables()[1][2] == [("x", "not run: costs alone")]
         assert not replace(outcome, twins=(near,)).below_gate
 
@@ -208,27 +204,6 @@ def test_injected_errors_have_the_rms_they_are_given(mlp) -> None:
     np.testing.assert_array_equal(calm.levels_v, plain.levels_v)
 
 
-def test_sensitivities_fall_and_the_costliest_is_named(mlp, digits, tmp_path) -> None:
-    _, _, x, y, _ = digits
-    table = SensitivityTable(model="mlp", chips=2, wires=(0, 1, 40), spread=(0, 6), bits=(8, 2))
-    points = compute_sensitivity(mlp, x, y, table, 1)
-    assert len(points) == 2 * (3 + 2 + 2)
-    alone = {(p.axis, p.value): p.mean for p in points if not p.others}
-    assert alone["spread", 6.0] < alone["spread", 0.0] - 0.1
-    assert alone["bits", 2.0] < alone["bits", 8.0] - 0.1
-    assert alone["wires", 0.0] == alone["spread", 0.0] == alone["bits", 8.0]  # all ideal
-    path = tmp_path / "s.csv"
-    write_sensitivity(points, path)
-    with path.open() as file:
-        rows = list(csv.DictReader(file))
-    assert [float(row["accuracy_mean"]) for row in rows] == [p.mean for p in points]
-    drawn = [Point("wires", 0.0, False, 0.9, 0), Point("wires", 1.0, False, 0.8, 0),
-             Point("spread", 0.0, False, 0.9, 0), Point("spread", 1.0, False, 0.7, 0),
-             Point("spread", 1.0, True, 0.1, 0)]  # fmt: skip
-    assert costliest(tuple(drawn)) == ("spread", pytest.approx(0.2, abs=1e-12))
-    assert costliest(()) is None
-
-
 def test_interval_over_chips_is_students() -> None:
     rights = np.array([[True] * 8 + [False] * 2, [True] * 9 + [False], [True] * 10])
     line = over_chips("m", "w", rights, [10.0, 12.0, 14.0], np.ones(10, dtype=bool))
@@ -243,23 +218,44 @@ def test_interval_over_chips_is_students() -> None:
     assert line.p_value == 1.0  # the median chip has one wrong of one unequal: 2 · ½
 
 
+def test_the_median_of_an_even_number_of_chips_is_the_lower() -> None:
+    reference = np.ones(10, dtype=bool)
+    rights = np.array([[True] * 10, [True] * 2 + [False] * 8])
+    # Eight wrong of eight unequal: 2 · 2^-8. The upper chip would say 1.
+    assert over_chips("m", "w", rights, [1.0, 1.0], reference).p_value == 2.0**-7
+
+
+def test_a_verdict_without_an_error_is_said_to_inject_nothing() -> None:
+    def model(unit: str, rms: float) -> SimpleNamespace:
+        return SimpleNamespace(
+            verdict=SimpleNamespace(errors=(SimpleNamespace(unit=unit, rms=rms),))
+        )
+
+    good = model("V", 1e-3)
+    assert without_error(good, good) == ()
+    assert without_error(model("LSB", 1.0), model("V", float("nan"))) == ("array", "converter")
+    outcome = NetworksOutcome(10, 2, 2, (), (), (), {}, {}, (), {}, not_injected=("converter",))
+    assert any("surrogate of the converter: its verdict states no" in n for n in outcome.notes())
+
+
 GOOD = Checked("x", 1e-6, 1e-3, 20, 0, 1, 0)
 
 
 @pytest.mark.parametrize(
-    ("checks", "shifts", "code"),
+    ("checks", "shifts", "equal", "code"),
     [
-        ((GOOD,), (Shift("m", 0.001, 0.01),), 0),
-        ((GOOD, replace(GOOD, difference_v=2e-3)), (), 3),
-        ((replace(GOOD, difference_v=float("nan")),), (), 3),
-        ((replace(GOOD, conversions_apart=1),), (), 3),
-        ((GOOD,), (Shift("m", -0.02, 0.01),), 3),
+        ((GOOD,), (Shift("m", 0.001, 0.01),), 0.995, 0),
+        ((GOOD, replace(GOOD, difference_v=2e-3)), (), 1.0, 3),
+        ((replace(GOOD, difference_v=float("nan")),), (), 1.0, 3),
+        ((replace(GOOD, conversions_apart=1),), (), 1.0, 3),
+        ((GOOD,), (Shift("m", -0.02, 0.01),), 1.0, 3),
+        ((GOOD,), (), 0.98, 3),
     ],
 )
 def test_disagreement_and_errors_that_matter_end_with_3(
-    checks, shifts, code, monkeypatch, tmp_path, capsys
+    checks, shifts, equal, code, monkeypatch, tmp_path, capsys
 ) -> None:
-    outcome = NetworksOutcome(10, 2, 2, (), shifts, checks, {}, {}, (), {})
+    outcome = NetworksOutcome(10, 2, 2, (), shifts, checks, {}, {"m": equal}, (), {})
     monkeypatch.setattr(study_module, "run_study", lambda *_, **__: outcome)
     assert run_command(["accuracy", "digits_networks", "-o", str(tmp_path), "--json"]) == code
     assert json.loads(capsys.readouterr().out)["below_gate"] == bool(code)
@@ -274,6 +270,9 @@ def test_disagreement_and_errors_that_matter_end_with_3(
         ("chips.count=1", "2"),
         ("array.read_voltage=200", "unit"),
         ("mapping.colour=red", "colour"),
+        ("mapping.input_bits=3", "pass_bits = 4 of 3 bits"),
+        ("mapping.weight_bits=4", "slice_bits = 4 of 3 bits"),
+        ("network.models=['linear']", "sensitivity.model = 'mlp' is not one of network.models"),
     ],
 )
 def test_bad_tables_are_one_line(setting, word) -> None:
@@ -289,6 +288,7 @@ def test_bad_studies_are_refused_before_anything_is_measured(tmp_path) -> None:
         ("array.recipe=crossbar_ir_drop", InputError, "its readout is ideal"),
         ("converter.recipe=adc_sar_split10", InputError, "split"),
         ("array.read_voltage=400 mV", InputError, "holds to 0.3 V"),
+        ("sensitivity.bits=[9]", InputError, "sensitivity.bits = .9.: the converter has 8"),
     ):
         study = load_study("digits_networks", [setting])
         assert isinstance(study, NetworkStudy)

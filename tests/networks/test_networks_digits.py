@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ import pytest
 from imccircuit.cli.main import run_command
 from imccircuit.errors import InputError, SetupError, UsageError
 from imccircuit.networks.digits import load_digits, train_linear
+from imccircuit.networks.digits_study import DigitsOutcome
 from imccircuit.networks.study import load_study
 from imccircuit.nodal import solve_crossbar
 from imccircuit.results.read import read_results
@@ -145,6 +148,21 @@ def test_export_gives_spice_codes_without_imccircuit(outcome: Path, tmp_path: Pa
 
 
 @pytest.mark.ngspice
+@pytest.mark.parametrize(
+    ("changed", "below"),
+    [
+        ({}, False),
+        ({"equal_codes": 0.89}, True),
+        ({"largest_difference": 2}, True),
+        ({"loop_equal": 89}, True),
+        ({"loop_equal": 91}, False),
+    ],
+)
+def test_codes_that_part_are_below_the_gate(changed: dict[str, Any], below: bool) -> None:
+    good = DigitsOutcome(360, (), 0.999, 1, 100, 100, {}, {})
+    assert replace(good, **changed).below_gate == below
+
+
 def test_pictures_are_there(outcome: Path) -> None:
     names = sorted(path.name for path in outcome.glob("*.png"))
     assert names == ["inl-dnl.png", "ir-drop.png", "surrogate-error.png", "transfer.png"]
