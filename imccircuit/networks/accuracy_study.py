@@ -22,16 +22,18 @@ from imccircuit.networks.accuracy_outcome import (
 from imccircuit.networks.characterised import Characterised, characterise, check_bits, load_parts
 from imccircuit.networks.chips import IDEAL
 from imccircuit.networks.datasets import Samples
+from imccircuit.networks.digital_side import ReadNoise
 from imccircuit.networks.exported_chip import (
     PACKAGES,
     export_chip,
+    load_chip,
     missing_packages,
     targets_not_run,
 )
 from imccircuit.networks.exported_twins import compare_twins
 from imccircuit.networks.finished import Finished, study_key
 from imccircuit.networks.fit_network import fit_network
-from imccircuit.networks.hardware import Hardware, ReadNoise
+from imccircuit.networks.hardware import Hardware
 from imccircuit.networks.mapping import Mapping
 from imccircuit.networks.models import Floats
 from imccircuit.networks.network_tables import NetworkStudyTables
@@ -160,6 +162,10 @@ def run_networks(
         files=files,
     )
     files["table"].write_text(json.dumps(outcome.as_dict(), indent=1) + "\n", encoding="utf-8")
+    states = {name: verdict.state for name, verdict in outcome.verdicts.items()}
+    origin = {"study": study.name, "chip": 0, "verdicts": states, **json.loads(key)}
+    text = json.dumps(origin, indent=1) + "\n"
+    (folder / "exports" / "chip_0" / "provenance.json").write_text(text, encoding="utf-8")
     finished.forget()
     return outcome
 
@@ -240,8 +246,8 @@ def _ask_chip(
     if chip == 0:
         told["plain"] = hardware.logits(layers, x)
         for target in _installed_targets():
-            exported = export_chip(layers, place / target, target)
-            told[target] = hardware.logits(exported, x)
+            export_chip(hardware.network, layers, place / target, target)
+            told[target] = load_chip(place / target, target).logits(x)
     return told
 
 

@@ -9,6 +9,7 @@ on the chip.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
@@ -25,8 +26,11 @@ from imccircuit.exporters.onnx.load import open_session
 from imccircuit.exporters.own_code import import_own
 from imccircuit.exporters.registry import get_target
 from imccircuit.exporters.torch.load import load_layers
+from imccircuit.networks.chip_file import read_chip, write_chip
 from imccircuit.networks.chips import TileChip
+from imccircuit.networks.digital_side import Digital, DigitalSide, run_network
 from imccircuit.networks.hardware import LayerChip
+from imccircuit.networks.models import Network
 from imccircuit.surrogates.base import ModelArray, Surrogate
 from imccircuit.surrogates.kernels.noise import ConversionNoise
 
@@ -127,12 +131,13 @@ def _contents(layer: LayerChip, tile: TileChip) -> dict[str, Content]:
     }
 
 
-class ExportedLayer(LayerChip):
+class ExportedLayer(DigitalSide):
     """A layer whose codes come from the exports in ``folder``, without noise.
 
     Parameters
     ----------
-    layer : the layer that `export_layer` wrote there.
+    digital : what its digital side knows.
+    folder : that `export_layer` wrote.
     target : as which.
 
     Raises
@@ -141,11 +146,11 @@ class ExportedLayer(LayerChip):
     SetupError : the target needs a package that is not installed.
     """
 
-    def __init__(self, layer: LayerChip, folder: Path, target: str = "numpy") -> None:
-        vars(self).update(vars(layer))
+    def __init__(self, digital: Digital, folder: Path, target: str = "numpy") -> None:
+        super().__init__(digital)
         self._models = [
-            _LOADERS[target](folder / f"tile_{index}", tile.levels_v.shape[0])
-            for index, tile in enumerate(layer.tiles)
+            _LOADERS[target](folder / f"tile_{index}", len(tile.combine))
+            for index, tile in enumerate(digital.tiles)
         ]
 
     def codes(
@@ -267,10 +272,28 @@ _LOADERS: dict[str, Callable[[Path, int], Codes]] = {
 }
 
 
+@dataclass(frozen=True)
+class ExportedChip:
+    """A network on the chip of an export.
+
+    Attributes
+    ----------
+    network : its structure; weights in float are not in an export.
+    layers : in order.
+    """
+
+    network: Network
+    layers: tuple[ExportedLayer, ...]
+
+    def logits(self, images: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Outputs (image, class) for images (image, pixel)."""
+        return run_network(self.network, self.layers, images)
+
+
 def export_chip(
-    layers: Sequence[LayerChip], folder: Path, target: str = "numpy"
-) -> tuple[ExportedLayer, ...]:
-    """Write a programmed chip to ``folder/layer_K`` and load it again.
+    network: Network, layers: Sequence[LayerChip], folder: Path, target: str = "numpy"
+) -> None:
+    """Write a programmed chip: ``folder/layer_K`` and what the digital side knows.
 
     Raises
     ------
@@ -278,7 +301,22 @@ def export_chip(
     """
     for number, layer in enumerate(layers):
         export_layer(layer, folder / f"layer_{number}", target)
-    return tuple(
-        ExportedLayer(layer, folder / f"layer_{number}", target)
-        for number, layer in enumerate(layers)
+    write_chip(network, layers, target, folder)
+
+
+def load_chip(folder: Path, target: str = "numpy") -> ExportedChip:
+    """Read an exported chip from its files alone.
+
+    Raises
+    ------
+    FileFormatError : they are not there, or not ours.
+    SetupError : the target needs a package that is not installed.
+    """
+    network, known = read_chip(folder)
+    return ExportedChip(
+        network,
+        tuple(
+            ExportedLayer(digital, folder / f"layer_{number}", target)
+            for number, digital in enumerate(known)
+        ),
     )

@@ -1,24 +1,29 @@
 """A network on a chip: every product through drawn tiles, front ends, converters and noise.
 
     V_j = o_j + R_t (Σ_row read·digit/most·G_eff − offset current_j),  code = levels below V_j
-    Σ_j = (gain (code + ½) LSB/R_t · most/read − G_off Σ digit) / ΔG
 
-and the sums of passes, slices and halves are added with their weights. The product and its
-conversion are one kernel in single precision (`imccircuit.surrogates.kernels.mvm`); the offset of a
-column, which does not depend on the inputs, is taken off its levels beforehand.
+What becomes of codes, see `imccircuit.networks.digital_side`. The product and its conversion are
+one kernel in single precision (`imccircuit.surrogates.kernels.mvm`); the offset of a column, which
+does not depend on the inputs, is taken off its levels beforehand.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from imccircuit.errors import UsageError
 from imccircuit.networks.chips import IDEAL, Population, Scales, TileChip, draw_tile, tile_seed
+from imccircuit.networks.digital_side import (
+    Digital,
+    DigitalSide,
+    ReadNoise,
+    TileSums,
+    run_network,
+)
 from imccircuit.networks.mapping import MappedLayer, Mapping, map_layer, quantise_inputs
 from imccircuit.networks.models import Floats, Network
 from imccircuit.networks.ranges import LayerRange, calibrate_gain, calibrate_range
@@ -29,25 +34,8 @@ from imccircuit.surrogates.macro_compose import input_digits
 
 Change = Callable[[TileChip, int], TileChip]
 
-# Images at a time: bounds the memory of a convolution's patches.
-_CHUNK = 1000
 
-
-@dataclass(frozen=True)
-class ReadNoise:
-    """Noise of conversions.
-
-    Attributes
-    ----------
-    seed : of its draws.
-    sigma_v : in V rms, once a conversion.
-    """
-
-    seed: int
-    sigma_v: float
-
-
-class LayerChip:
+class LayerChip(DigitalSide):
     """A mapped layer on the tiles of one chip.
 
     Parameters
@@ -67,93 +55,22 @@ class LayerChip:
         found: LayerRange,
     ) -> None:
         composition = mapping.composition
-        self._mapped, self._composition, self._range = mapped, composition, found
         self.full_scale_v = population.converter.full_scale_v
         self.tiles = tuple(tiles)
         digit_v = population.read_voltage_v / composition.largest_input_digit
-        self.digit_v = digit_v
         step = population.step_s(composition.largest_weight_digit)
-        self._off = population.off_s / step
-        self._products, self._scale = [], []
-        for tile in self.tiles:
+        self._products, sums = [], []
+        for tile, place in zip(self.tiles, mapped.tiles, strict=True):
             constant = tile.output_offset_v - tile.transresistance_ohm * tile.offset_current_a
             # Rows are pulled down and the amplifiers invert: currents of the cells count upwards.
             matrix = (tile.transresistance_ohm * digit_v * tile.effective_s).astype(np.float32)
             table = code_table(tile.levels_v - constant[:, None])
             self._products.append(CodedProduct(np.ascontiguousarray(matrix), table))
-            lsb = population.converter.full_scale_v / (tile.levels_v.shape[1] + 1)
-            self._scale.append(lsb / (tile.transresistance_ohm * digit_v * step))
-
-    def __call__(
-        self, inputs: Floats, noise: ReadNoise | None, chip: int, first_index: int
-    ) -> Floats:
-        """Products (vector, out) of inputs (vector, in) with the layer's weights.
-
-        Parameters
-        ----------
-        first_index : number of the first vector; the noise of a vector is keyed by it.
-        """
-        sums = self.sums(self.integers_of(inputs), noise, chip, first_index)
-        step = self._range.input_full_scale / (2**self._composition.input_bits - 1)
-        return np.asarray(sums * (step * self._mapped.step))
-
-    def integers_of(self, inputs: Floats) -> NDArray[np.int64]:
-        """Integers that drive the rows for inputs (vector, in)."""
-        bits = self._composition.input_bits
-        return quantise_inputs(inputs, self._range.input_full_scale, bits)
-
-    def sums(
-        self, x: NDArray[np.int64], noise: ReadNoise | None, chip: int = 0, first_index: int = 0
-    ) -> Floats:
-        """Sums (vector, out) of integers that stand for x @ integers, gain included.
-
-        Raises
-        ------
-        UsageError : a conversion gave no code.
-        """
-        raw = self.raw_sums(x, noise, chip, first_index)
-        return np.asarray(self._range.gain * raw - self.common(x))
-
-    def common(self, x: NDArray[np.int64]) -> Floats:
-        """What ideal columns show beside x @ integers, (vector, out), in the same unit.
-
-        That is what cells of the lowest conductance let through, and the offset of stored weights.
-        Differential columns cancel both.
-        """
-        composition = self._composition
-        total = np.zeros((len(x), self._mapped.integers.shape[1]))
-        for number, digits in enumerate(input_digits(x, composition)):
-            weight = 2.0 ** (composition.pass_bits * number)
-            for tile in self._mapped.tiles:
-                driven = digits[:, tile.rows].sum(axis=1, dtype=np.float64)
-                total += weight * self._off * driven[:, None] * tile.combine.sum(axis=0)
-        return np.asarray(total + composition.offset * x.sum(axis=1, keepdims=True))
-
-    def raw_sums(
-        self, x: NDArray[np.int64], noise: ReadNoise | None, chip: int = 0, first_index: int = 0
-    ) -> Floats:
-        """Sums (vector, out) of all columns' codes in the unit of x @ integers, nothing taken off.
-
-        Raises
-        ------
-        UsageError : a conversion gave no code.
-        """
-        composition = self._composition
-        total = np.zeros((len(x), self._mapped.integers.shape[1]))
-        for number, digits in enumerate(input_digits(x, composition)):
-            weight = 2.0 ** (composition.pass_bits * number)
-            for index, tile in enumerate(self._mapped.tiles):
-                part = np.ascontiguousarray(digits[:, tile.rows], dtype=np.float32)
-                drawn = None
-                if noise is not None and noise.sigma_v > 0:
-                    drawn = ConversionNoise(
-                        _stream(noise.seed, index, number), noise.sigma_v, 0.0, chip, first_index
-                    )
-                codes = self.codes(index, part, drawn)
-                _check_codes(codes, index)
-                combine = tile.combine.astype(np.float32)
-                total += weight * ((codes + np.float32(0.5)) @ combine * self._scale[index])
-        return total
+            lsb = self.full_scale_v / (tile.levels_v.shape[1] + 1)
+            worth = lsb / (tile.transresistance_ohm * digit_v * step)
+            sums.append(TileSums(place.rows, place.combine, worth))
+        off = population.off_s / step
+        super().__init__(Digital(composition, found, mapped.step, off, digit_v, tuple(sums)))
 
     def codes(
         self, tile: int, digits: NDArray[np.float32], noise: ConversionNoise | None = None
@@ -168,22 +85,6 @@ class LayerChip:
         return np.asarray(
             drawn.output_offset_v + drawn.transresistance_ohm * (current - drawn.offset_current_a)
         )
-
-
-def _check_codes(codes: NDArray[Any], tile: int) -> None:
-    """Refuse codes (vector, col) among which there is none: -1 would count as half an LSB."""
-    if codes.size and codes.min() < 0:
-        vector, column = np.argwhere(codes < 0)[0]
-        raise UsageError(
-            f"tile {tile}, column {column}: no code for vector {vector}: a level or the voltage is "
-            "not a number; allowed: converters with finite levels, finite conductances and inputs"
-        )
-
-
-def _stream(seed: int, tile: int, number: int) -> int:
-    """Seed of the noise of one tile in one pass, 64 bits."""
-    state = np.random.SeedSequence([seed, tile, number]).generate_state(1, np.uint64)
-    return int(state[0])
 
 
 class Hardware:
@@ -309,15 +210,4 @@ class Hardware:
         chip: int = 0,
     ) -> Floats:
         """Outputs (image, class) for images (image, pixel) on a programmed chip."""
-        parts = []
-        for start in range(0, len(images), _CHUNK):
-            part = images[start : start + _CHUNK]
-
-            def product(
-                number: int, rows: Floats, start: int = start, n: int = len(part)
-            ) -> Floats:
-                own = None if noise is None else replace(noise, seed=noise.seed + number)
-                return layers[number](rows, own, chip, start * (len(rows) // n))
-
-            parts.append(self.network.logits(part, product))
-        return np.concatenate(parts)
+        return run_network(self.network, layers, images, noise, chip)

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imccircuit.networks.chips import IDEAL, Scales
+from imccircuit.networks.digital_side import ReadNoise
 from imccircuit.networks.finished import Finished
-from imccircuit.networks.hardware import Hardware, ReadNoise
+from imccircuit.networks.hardware import Hardware
 from imccircuit.networks.models import Floats
 from imccircuit.networks.network_tables import SensitivityTable
 

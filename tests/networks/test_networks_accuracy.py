@@ -22,9 +22,9 @@ from imccircuit.networks.chips import IDEAL, Scales, TileChip
 from imccircuit.networks.datasets import load_digit_samples
 from imccircuit.networks.exported_chip import (
     PACKAGES,
-    ExportedLayer,
     export_chip,
     export_layer,
+    load_chip,
     missing_packages,
     targets_not_run,
 )
@@ -103,14 +103,15 @@ def test_wires_are_made_good_by_a_gain_however_signs_are_stored(signed, populati
 def test_exported_chip_gives_the_same_codes(mlp, digits, tmp_path) -> None:
     _, _, x, _, _ = digits
     layers = mlp.program(1, 0)
-    exported = export_chip(layers, tmp_path)
+    export_chip(mlp.network, layers, tmp_path)
+    exported = load_chip(tmp_path)
     seen = np.random.default_rng(1).integers(0, 16, (100, 64)).astype(np.float32)
-    ours, theirs = layers[0].codes(0, seen), exported[0].codes(0, seen)
+    ours, theirs = layers[0].codes(0, seen), exported.layers[0].codes(0, seen)
     # Single precision against double: 1e-7 of full scale, 3e-5 of a code's width, 6400 codes.
     assert np.mean(ours != theirs) < 2e-3
     assert np.max(np.abs(ours - theirs)) <= 1
     assert (tmp_path / "layer_1" / "tile_0" / "converter" / "LICENSE").is_file()
-    one, two = mlp.logits(layers, x), mlp.logits(exported, x)
+    one, two = mlp.logits(layers, x), exported.logits(x)
     assert np.mean(np.argmax(one, axis=1) == np.argmax(two, axis=1)) > 0.99
 
 
@@ -120,19 +121,20 @@ def test_a_target_gives_the_very_codes_of_numpy(target, mlp, digits, tmp_path) -
         pytest.importorskip(package, reason=f"target {target} needs it")
     _, _, x, _, _ = digits
     layers = mlp.program(1, 0)
-    known = export_chip(layers, tmp_path / "numpy")
-    found = export_chip(layers, tmp_path / target, target)
+    for name in ("numpy", target):
+        export_chip(mlp.network, layers, tmp_path / name, name)
+    known, found = load_chip(tmp_path / "numpy"), load_chip(tmp_path / target, target)
     # More conversions than a graph is asked at once.
     seen = np.random.default_rng(1).integers(0, 16, (700, 64)).astype(np.float32)
-    codes = found[0].codes(0, seen)
-    np.testing.assert_array_equal(codes, known[0].codes(0, seen))
+    codes = found.layers[0].codes(0, seen)
+    np.testing.assert_array_equal(codes, known.layers[0].codes(0, seen))
     assert len(np.unique(codes)) > 100
     # Its own files hold the chip: with another chip's levels in them it answers otherwise.
     other = mlp.program(1, 1)
     export_layer(other[0], tmp_path / target / "layer_0", target)
-    moved = ExportedLayer(layers[0], tmp_path / target / "layer_0", target).codes(0, seen)
+    moved = load_chip(tmp_path / target, target).layers[0].codes(0, seen)
     assert np.mean(moved != codes) > 0.2
-    twin = compare_twins("mlp", target, mlp.logits(known, x), mlp.logits(found, x))
+    twin = compare_twins("mlp", target, known.logits(x), found.logits(x))
     assert twin.agrees
     assert (twin.images, twin.different) == (200, 0)
 

@@ -9,7 +9,8 @@ import pytest
 
 from imccircuit.errors import UsageError
 from imccircuit.networks.chips import IDEAL, Scales
-from imccircuit.networks.hardware import Hardware, ReadNoise
+from imccircuit.networks.digital_side import ReadNoise
+from imccircuit.networks.hardware import Hardware
 from imccircuit.networks.mapping import (
     Mapping,
     map_layer,
