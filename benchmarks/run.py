@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable
 
 import conversion
+import networks
 import numpy as np
 import solver
 import throughput
@@ -99,7 +100,15 @@ def main() -> None:
     versions = ", ".join(f"{key} {value}" for key, value in library_versions().items())
     print(f"{platform.machine()}, {platform.system()}; {versions}; best of up to {REPEATS}\n")
     print(f"{'what':46s} {'ours':>12s} {'peer':>12s}   {'peer is':34s} {'ratio':>9s}")
-    for measure in (netlists, nodal, solvers, solver.main, conversion.main, throughput.main):
+    for measure in (
+        netlists,
+        nodal,
+        solvers,
+        solver.main,
+        conversion.main,
+        networks.main,
+        throughput.main,
+    ):
         measure()
     sys.stdout.flush()
 
