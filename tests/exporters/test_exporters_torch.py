@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -260,10 +261,21 @@ def test_what_is_copied_imports_torch_and_numpy_alone() -> None:
     assert tops - set(sys.stdlib_module_names) == {"torch", "numpy"}
 
 
+NEEDS_COMPILER = pytest.mark.skipif(
+    not any(map(shutil.which, ("c++", "g++", "clang++"))), reason="no C++ compiler for torch"
+)
+# What inductor lays out otherwise is copied once: slower, not wrong.
+COPIES = pytest.mark.filterwarnings("ignore:torch.searchsorted.*non-contiguous")
+
+
 @pytest.mark.parametrize(
     "options", [{}, {"smooth_v": 0.1}, {"chip": [0, 1]}, {"noise": True}, {"population": True}]
 )
-def test_layers_compile_as_one_graph(options: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "backend",
+    ["eager", pytest.param("inductor", marks=[pytest.mark.long, NEEDS_COMPILER, COPIES])],
+)
+def test_layers_compile_as_one_graph(options: dict[str, Any], backend: str) -> None:
     arrays = {
         **TOY,
         "noise_sampled_v": np.array(0.0),
@@ -275,7 +287,7 @@ def test_layers_compile_as_one_graph(options: dict[str, Any]) -> None:
     array = runtime.CrossbarLayer({"effective_conductance": np.ones((1, 3, 2)) * 0.3})
     layers = torch.nn.Sequential(array, adc)
     voltage = torch.tensor([[0.1, 0.7, 1.1], [0.3, 0.2, 0.6]], dtype=torch.float64)
-    compiled = torch.compile(layers, backend="eager", fullgraph=True)
+    compiled = torch.compile(layers, backend=backend, fullgraph=True)
     one, two = voltage.clone().requires_grad_(), voltage.clone().requires_grad_()
     compiled(one).sum().backward()
     layers(two).sum().backward()
