@@ -13,6 +13,7 @@ from imccircuit.benches.bench import Section
 from imccircuit.errors import InputError
 from imccircuit.networks.network_tables import NetworkStudyTables
 from imccircuit.networks.study_data import resolve_data
+from imccircuit.networks.training_checks import check_training
 from imccircuit.networks.training_tables import TrainingStudyTables
 from imccircuit.recipes.load import find_recipe, read_toml
 from imccircuit.recipes.paths import FilePolicy
@@ -134,7 +135,9 @@ def load_study(name: str, settings: Sequence[str] = ()) -> AnyStudy:
         resolve_data(name, raw["network"], policy)
     apply_settings(raw, [parse_setting(item) for item in settings])
     if "training" in raw:
-        return TrainingStudy(path.stem, name, validate(TrainingStudyTables, raw, file=name))
+        tables = validate(TrainingStudyTables, raw, file=name)
+        check_training(tables, name)
+        return TrainingStudy(path.stem, name, tables)
     # A study of networks on tiles is known by its table of the mapping.
     if "mapping" in raw:
         return NetworkStudy(path.stem, name, validate(NetworkStudyTables, raw, file=name))

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from imccircuit.networks.training_tables import CHIP_WAYS
+
 if TYPE_CHECKING:
     from imccircuit.networks.training_comparison import Comparison
-
-_NO_CHIP = ("float", "uniform converter")
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Size:
                     "loss": self.loss(way.name),
                 }
                 for way in self.comparison.ways
-                if way.name not in _NO_CHIP
+                if way.name in CHIP_WAYS
             },
         }
 
@@ -67,4 +67,4 @@ def find_smallest(sizes: Sequence[Size], way: str, loss: float) -> Size | None:
 def ways_of(sizes: Sequence[Size]) -> tuple[str, ...]:
     """Ways in which chips take part."""
     first = sizes[0].comparison
-    return tuple(way.name for way in first.ways if way.name not in _NO_CHIP)
+    return tuple(way.name for way in first.ways if way.name in CHIP_WAYS)

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from imccircuit.errors import InputError, SetupError
+from imccircuit.errors import SetupError
 from imccircuit.networks.digits import Digits, load_digits
 from imccircuit.networks.finished import Finished, study_key
 from imccircuit.networks.study import Progress, TrainingStudy
@@ -22,11 +22,6 @@ if TYPE_CHECKING:
     from imccircuit.networks.hardware_layer import Array
     from imccircuit.networks.training_comparison import Comparison
 
-_KEYS = {
-    "current": ("low_conductance", "high_conductance"),
-    "charge": ("weight_bits", "input_bits"),
-}
-
 
 def run_training(
     study: TrainingStudy, folder: Path, *, jobs: int, progress: Progress, mode: Mode = "new"
@@ -39,12 +34,11 @@ def run_training(
 
     Raises
     ------
-    InputError, UsageError : bad tables, or unfinished work in the way, in one line.
+    InputError, UsageError : recipes that do not fit, or unfinished work in the way, in one line.
     SetupError : torch or scikit-learn is not installed.
     EngineError : SPICE did not solve what was asked.
     """
     tables = study.tables
-    _check_cells(tables, study.file)
     recipes = load_recipes(tables, study.file)
     units = () if tables.capacitors is None else tables.capacitors.units
     others = [load_recipes(tables, study.file, unit) for unit in units]
@@ -116,20 +110,6 @@ def _compare(
         conversion_j=parts.conversion_j,
         kept=lambda name, compute: finished.unit(prefix + name, compute),
     )
-
-
-def _check_cells(tables: TrainingStudyTables, file: str) -> None:
-    """Each mode has its own keys of the cells, all of them."""
-    mode, cells = tables.training.mode, tables.cells
-    for key in (key for keys in _KEYS.values() for key in keys):
-        value = getattr(cells, key)
-        if (key in _KEYS[mode]) != (value is not None):
-            problem = f"mode {mode} {'needs' if value is None else 'does not take'} it"
-            raise InputError(file, f"cells.{key}", value, problem, " and ".join(_KEYS[mode]))
-    low, high = cells.low_conductance, cells.high_conductance
-    if low is not None and high is not None and low >= high:
-        problem = f"not above low_conductance = {low:g} S"
-        raise InputError(file, "cells.high_conductance", high, problem, f"above {low:g} S")
 
 
 def _array(tables: TrainingStudyTables) -> Array:

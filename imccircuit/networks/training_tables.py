@@ -27,6 +27,9 @@ WAYS: tuple[WayName, ...] = (
 )
 """Ways that a training is tried, in the order of the table."""
 
+CHIP_WAYS = WAYS[2:]
+"""Those in which chips take part."""
+
 Conductance = Annotated[float, SI("S"), Field(ge=0)]
 
 

@@ -192,6 +192,20 @@ def test_an_interrupted_training_goes_on_to_the_same_table(tmp_path, monkeypatch
             ["converter.recipe", "no unit capacitors"],
         ),
         (["capacitors={units=['1 fF']}"], ["capacitors.units", "2"]),
+        (["capacitors={units=['1 fF', '1000 aF']}"], ["capacitors.units", "each size once"]),
+        (['training.ways=["naive", "naive"]'], ["training.ways", "each way once"]),
+        (
+            ["capacitors={units=['1 fF', '2 fF']}", 'training.ways=["naive"]'],
+            ["training.ways = ['naive']", "needs float", '"float" among them'],
+        ),
+        (
+            ["capacitors={units=['1 fF', '2 fF']}", 'training.ways=["float"]'],
+            ["training.ways = ['float']", "a way with chips", "naive or population"],
+        ),
+        (
+            ["converter={recipe='adc_ramp8_kinds', samples=2}", "training={mode='current'}"],
+            ["converter.recipe", "points", "without a sweep"],
+        ),
         (["network.seed=1"], ["network"]),
     ],
 )
