@@ -33,6 +33,7 @@ from torch.nn import functional
 from imccircuit.errors import UsageError
 from imccircuit.exporters.torch.runtime import convert_codes
 from imccircuit.networks.fused_layer import charge_products, current_products, slopes
+from imccircuit.networks.mapping import check_scaling
 from imccircuit.networks.ranges import calibrate_range
 
 _MOST_CALIBRATION = 20_000
@@ -171,7 +172,13 @@ class ImcLinear(nn.Module):
         ----------
         rule : as in `imccircuit.networks.ranges`; inputs take the largest unless it is
             ``percentile``.
+
+        Raises
+        ------
+        UsageError : an unknown rule, inputs of another scaling, or without a signal.
         """
+        # Here and not in every pass, which would only clamp them and must be fast.
+        check_scaling(x.numpy())
         with torch.no_grad():
             by = rule if rule == "percentile" else "maximum"
             self.input_range.fill_(calibrate_range(x.numpy(), by, self.bits)[0])
