@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from imccircuit.errors import SetupError
-from imccircuit.networks.digits import Digits, load_digits
+from imccircuit.networks.digits import Digits, load_folds
 from imccircuit.networks.finished import Finished, study_key
 from imccircuit.networks.study import Progress, TrainingStudy
 from imccircuit.networks.training_outcome import TrainingOutcome
@@ -20,7 +21,7 @@ from imccircuit.units import format_quantity
 
 if TYPE_CHECKING:
     from imccircuit.networks.hardware_layer import Array
-    from imccircuit.networks.training_comparison import Comparison
+    from imccircuit.networks.training_ways import Comparison
 
 
 def run_training(
@@ -45,9 +46,9 @@ def run_training(
     if find_spec("torch") is None:
         raise SetupError('torch is missing: pip install "imccircuit[torch,digits]"')
     table = tables.training
-    data = load_digits(table.test_images, table.seed)
+    data = load_folds(table.folds, table.seed)
     every = [recipe for item in (recipes, *others) for recipe in item.all]
-    arrays = (data.train_x, data.train_y, data.test_x, data.test_y)
+    arrays = [part for fold in data for part in (fold.test_x, fold.test_y)]
     finished = Finished(folder, study_key(tables, every, arrays), mode)
     progress("converter: measuring in SPICE, fitting")
     parts = characterise_parts(recipes, folder, jobs)
@@ -63,6 +64,7 @@ def run_training(
     outcome = TrainingOutcome(
         table.mode,
         parts.adc.bits,
+        table.folds,
         table.chips,
         table.seeds,
         table.epochs,
@@ -86,7 +88,7 @@ def _named(name: str, progress: Progress) -> Progress:
 
 def _compare(
     tables: TrainingStudyTables,
-    data: Digits,
+    data: Sequence[Digits],
     parts: Parts,
     progress: Progress,
     finished: Finished,

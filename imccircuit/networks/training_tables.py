@@ -45,7 +45,7 @@ class TrainingTable(Section):
     epochs: int = Field(40, ge=1, le=1000)
     ways: Annotated[tuple[WayName, ...], Field(min_length=1)] = WAYS
     hidden: int = Field(32, ge=1, le=1024, description="units between pixels and classes")
-    test_images: int = Field(360, ge=200, le=1000, description="of 1797; the others train")
+    folds: int = Field(5, ge=2, le=20, description="of the cross-validation with 1797 images")
     seed: int = Field(1, ge=0, le=2**31 - 1, description="of the split")
 
 

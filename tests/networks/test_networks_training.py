@@ -333,7 +333,7 @@ def test_what_training_is_worth(
     adc: AdcSurrogate, digits: Digits, array: CurrentArray | ChargeArray
 ) -> None:
     found = compare_training(
-        digits, array, ChipSource(adc), chips=2, seeds=1, schedule=Schedule(epochs=15),
+        [digits], array, ChipSource(adc), chips=2, seeds=1, schedule=Schedule(epochs=15),
         conversion_j=2e-15,
     )  # fmt: skip
     naive, aware = found.way("naive").mean, found.way("population").mean
@@ -380,7 +380,8 @@ def test_wrong_use_is_one_line(adc: AdcSurrogate, digits: Digits, tmp_path: Path
         (lambda: Schedule(epochs=0), "from 1"),
         (lambda: CurrentArray(1e-5, 1e-6, 0.1), "low_s < high_s"),
         (lambda: ChargeArray(0, 3, 0.1), "1 to 8"),
-        (lambda: compare_training(digits, CURRENT, source, chips=0), "from 1"),
+        (lambda: compare_training([digits], CURRENT, source, chips=0), "from 1"),
+        (lambda: compare_training([], CURRENT, source), "folds = 0"),
         (lambda: layer_of(CURRENT).calibrate(torch.rand(5, 6), "best"), "least_error"),
         (lambda: layer_of(CURRENT).calibrate(torch.rand(5, 6) - 0.5, "maximum"), "from -0.4.*ReLU"),
         (lambda: layer_of(CHARGE).calibrate(torch.full((5, 6), torch.nan), "maximum"), "scaling"),
