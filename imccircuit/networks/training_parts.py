@@ -134,7 +134,9 @@ def _front_end(tables: TrainingStudyTables, file: str) -> Recipe | None:
     if tables.training.mode == "charge":
         problem = "mode charge has no front end"
         raise InputError(file, key, tables.front_end.recipe, problem, "none")
-    recipe = _load(tables.front_end.recipe, [], file, key, ("readout_transfer",))
+    samples = tables.front_end.samples
+    settings = [] if samples is None else [f"variation.samples={samples}"]
+    recipe = _load(tables.front_end.recipe, settings, file, key, ("readout_transfer",))
     _check_population(recipe, file, key)
     return recipe
 

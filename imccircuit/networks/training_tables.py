@@ -73,6 +73,7 @@ class FrontEndTable(Section):
     """The recipe of the front ends between columns and converters, in mode ``current``."""
 
     recipe: str
+    samples: int | None = Field(None, ge=2, le=1000, description="chips; default the recipe's")
 
 
 Sizes = Annotated[

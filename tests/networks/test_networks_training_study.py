@@ -200,6 +200,7 @@ def test_an_interrupted_training_goes_on_to_the_same_table(tmp_path, monkeypatch
         (["converter.cost=crossbar_digits"], ["converter.cost", "adc_transfer"]),
         (["front_end.recipe=adc_sar8"], ["front_end.recipe", "readout_transfer"]),
         (["front_end.recipe=readout_tia"], ["front_end.recipe", "at least 2 samples"]),
+        (["front_end.samples=1"], ["front_end.samples = 1", "2"]),
         (
             ["training.mode=charge", "cells={weight_bits=2, input_bits=2, spread=0}"],
             ["front_end.recipe", "mode charge has no front end"],
@@ -233,6 +234,14 @@ def test_what_does_not_fit_is_one_line_before_spice(settings, words, tmp_path) -
     for word in words:
         assert word in str(caught.value)
     assert not (tmp_path / "out").exists()
+
+
+def test_populations_have_as_many_samples_as_asked_for() -> None:
+    study = load_study("digits_training", ["converter.samples=3", "front_end.samples=4"])
+    assert isinstance(study, TrainingStudy)
+    recipes = training_parts.load_recipes(study.tables, study.file)
+    assert recipes.converter.common.variation.samples == 3
+    assert recipes.front_end.common.variation.samples == 4
 
 
 def test_missing_torch_is_one_line_before_spice(monkeypatch, tmp_path, capsys) -> None:
