@@ -26,7 +26,7 @@ Progress = Callable[[str], None]
 Table = tuple[str, Sequence[str], list[Sequence[object]]]
 
 _RECIPES = (("array", "recipe"), ("converter", "recipe"), ("converter", "cost"),
-            ("front_end", "recipe"))  # fmt: skip
+            ("front_end", "recipe"), ("cells", "device_card"))  # fmt: skip
 
 
 class NetworkTable(Section):
@@ -145,7 +145,7 @@ def load_study(name: str, settings: Sequence[str] = ()) -> AnyStudy:
 
 
 def _resolve_recipes(file: str, raw: dict[str, Any], policy: FilePolicy) -> None:
-    """Make the paths of the study's recipes absolute; like a recipe, it may not name any file."""
+    """Make paths of recipes and cards absolute; like a recipe, a study may not name any file."""
     for section, key in _RECIPES:
         table = raw.get(section)
         name = table.get(key) if isinstance(table, dict) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -12,6 +13,7 @@ from imccircuit.errors import SetupError
 from imccircuit.networks.digits import Digits, load_folds
 from imccircuit.networks.finished import Finished, study_key
 from imccircuit.networks.study import Progress, TrainingStudy
+from imccircuit.networks.training_checks import load_cells
 from imccircuit.networks.training_outcome import TrainingOutcome
 from imccircuit.networks.training_parts import Parts, characterise_parts, load_recipes
 from imccircuit.networks.training_sizes import Size
@@ -49,17 +51,18 @@ def run_training(
     data = load_folds(table.folds, table.seed)
     every = [recipe for item in (recipes, *others) for recipe in item.all]
     arrays = [part for fold in data for part in (fold.test_x, fold.test_y)]
-    finished = Finished(folder, study_key(tables, every, arrays), mode)
+    key = study_key(tables, every, arrays, _card_hashes(tables, study.file))
+    finished = Finished(folder, key, mode)
     progress("converter: measuring in SPICE, fitting")
     parts = characterise_parts(recipes, folder, jobs)
-    comparison = _compare(tables, data, parts, progress, finished, "")
+    comparison = _compare(study, data, parts, progress, finished, "")
     sizes = []
     for number, (unit, other) in enumerate(zip(units, others, strict=True)):
         known = format_quantity(unit, "F")
         progress(f"unit capacitor of {known}: measuring in SPICE, fitting")
         of_size = characterise_parts(other, folder / f"size_{number}", jobs)
         named = _named(known, progress)
-        found = _compare(tables, data, of_size, named, finished, f"size_{number}.")
+        found = _compare(study, data, of_size, named, finished, f"size_{number}.")
         sizes.append(Size(unit, of_size.conversion_j, of_size.area_m2, found))
     outcome = TrainingOutcome(
         table.mode,
@@ -87,7 +90,7 @@ def _named(name: str, progress: Progress) -> Progress:
 
 
 def _compare(
-    tables: TrainingStudyTables,
+    study: TrainingStudy,
     data: Sequence[Digits],
     parts: Parts,
     progress: Progress,
@@ -98,10 +101,10 @@ def _compare(
     from imccircuit.networks.training_chips import ChipSource
     from imccircuit.networks.training_comparison import compare_training
 
-    table = tables.training
+    table = study.tables.training
     return compare_training(
         data,
-        _array(tables),
+        _array(study.tables, study.file),
         ChipSource(parts.adc, parts.front_end),
         chips=table.chips,
         seeds=table.seeds,
@@ -114,12 +117,27 @@ def _compare(
     )
 
 
-def _array(tables: TrainingStudyTables) -> Array:
+def _array(tables: TrainingStudyTables, file: str) -> Array:
     from imccircuit.networks.hardware_layer import ChargeArray, CurrentArray
+    from imccircuit.networks.read_table import ReadTable
 
     cells = tables.cells
+    if cells.device_card is not None:
+        card = load_cells(tables, file)
+        low, high = card.off_conductance.value, card.on_conductance.value
+        read = ReadTable.of(card.spread_at(cells.read_time), low, high)
+        return CurrentArray(low, high, 0.0, read)
+    spread = cast(float, cells.spread)
     if tables.training.mode == "current":
         low, high = cast(float, cells.low_conductance), cast(float, cells.high_conductance)
-        return CurrentArray(low, high, cells.spread)
+        return CurrentArray(low, high, spread)
     bits = cast(int, cells.weight_bits), cast(int, cells.input_bits)
-    return ChargeArray(*bits, cells.spread)
+    return ChargeArray(*bits, spread)
+
+
+def _card_hashes(tables: TrainingStudyTables, file: str) -> list[str]:
+    """What the files of the cells' card hold."""
+    if tables.cells.device_card is None:
+        return []
+    files = load_cells(tables, file).source_files()
+    return [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from imccircuit.benches.bench import Section
-from imccircuit.units import SI, Capacitance
+from imccircuit.units import SI, Capacitance, Time
 
 WayName = Literal[
     "float",
@@ -50,13 +50,18 @@ class TrainingTable(Section):
 
 
 class CellsTable(Section):
-    """Cells of the arrays: conductances in mode ``current``, bits in mode ``charge``."""
+    """Cells of the arrays: conductances in mode ``current``, bits in mode ``charge``.
 
+    Conductances and their spread are typed here, or taken from a card.
+    """
+
+    device_card: str | None = Field(None, description="of mode current, instead of numbers")
+    read_time: Time | None = Field(None, description="after programming; default the card's")
     low_conductance: Conductance | None = None
     high_conductance: Conductance | None = None
     weight_bits: int | None = Field(None, ge=1, le=8, description="binary slices of a weight")
     input_bits: int | None = Field(None, ge=1, le=8, description="one after the other")
-    spread: float = Field(ge=0, le=1, description="σ of a cell, relative to it")
+    spread: float | None = Field(None, ge=0, le=1, description="σ of a cell, relative to it")
 
 
 class TrainedConverterTable(Section):

@@ -131,6 +131,23 @@ def test_ways_that_are_not_asked_for_are_not_trained(tmp_path, capsys) -> None:
 
 
 @pytest.mark.usefixtures("synthetic")
+def test_cells_of_a_card_are_trained_with(tmp_path) -> None:
+    """The same converters, trainings and scores; only the cells are others."""
+    short = ["training.epochs=3", 'training.ways=["float", "naive", "population"]']
+    naive = []
+    for name, cells in (
+        ("typed", "{low_conductance='0.74 uS', high_conductance='39 uS', spread=0}"),
+        ("card", "{device_card='rram_techC', read_time='1e5 s'}"),
+    ):
+        assert run(tmp_path / name, *short, f"cells={cells}") in (0, 3)
+        report = json.loads((tmp_path / name / "study.json").read_text())
+        ways = {way["name"]: way["accuracy"] for way in report["ways"]}
+        naive.append((ways["naive"], ways["float"]))
+    assert naive[0][1] == naive[1][1]
+    assert naive[0][0] != naive[1][0]
+
+
+@pytest.mark.usefixtures("synthetic")
 def test_columns_share_ramps_and_sizes_are_tried(tmp_path, capsys) -> None:
     short = ["training.epochs=1", 'training.ways=["naive"]', "training.chips=1"]
     ramp = ["converter={recipe='adc_ramp5_rough'}", "training.bits=6"]
