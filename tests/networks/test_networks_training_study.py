@@ -244,7 +244,8 @@ def test_an_interrupted_training_goes_on_to_the_same_table(tmp_path, monkeypatch
         (["network.seed=1"], ["network"]),
     ],
 )
-def test_what_does_not_fit_is_one_line_before_spice(settings, words, tmp_path) -> None:
+def test_what_does_not_fit_is_one_line_before_spice(settings, words, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(training_parts, "measure", lambda *_: pytest.fail("SPICE was asked"))
     with pytest.raises(InputError) as caught:
         run_loaded(settings, tmp_path / "out")
     assert "\n" not in str(caught.value)
