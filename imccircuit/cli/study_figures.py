@@ -87,8 +87,13 @@ def _draw_training(outcome: Any, folder: Path) -> list[Path]:
         if outcome.sizes:
             sizes = sorted(outcome.sizes, key=lambda size: size.unit_f)
             figure, (ax,) = make_figure()
-            losses = {name: [size.loss(name) for size in sizes] for name in ways_of(sizes)}
-            plot_losses(ax, [size.unit_f for size in sizes], losses, outcome.tolerated)
+            found = {name: [size.loss(name) for size in sizes] for name in ways_of(sizes)}
+            plot_losses(
+                ax, [size.unit_f for size in sizes],
+                {name: [loss.mean for loss in of] for name, of in found.items()},
+                outcome.tolerated,
+                {name: [loss.one_sided() for loss in of] for name, of in found.items()},
+            )  # fmt: skip
             ax.legend(loc="upper right")
             written.append(save_figure(figure, folder / "capacitors.png"))
     return written

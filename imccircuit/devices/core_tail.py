@@ -20,6 +20,8 @@ MIN_TAIL, MAX_TAIL = 0.02, 0.6
 # reaches is not known; what is bounded here is how slowly sample deviations converge to S.
 MAX_KURTOSIS = 30.0
 _MIN_COMPONENT_MEAN = 0.05
+# To a millionth of what was between the ends.
+_HALVINGS = 20
 _PERCENTILES = np.array([0.16, 0.5, 0.84])
 
 
@@ -86,6 +88,21 @@ class CoreTail:
         shift = np.where(core, self.offset, b)
         scale = np.where(core, self.width, np.sqrt(variance))
         return Gamma().quantile(inner, mean + shift * np.asarray(sd), scale * np.asarray(sd))
+
+    def percentile(self, share: Value, mean: Value, sd: Value) -> Floats:
+        """Value below which a share of the distribution lies, by halving where `cdf` has it.
+
+        Unlike `quantile` it rises with ``share`` throughout, through core and tail.
+        """
+        wanted, mean, sd = np.broadcast_arrays(*map(np.asarray, (share, mean, sd)))
+        low, high = np.zeros(wanted.shape), mean + sd
+        while np.any(beyond := self.cdf(high, mean, sd) < wanted):
+            low, high = np.where(beyond, high, low), np.where(beyond, 2 * high, high)
+        for _ in range(_HALVINGS):
+            middle = (low + high) / 2
+            beyond = self.cdf(middle, mean, sd) < wanted
+            low, high = np.where(beyond, middle, low), np.where(beyond, high, middle)
+        return np.asarray((low + high) / 2)
 
     def cdf(self, x: Value, mean: Value, sd: Value) -> Floats:
         """Share of the distribution that lies below ``x``."""

@@ -221,6 +221,10 @@ class Spread:
         mean, sd = self.mean_of(nominal), self.sd_of(nominal)
         return draw(self.family, rng, mean, sd, self.group)
 
+    def percentile(self, share: Floats, nominal: ArrayLike) -> Floats:
+        """Values below which a share of the draws is, of the shape of ``nominal``."""
+        return self.family.quantile(share, self.mean_of(nominal), self.sd_of(nominal))
+
 
 def draw(
     law: Law, rng: np.random.Generator, mean: Floats, sd: Floats, group: Group | None = None

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -28,7 +29,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from imccircuit.devices.core_tail import CoreTail, fit_core_tail
 from imccircuit.devices.groups import Group, uniform
-from imccircuit.devices.laws import LAWS, Floats
+from imccircuit.devices.laws import LAWS, Floats, Value
 from imccircuit.devices.text_file import read_text
 from imccircuit.errors import InputError, UsageError
 from imccircuit.units import format_quantity
@@ -242,19 +243,42 @@ class ReadSpread:
         UsageError : a target outside the measured levels; nothing is extrapolated.
         """
         target = self._inside(nominal)
-        mean, sd = self.mean_of(target), self.sd_of(target)
         if self.group is None:
             u = uniform(rng, target.shape)
         else:
             u = self.group.uniform(rng, target.shape)
+        return self._by_law(target, u, CoreTail.quantile)
+
+    def percentile(self, share: Floats, nominal: ArrayLike) -> Floats:
+        """Conductances in S below which a share of the cells programmed to ``nominal`` (S) is.
+
+        Parameters
+        ----------
+        share : between 0 and 1, of the shape of ``nominal``.
+
+        Raises
+        ------
+        UsageError : a target outside the measured levels; nothing is extrapolated.
+        """
+        return self._by_law(self._inside(nominal), share, CoreTail.percentile)
+
+    def _by_law(
+        self, target: Floats, u: Floats, composed: Callable[[CoreTail, Value, Value, Value], Floats]
+    ) -> Floats:
+        """Quantiles of each target's law; ``composed`` gives those of core and tail."""
+        mean, sd = self.mean_of(target), self.sd_of(target)
         level = self._level(target)
-        drawn = np.empty(target.shape)
+        found = np.empty(target.shape)
         names = np.array(self.shapes.names)[level]
         for name in np.unique(names):
             here = names == name
-            law = LAWS.get(str(name)) or self._core_tail(level[here])
-            drawn[here] = law.quantile(u[here], mean[here], sd[here])
-        return drawn
+            given = u[here], mean[here], sd[here]
+            law = LAWS.get(str(name))
+            if law is None:
+                found[here] = composed(self._core_tail(level[here]), *given)
+            else:
+                found[here] = law.quantile(*given)
+        return found
 
     def _core_tail(self, level: NDArray[np.intp]) -> CoreTail:
         shape = self.shapes.core_tail

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imccircuit.errors import SetupError
+from imccircuit.networks.paired import split_folds
 
 _BRIGHTEST = 16.0
 
@@ -38,16 +39,35 @@ def load_digits(test_images: int, seed: int) -> Digits:
     ------
     SetupError : scikit-learn is not installed.
     """
+    pixels, classes = _load()
+    from sklearn.model_selection import train_test_split
+
+    train_x, test_x, train_y, test_y = train_test_split(
+        pixels, classes, test_size=test_images, random_state=seed, stratify=classes
+    )
+    return Digits(train_x, train_y, test_x, test_y)
+
+
+def load_folds(folds: int, seed: int) -> tuple[Digits, ...]:
+    """The images of `load_digits`, each tested once: cross-validation with balanced digits.
+
+    Raises
+    ------
+    SetupError : scikit-learn is not installed.
+    UsageError : fewer than 2 folds, or more than the rarest digit has images.
+    """
+    x, y = _load()
+    return tuple(Digits(x[a], y[a], x[b], y[b]) for a, b in split_folds(y, folds, seed))
+
+
+def _load() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Images (image, 64), 0 to 1, and their digits."""
     try:
         from sklearn.datasets import load_digits as load
-        from sklearn.model_selection import train_test_split
     except ImportError:
         raise SetupError('scikit-learn is missing: pip install "imccircuit[digits]"') from None
     pixels, classes = load(return_X_y=True)
-    train_x, test_x, train_y, test_y = train_test_split(
-        pixels / _BRIGHTEST, classes, test_size=test_images, random_state=seed, stratify=classes
-    )
-    return Digits(train_x, train_y.astype(np.int64), test_x, test_y.astype(np.int64))
+    return pixels / _BRIGHTEST, classes.astype(np.int64)
 
 
 def train_linear(x: NDArray[np.float64], y: NDArray[np.int64]) -> NDArray[np.float64]:

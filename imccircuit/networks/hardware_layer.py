@@ -33,7 +33,9 @@ from torch.nn import functional
 from imccircuit.errors import UsageError
 from imccircuit.exporters.torch.runtime import convert_codes
 from imccircuit.networks.fused_layer import charge_products, current_products, slopes
+from imccircuit.networks.mapping import check_scaling
 from imccircuit.networks.ranges import calibrate_range
+from imccircuit.networks.read_table import ReadTable
 
 _MOST_CALIBRATION = 20_000
 _HALF = 0.5
@@ -47,17 +49,21 @@ class CurrentArray:
     Attributes
     ----------
     low_s, high_s : range of the conductances in S.
-    spread : σ of a programmed conductance, relative to it.
+    spread : σ of a programmed conductance, relative to it, whatever it is.
+    read : how a card's cells are read instead, with ``spread`` 0; None: by ``spread``.
     """
 
     low_s: float
     high_s: float
     spread: float
+    read: ReadTable | None = None
 
     def __post_init__(self) -> None:
         """Refuse a range without a width."""
         if not (0 <= self.low_s < self.high_s and self.spread >= 0):
             raise UsageError(f"{self}; allowed: 0 <= low_s < high_s and spread >= 0")
+        if self.read is not None and self.spread > 0:
+            raise UsageError(f"spread = {self.spread:g} beside read; allowed: one of the two")
 
     def columns(self, outputs: int) -> int:
         """Columns of a layer."""
@@ -100,16 +106,18 @@ class LayerChip:
     ----------
     levels : (col, code) transition levels of the columns' converters over their full scale.
     cells : (row, col) factor on each cell's conductance, or its capacitor over the mean of its
-        column.
+        column; normal scores where there is ``read``.
     front : (col, 4) offset, gain error, bow and asymmetry of the columns' front ends over their
         swing; None: ideal.
     table : (col, code) what the digital side takes each code for, in codes; None: for itself.
+    read : what cells with those scores are read with; None: ``cells`` are factors.
     """
 
     levels: Tensor
     cells: Tensor
     front: Tensor | None = None
     table: Tensor | None = None
+    read: ReadTable | None = None
 
 
 class ImcLinear(nn.Module):
@@ -171,7 +179,13 @@ class ImcLinear(nn.Module):
         ----------
         rule : as in `imccircuit.networks.ranges`; inputs take the largest unless it is
             ``percentile``.
+
+        Raises
+        ------
+        UsageError : an unknown rule, inputs of another scaling, or without a signal.
         """
+        # Here and not in every pass, which would only clamp them and must be fast.
+        check_scaling(x.numpy())
         with torch.no_grad():
             by = rule if rule == "percentile" else "maximum"
             self.input_range.fill_(calibrate_range(x.numpy(), by, self.bits)[0])
@@ -190,7 +204,7 @@ class ImcLinear(nn.Module):
     def _on_chip(self, x: Tensor, chip: LayerChip) -> Tensor:
         if _is_fused(x) and chip.table is None and chip.levels.dtype == x.dtype:
             return self._fused(x, chip)
-        share = self._columns(x, chip.cells) / self.full_scale
+        share = self._columns(x, self._factors(chip)) / self.full_scale
         if chip.front is not None:
             share = _through_front_end(share, chip.front)
         share = share.reshape(len(self._sums), len(x), self.columns)
@@ -201,12 +215,23 @@ class ImcLinear(nn.Module):
         parts = values.reshape(*share.shape[:2], self._sums.shape[1], -1)
         return self._scaled(torch.einsum("pbsc,ps->bc", parts, self._sums))
 
+    def _factors(self, chip: LayerChip) -> Tensor:
+        """Factors (row, col) on the cells as they are programmed now."""
+        if chip.read is None:
+            return chip.cells
+        given = (item.detach().cpu().float().numpy() for item in (self.weight, chip.cells))
+        return torch.from_numpy(chip.read.factors(*given)).to(chip.cells)
+
     def _fused(self, x: Tensor, chip: LayerChip) -> Tensor:
         """As the rest of `_on_chip`, in compiled code."""
         front = _IDEAL if chip.front is None else chip.front.numpy()
         levels = chip.levels.expand(self.columns, -1).numpy()
         given = (
-            *(np.ascontiguousarray(x.numpy()), self.weight.detach().numpy(), chip.cells.numpy()),
+            *(
+                np.ascontiguousarray(x.numpy()),
+                self.weight.detach().numpy(),
+                self._factors(chip).numpy(),
+            ),
             *(front, levels, self._sums.numpy()),
             *(np.float32(self.input_range.item()), np.float32(self.full_scale.item())),
         )

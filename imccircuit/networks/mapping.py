@@ -14,6 +14,7 @@ driver) or one at a time (bit-serial). What comes back of a column is added with
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -118,13 +119,23 @@ def quantise_inputs(inputs: ArrayLike, full_scale: float, bits: int) -> Integers
     UsageError : an input is negative or not finite: rows are driven to one side only.
     """
     x = np.asarray(inputs, dtype=np.float64)
-    if x.size and not (np.all(np.isfinite(x)) and np.min(x) >= 0):
-        raise UsageError(
-            f"inputs of another scaling: from {np.min(x):g} to {np.max(x):g}; allowed: from 0, "
-            "such as pixels from 0 to 1 or what a ReLU gives"
-        )
+    check_scaling(x)
     last = 2**bits - 1
     return np.asarray(np.minimum(np.rint(x * (last / full_scale)), last), dtype=np.int64)
+
+
+def check_scaling(inputs: NDArray[Any]) -> None:
+    """Refuse inputs that rows, which are driven to one side only, cannot show.
+
+    Raises
+    ------
+    UsageError : an input is negative or not finite.
+    """
+    if inputs.size and not (np.all(np.isfinite(inputs)) and np.min(inputs) >= 0):
+        raise UsageError(
+            f"inputs of another scaling: from {np.min(inputs):g} to {np.max(inputs):g}; allowed: "
+            "from 0, such as pixels from 0 to 1 or what a ReLU gives"
+        )
 
 
 def map_layer(weights: ArrayLike, mapping: Mapping) -> MappedLayer:

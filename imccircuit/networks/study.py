@@ -13,6 +13,7 @@ from imccircuit.benches.bench import Section
 from imccircuit.errors import InputError
 from imccircuit.networks.network_tables import NetworkStudyTables
 from imccircuit.networks.study_data import resolve_data
+from imccircuit.networks.training_checks import check_training
 from imccircuit.networks.training_tables import TrainingStudyTables
 from imccircuit.recipes.load import find_recipe, read_toml
 from imccircuit.recipes.paths import FilePolicy
@@ -25,7 +26,7 @@ Progress = Callable[[str], None]
 Table = tuple[str, Sequence[str], list[Sequence[object]]]
 
 _RECIPES = (("array", "recipe"), ("converter", "recipe"), ("converter", "cost"),
-            ("front_end", "recipe"))  # fmt: skip
+            ("front_end", "recipe"), ("cells", "device_card"))  # fmt: skip
 
 
 class NetworkTable(Section):
@@ -134,7 +135,9 @@ def load_study(name: str, settings: Sequence[str] = ()) -> AnyStudy:
         resolve_data(name, raw["network"], policy)
     apply_settings(raw, [parse_setting(item) for item in settings])
     if "training" in raw:
-        return TrainingStudy(path.stem, name, validate(TrainingStudyTables, raw, file=name))
+        tables = validate(TrainingStudyTables, raw, file=name)
+        check_training(tables, name)
+        return TrainingStudy(path.stem, name, tables)
     # A study of networks on tiles is known by its table of the mapping.
     if "mapping" in raw:
         return NetworkStudy(path.stem, name, validate(NetworkStudyTables, raw, file=name))
@@ -142,7 +145,7 @@ def load_study(name: str, settings: Sequence[str] = ()) -> AnyStudy:
 
 
 def _resolve_recipes(file: str, raw: dict[str, Any], policy: FilePolicy) -> None:
-    """Make the paths of the study's recipes absolute; like a recipe, it may not name any file."""
+    """Make paths of recipes and cards absolute; like a recipe, a study may not name any file."""
     for section, key in _RECIPES:
         table = raw.get(section)
         name = table.get(key) if isinstance(table, dict) else None

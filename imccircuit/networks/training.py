@@ -29,6 +29,7 @@ from imccircuit.devices.draws import Draws
 from imccircuit.errors import UsageError
 from imccircuit.networks.digits import Digits
 from imccircuit.networks.hardware_layer import Array, ImcLinear
+from imccircuit.networks.mapping import check_scaling
 from imccircuit.networks.models import Layer, Network
 from imccircuit.networks.ranges import Rule
 from imccircuit.networks.training_chips import Chip, ChipSource
@@ -156,7 +157,7 @@ def train(
 
     Raises
     ------
-    UsageError : an unknown mode, or what it needs is missing.
+    UsageError : an unknown mode, what it needs is missing, or images of another scaling.
     """
     if mode not in get_args(Mode):
         raise UsageError(f"mode {mode!r}; allowed: {', '.join(get_args(Mode))}")
@@ -202,12 +203,25 @@ def _chips(
 
 
 def evaluate(network: ImcMlp, data: Digits, chip: Chip | None) -> float:
-    """Share of the test images that a network classifies right, on a chip or in float."""
+    """Share of the test images that a network classifies right, on a chip or in float.
+
+    Raises
+    ------
+    UsageError : images of another scaling, and there is a chip.
+    """
+    return float(np.mean(mark(network, data, chip)))
+
+
+def mark(network: ImcMlp, data: Digits, chip: Chip | None) -> NDArray[np.bool_]:
+    """Which test images (image,) a network classifies right; as `evaluate`."""
+    if chip is not None:
+        check_scaling(data.test_x)
     network.put_on(chip)
     with torch.no_grad():
         logits = network(torch.from_numpy(data.test_x.astype(np.float32)))
     network.put_on(None)
-    return float(np.mean(logits.argmax(dim=1).numpy() == data.test_y))
+    right: NDArray[np.bool_] = logits.argmax(dim=1).numpy() == data.test_y
+    return right
 
 
 def _numbers(values: Tensor) -> NDArray[np.float64]:

@@ -13,7 +13,8 @@ from torch import Tensor
 from imccircuit.devices.draws import Draws
 from imccircuit.errors import UsageError
 from imccircuit.networks.fused_layer import spread_cells
-from imccircuit.networks.hardware_layer import ChargeArray, ImcLinear, LayerChip
+from imccircuit.networks.hardware_layer import ChargeArray, CurrentArray, ImcLinear, LayerChip
+from imccircuit.networks.read_table import ReadTable
 from imccircuit.surrogates.adc import AdcSurrogate
 from imccircuit.surrogates.front_end import FrontEndSurrogate
 from imccircuit.surrogates.front_end_law import TERMS
@@ -71,7 +72,7 @@ class ChipSource:
             if fronts is not None:
                 ends = torch.split(fronts[k * total : (k + 1) * total], columns)
             yield tuple(
-                LayerChip(part, _cells(layer, generator), end)
+                LayerChip(part, _cells(layer, generator), end, read=_read(layer))
                 for part, layer, end in zip(parts, layers, ends, strict=True)
             )
 
@@ -133,8 +134,14 @@ def uniform_chip(layers: Sequence[ImcLinear]) -> Chip:
     return tuple(found)
 
 
+def _read(layer: ImcLinear) -> ReadTable | None:
+    return layer.array.read if isinstance(layer.array, CurrentArray) else None
+
+
 def _cells(layer: ImcLinear, generator: torch.Generator) -> Tensor:
     cells = torch.randn((layer.inputs, layer.columns), generator=generator)
+    if _read(layer) is not None:
+        return cells
     shared = isinstance(layer.array, ChargeArray)
     spread_cells(cells.numpy(), np.float32(layer.array.spread), _LEAST_CELL, shared)
     return cells

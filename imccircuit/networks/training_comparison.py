@@ -1,14 +1,13 @@
 """What training with the periphery is worth: the same chips, five ways to get along with them.
 
 Every seed trains a naive network, a population-aware one, and for each chip one of its own, all for
-the same number of epochs and from the same first weights. Chips are drawn with a seed that no
-training sees.
+the same number of epochs and from the same first weights, and all of it once a fold. Chips are
+drawn with a seed that no training sees; they are the same in every fold and seed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from imccircuit.devices.draws import Draws
 from imccircuit.errors import UsageError
 from imccircuit.networks.digits import Digits
 from imccircuit.networks.hardware_layer import Array
-from imccircuit.networks.training import ImcMlp, Mode, Schedule, evaluate, train
+from imccircuit.networks.training import ImcMlp, Mode, Schedule, mark, train
 from imccircuit.networks.training_chips import (
     Chip,
     ChipSource,
@@ -26,6 +25,7 @@ from imccircuit.networks.training_chips import (
     uniform_chip,
 )
 from imccircuit.networks.training_tables import WAYS
+from imccircuit.networks.training_ways import Comparison, Way
 
 Arrays = Mapping[str, NDArray[Any]]
 Kept = Callable[[str, Callable[[], Arrays]], Arrays]
@@ -34,91 +34,8 @@ _CLASSES = 10
 _FRACTION_BITS = 3
 
 
-@dataclass(frozen=True)
-class Way:
-    """One way, over seeds and chips.
-
-    Attributes
-    ----------
-    name : what was done.
-    accuracy : (seed, chip) share of right answers; one chip where none takes part.
-    """
-
-    name: str
-    accuracy: NDArray[np.float64]
-
-    @property
-    def mean(self) -> float:
-        """Mean over seeds and chips."""
-        return float(np.mean(self.accuracy))
-
-    @property
-    def sigma(self) -> float:
-        """Standard deviation over seeds and chips; NaN of one value."""
-        return float(np.std(self.accuracy, ddof=1)) if self.accuracy.size > 1 else float("nan")
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """What `compare_training` found.
-
-    Attributes
-    ----------
-    ways : ``float``, ``uniform converter``, ``naive``, ``population``, ``chip in the loop``,
-        ``calibrated converter`` (the naive network), in this order.
-    overhead : mode → time of an epoch over that of ``plain``, median over all trainings.
-    conversions : of one image, the same in every way.
-    conversion_j : energy of a conversion in J where it is known, else None.
-    table_bits : bits of the table of one calibrated converter; looking it up, once a conversion, is
-        in no energy here.
-    converters : of a chip, one a column.
-    steps : conversions that calibrate one converter.
-    """
-
-    ways: tuple[Way, ...]
-    overhead: dict[str, float]
-    conversions: int
-    conversion_j: float | None
-    table_bits: int
-    converters: int
-    steps: int
-
-    @property
-    def energy_j(self) -> float | None:
-        """Of the conversions of an image in J."""
-        return None if self.conversion_j is None else self.conversions * self.conversion_j
-
-    @property
-    def calibration_j(self) -> float | None:
-        """Of the conversions that calibrate all converters of a chip, in J."""
-        if self.conversion_j is None:
-            return None
-        return self.steps * self.converters * self.conversion_j
-
-    @property
-    def calibration_images(self) -> float:
-        """Images of which the conversions take what calibrating a chip takes."""
-        return self.steps * self.converters / self.conversions
-
-    def way(self, name: str) -> Way:
-        """The way of that name.
-
-        Raises
-        ------
-        UsageError : there is none.
-        """
-        for way in self.ways:
-            if way.name == name:
-                return way
-        raise UsageError(f"way {name!r}; allowed: {', '.join(way.name for way in self.ways)}")
-
-    def rows(self) -> list[tuple[str, str, str]]:
-        """Name, mean and σ of the accuracy in percent, for a table."""
-        return [(w.name, f"{100 * w.mean:.1f} %", f"{100 * w.sigma:.1f} %") for w in self.ways]
-
-
 def compare_training(
-    data: Digits,
+    folds: Sequence[Digits],
     array: Array,
     source: ChipSource,
     *,
@@ -135,6 +52,8 @@ def compare_training(
 
     Parameters
     ----------
+    folds : images to train and to test with, each tested once; see
+        `imccircuit.networks.digits.load_folds`.
     array : of both layers, pixels to ``hidden`` to 10 classes.
     source : what the chips, those of the training and the others, are drawn from.
     chips, seeds : how many chips are tried, and how often everything is trained.
@@ -146,53 +65,61 @@ def compare_training(
 
     Raises
     ------
-    UsageError : no chip or no seed, an unknown way, or what `train` and `ChipSource.draw` refuse.
+    UsageError : no fold, chip or seed, an unknown way, or what `train` and `ChipSource.draw`
+        refuse.
     """
-    if chips < 1 or seeds < 1:
-        raise UsageError(f"chips = {chips}, seeds = {seeds}; allowed: from 1")
+    if min(len(folds), chips, seeds) < 1:
+        raise UsageError(
+            f"folds = {len(folds)}, chips = {chips}, seeds = {seeds}; allowed: from 1 each"
+        )
     for way in ways:
         if way not in WAYS:
             raise UsageError(f"way {way!r}; allowed: {', '.join(WAYS)}")
-    sizes, bits = (data.train_x.shape[1], hidden, _CLASSES), source.adc.bits
-    found: dict[str, list[NDArray[np.float64]]] = {way: [] for way in WAYS if way in ways}
+    sizes, bits = (folds[0].train_x.shape[1], hidden, _CLASSES), source.adc.bits
     times: dict[str, list[float]] = {}
 
-    def tried(mode: Mode, seed: int, chip: int | None = None) -> Arrays:
-        """What a training is worth, way by way, and the time of an epoch."""
+    def tried(mode: Mode, seed: int, fold: int, chip: int | None) -> Arrays:
+        """Right answers (chip, image) of a training, way by way, and the time of an epoch."""
         if progress is not None:
-            progress(f"training {seed + 1} of {seeds}: {mode}")
-        network = ImcMlp(sizes, array, bits, seed)
+            progress(f"training {seed + 1} of {seeds}, fold {fold + 1} of {len(folds)}: {mode}")
+        network, data = ImcMlp(sizes, array, bits, seed), folds[fold]
         origin = source if mode == "population" else None
         own = None if chip is None else drawn[chip]
         done = train(network, data, mode, seed, source=origin, chip=own, schedule=schedule)
         told = {
-            way: np.array([evaluate(network, data, on) for on in chips_of])
+            way: np.array([mark(network, data, on) for on in chips_of])
             for way, chips_of in _chips_of(mode, network, drawn, own).items()
         }
         return {**told, "epoch_s": np.array(done.epoch_s)}
 
-    def note(mode: Mode, seed: int, chip: int | None = None) -> Arrays:
-        name = f"{mode}.{seed}" + ("" if chip is None else f".{chip}")
-        told = kept(name, lambda: tried(mode, seed, chip))
+    def note(mode: Mode, seed: int, fold: int, chip: int | None = None) -> Arrays:
+        name = f"{mode}.{seed}.{fold}" + ("" if chip is None else f".{chip}")
+        told = kept(name, lambda: tried(mode, seed, fold, chip))
         times.setdefault(mode, []).append(float(told["epoch_s"]))
+        return told
+
+    def answered(seed: int, fold: int) -> Arrays:
+        """Right answers of all ways."""
+        # The plain training is what the time of the others is compared with: it always takes place.
+        told = dict(note("plain", seed, fold))
+        if "population" in ways:
+            told |= note("population", seed, fold)
+        if "chip in the loop" in ways:
+            own = [note("chip", seed, fold, chip)["chip in the loop"] for chip in range(chips)]
+            told["chip in the loop"] = np.concatenate(own)
         return told
 
     one = ImcMlp(sizes, array, bits, 0)
     held_out = int(Draws(0, 0).generator("held_out_chips").integers(2**63))
     drawn: list[Chip] = list(source.draw(one.imc_layers, chips, held_out))
-    for seed in range(seeds):
-        # The plain training is what the time of the others is compared with: it always takes place.
-        told = dict(note("plain", seed))
-        if "population" in found:
-            told |= note("population", seed)
-        if "chip in the loop" in found:
-            own = [note("chip", seed, chip)["chip in the loop"] for chip in range(chips)]
-            told["chip in the loop"] = np.concatenate(own)
-        for way, values in found.items():
-            values.append(told[way])
+    found = [[answered(seed, fold) for fold in range(len(folds))] for seed in range(seeds)]
     plain = float(np.median(times["plain"]))
     return Comparison(
-        ways=tuple(Way(name, np.array(values)) for name, values in found.items()),
+        ways=tuple(
+            Way(way, np.stack([np.concatenate([told[way] for told in of], axis=1) for of in found]))
+            for way in WAYS
+            if way in ways
+        ),
         overhead={m: float(np.median(t)) / plain for m, t in times.items() if m != "plain"},
         conversions=one.conversions,
         conversion_j=conversion_j,

@@ -9,14 +9,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imccircuit.networks.study import Table
-from imccircuit.networks.training_sizes import Size, find_smallest, ways_of
+from imccircuit.networks.training_sizes import (
+    Size,
+    estimate_as_dict,
+    find_smallest,
+    finite,
+    judge,
+    ways_of,
+)
+from imccircuit.networks.training_tables import CHIP_WAYS
 from imccircuit.surrogates.verdict import Verdict
 from imccircuit.units import format_quantity
 
 if TYPE_CHECKING:
-    from imccircuit.networks.training_comparison import Comparison
+    from imccircuit.networks.training_ways import Comparison, Way
 
 _MANY = 1e6
+_TRAINED = {"population": "new chips every batch", "chip": "one chip"}
+_REFERENCES = ("float", "naive")
 
 
 @dataclass(frozen=True)
@@ -26,7 +36,7 @@ class TrainingOutcome:
     Attributes
     ----------
     mode, bits : of the arrays, and of the converters.
-    chips, seeds, epochs : how many.
+    folds, chips, seeds, epochs : how many.
     comparison : the ways.
     verdict : of the converter's surrogate.
     files : what was written, by name.
@@ -38,6 +48,7 @@ class TrainingOutcome:
 
     mode: str
     bits: int
+    folds: int
     chips: int
     seeds: int
     epochs: int
@@ -57,20 +68,24 @@ class TrainingOutcome:
 
     def tables(self) -> list[Table]:
         """Tables for a terminal."""
+        compared = self.comparison
         rows: list[Any] = [
             (
                 way.name,
                 f"{100 * way.mean:.1f}" + _plus_minus(way.sigma),
-                _factor(self.comparison.overhead, way.name),
+                _percent(way.interval()),
+                *(_p_value(compared, way.name, other) for other in _REFERENCES),
             )
-            for way in self.comparison.ways
+            for way in compared.ways
         ]
         title = (
-            f"{self.mode} mode, converters of {self.bits} bits: {self.chips} chips, {self.seeds} "
-            f"trainings of {self.epochs} epochs"
+            f"{self.mode} mode, converters of {self.bits} bits: {compared.images} images by "
+            f"{self.folds}-fold cross-validation, {self.chips} chips, {self.seeds} trainings of "
+            f"{self.epochs} epochs"
         )
-        found: list[Table] = [(title, ("way", "accuracy (%)", "time of an epoch"), rows)]
-        return [*found, self._table_of_sizes()] if self.sizes else found
+        columns = ("way", "accuracy (%)", "95 % of mean", "p (float)", "p (naive)")
+        found: list[Table] = [(title, columns, rows)]
+        return [*found, self._table_of_sizes(), self._table_of_losses()] if self.sizes else found
 
     def _table_of_sizes(self) -> Table:
         names = ways_of(self.sizes)
@@ -82,6 +97,16 @@ class TrainingOutcome:
             rows.append((format_quantity(size.unit_f, "F"), *shown, *costs))
         columns = ("unit capacitor", *names, "a conversion", "a converter")
         return ("Accuracy (%) with other unit capacitors", columns, rows)
+
+    def _table_of_losses(self) -> Table:
+        rows: list[Any] = []
+        for size in sorted(self.sizes, key=lambda size: size.unit_f):
+            for name in ways_of(self.sizes):
+                loss, state = size.loss(name), judge(size, name, self.tolerated)
+                shown = (f"{100 * loss.mean:.1f}", _percent(loss.one_sided()), state)
+                rows.append((format_quantity(size.unit_f, "F"), name, *shown))
+        title = f"Points lost against float, of which {100 * self.tolerated:g} are tolerated"
+        return (title, ("unit capacitor", "way", "points", "95 % each side", "loss"), rows)
 
     def notes(self) -> list[str]:
         """Lines below the tables."""
@@ -95,6 +120,10 @@ class TrainingOutcome:
             f"spread over a million images {100 * images / _MANY:.2g} % of their conversions",
             f"table of a calibrated converter: {found.table_bits} bits, looked up once a "
             "conversion; not characterised and in no energy here",
+            *(
+                f"an epoch of a training on {_TRAINED[mode]}: {factor:.1f} times a plain one"
+                for mode, factor in found.overhead.items()
+            ),
             *self._smallest(),
         ]
         for name, verdict in (("converter", self.verdict), ("front end", self.front_end)):
@@ -109,19 +138,30 @@ class TrainingOutcome:
         for name in ways_of(self.sizes) if self.sizes else ():
             found = find_smallest(self.sizes, name, self.tolerated)
             limit = f"a loss of {100 * self.tolerated:g} points against float"
+            by_size = sorted(self.sizes, key=lambda size: -size.unit_f)
             if found is None:
-                largest = max(self.sizes, key=lambda size: size.unit_f)
                 lines.append(
-                    f"{name}: more than {limit} with the largest unit capacitor too, "
-                    f"{100 * largest.loss(name):.1f} points"
+                    f"{name}: at most {limit} is not shown with the largest unit capacitor either: "
+                    + self._loss_of(by_size[0], name)
                 )
                 continue
-            lines.append(
+            line = (
                 f"{name}: at most {limit} from a unit capacitor of "
-                f"{format_quantity(found.unit_f, 'F')} on: {_known(found.conversion_j, 'J')} a "
-                f"conversion, {_known(found.area_m2, 'm**2')} a converter"
+                f"{format_quantity(found.unit_f, 'F')} on, {self._loss_of(found, name)}: "
+                f"{_known(found.conversion_j, 'J')} a conversion, "
+                f"{_known(found.area_m2, 'm**2')} a converter"
             )
+            smaller = by_size[by_size.index(found) + 1 :]
+            if smaller:
+                below = format_quantity(smaller[0].unit_f, "F")
+                line += f"; with {below} {self._loss_of(smaller[0], name)}"
+            lines.append(line)
         return lines
+
+    def _loss_of(self, size: Size, name: str) -> str:
+        loss, state = size.loss(name), judge(size, name, self.tolerated)
+        ends = _percent(loss.one_sided())
+        return f"{100 * loss.mean:.1f} points ({ends}), {state}"
 
     def as_dict(self) -> dict[str, Any]:
         """Everything for JSON."""
@@ -129,18 +169,12 @@ class TrainingOutcome:
         return {
             "mode": self.mode,
             "bits": self.bits,
+            "images": found.images,
+            "folds": self.folds,
             "chips": self.chips,
             "seeds": self.seeds,
             "epochs": self.epochs,
-            "ways": [
-                {
-                    "name": way.name,
-                    "mean": way.mean,
-                    "sd": way.sigma if math.isfinite(way.sigma) else None,
-                    "accuracy": way.accuracy.tolist(),
-                }
-                for way in found.ways
-            ],
+            "ways": [_way_as_dict(found, way) for way in found.ways],
             "overhead": found.overhead,
             "conversions": found.conversions,
             "energy_j": found.energy_j,
@@ -153,7 +187,7 @@ class TrainingOutcome:
                 "energy_j": found.calibration_j,
                 "images": found.calibration_images,
             },
-            "sizes": [size.as_dict() for size in self.sizes],
+            "sizes": [size.as_dict(self.tolerated) for size in self.sizes],
             "tolerated": self.tolerated,
             "verdict": json.loads(self.verdict.to_json()),
             "front_end": None if self.front_end is None else json.loads(self.front_end.to_json()),
@@ -162,13 +196,45 @@ class TrainingOutcome:
         }
 
 
+def _way_as_dict(found: Comparison, way: Way) -> dict[str, Any]:
+    """Accuracy of a way, and what it loses against others in pairs."""
+    low, high = way.interval()
+    seed, chip = way.median_chip()
+    return {
+        "name": way.name,
+        "mean": way.mean,
+        "sd": finite(way.sigma),
+        "low": finite(low),
+        "high": finite(high),
+        "accuracy": way.accuracy.tolist(),
+        "median": {"seed": seed, "chip": chip},
+        "against": {
+            other: {
+                "loss": estimate_as_dict(found.loss(way.name, other)),
+                "p_of_median": found.p_value(way.name, other),
+            }
+            for other in _REFERENCES
+            if _is_comparable(found, way.name, other)
+        },
+    }
+
+
+def _is_comparable(found: Comparison, name: str, other: str) -> bool:
+    """Whether a chip, or none, of a way has its like in another."""
+    return name != other and found.has(other) and (other == "float" or name in CHIP_WAYS)
+
+
+def _p_value(found: Comparison, name: str, other: str) -> str:
+    return f"{found.p_value(name, other):.2g}" if _is_comparable(found, name, other) else ""
+
+
+def _percent(ends: tuple[float, float]) -> str:
+    low, high = ends
+    return f"{100 * low:.1f} to {100 * high:.1f}" if math.isfinite(high) else "not known"
+
+
 def _plus_minus(sigma: float) -> str:
     return f" ± {100 * sigma:.1f}" if math.isfinite(sigma) else ""
-
-
-def _factor(overhead: dict[str, float], way: str) -> str:
-    mode = {"population": "population", "chip in the loop": "chip"}.get(way)
-    return f"{overhead[mode]:.1f} times plain" if mode in overhead else ""
 
 
 def _known(value: float | None, unit: str) -> str:

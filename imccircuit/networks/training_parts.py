@@ -11,6 +11,7 @@ from imccircuit.errors import InputError
 from imccircuit.networks.characterised import measure
 from imccircuit.networks.training_tables import TrainingStudyTables
 from imccircuit.recipes.load import Recipe, load_recipe
+from imccircuit.recipes.plan import Plan
 from imccircuit.surrogates.adc import AdcSurrogate
 from imccircuit.surrogates.fit import fit_results
 from imccircuit.surrogates.front_end import FrontEndSurrogate
@@ -67,7 +68,8 @@ def load_recipes(tables: TrainingStudyTables, file: str, unit_f: float | None = 
 
     Raises
     ------
-    InputError : a recipe of another bench, of one chip only, or without a unit capacitor.
+    InputError : a recipe of another bench, of one chip only, of many points, or without a unit
+        capacitor.
     """
     table, bits = tables.converter, tables.training.bits
     settings = [] if table.samples is None else [f"variation.samples={table.samples}"]
@@ -96,7 +98,11 @@ def _load(name: str, settings: list[str], file: str, key: str, benches: tuple[st
     if recipe.bench.name not in benches:
         problem, allowed = f"its bench is {recipe.bench.name}", " or ".join(benches)
         raise InputError(file, key, recipe.name, problem, f"a recipe of bench {allowed}")
-    return load_recipe(name, settings)
+    found = load_recipe(name, settings)
+    if (points := Plan(found).points) > 1:
+        problem = f"it sweeps {points} points, and one is fitted"
+        raise InputError(file, key, recipe.name, problem, "a recipe without a sweep")
+    return found
 
 
 def _check_population(recipe: Recipe, file: str, key: str) -> None:
@@ -128,7 +134,9 @@ def _front_end(tables: TrainingStudyTables, file: str) -> Recipe | None:
     if tables.training.mode == "charge":
         problem = "mode charge has no front end"
         raise InputError(file, key, tables.front_end.recipe, problem, "none")
-    recipe = _load(tables.front_end.recipe, [], file, key, ("readout_transfer",))
+    samples = tables.front_end.samples
+    settings = [] if samples is None else [f"variation.samples={samples}"]
+    recipe = _load(tables.front_end.recipe, settings, file, key, ("readout_transfer",))
     _check_population(recipe, file, key)
     return recipe
 

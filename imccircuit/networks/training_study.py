@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from imccircuit.errors import InputError, SetupError
-from imccircuit.networks.digits import Digits, load_digits
+from imccircuit.errors import SetupError
+from imccircuit.networks.digits import Digits, load_folds
 from imccircuit.networks.finished import Finished, study_key
 from imccircuit.networks.study import Progress, TrainingStudy
+from imccircuit.networks.training_checks import load_cells
 from imccircuit.networks.training_outcome import TrainingOutcome
 from imccircuit.networks.training_parts import Parts, characterise_parts, load_recipes
 from imccircuit.networks.training_sizes import Size
@@ -20,12 +23,7 @@ from imccircuit.units import format_quantity
 
 if TYPE_CHECKING:
     from imccircuit.networks.hardware_layer import Array
-    from imccircuit.networks.training_comparison import Comparison
-
-_KEYS = {
-    "current": ("low_conductance", "high_conductance"),
-    "charge": ("weight_bits", "input_bits"),
-}
+    from imccircuit.networks.training_ways import Comparison
 
 
 def run_training(
@@ -39,36 +37,37 @@ def run_training(
 
     Raises
     ------
-    InputError, UsageError : bad tables, or unfinished work in the way, in one line.
+    InputError, UsageError : recipes that do not fit, or unfinished work in the way, in one line.
     SetupError : torch or scikit-learn is not installed.
     EngineError : SPICE did not solve what was asked.
     """
     tables = study.tables
-    _check_cells(tables, study.file)
     recipes = load_recipes(tables, study.file)
     units = () if tables.capacitors is None else tables.capacitors.units
     others = [load_recipes(tables, study.file, unit) for unit in units]
     if find_spec("torch") is None:
         raise SetupError('torch is missing: pip install "imccircuit[torch,digits]"')
     table = tables.training
-    data = load_digits(table.test_images, table.seed)
+    data = load_folds(table.folds, table.seed)
     every = [recipe for item in (recipes, *others) for recipe in item.all]
-    arrays = (data.train_x, data.train_y, data.test_x, data.test_y)
-    finished = Finished(folder, study_key(tables, every, arrays), mode)
+    arrays = [part for fold in data for part in (fold.test_x, fold.test_y)]
+    key = study_key(tables, every, arrays, _card_hashes(tables, study.file))
+    finished = Finished(folder, key, mode)
     progress("converter: measuring in SPICE, fitting")
     parts = characterise_parts(recipes, folder, jobs)
-    comparison = _compare(tables, data, parts, progress, finished, "")
+    comparison = _compare(study, data, parts, progress, finished, "")
     sizes = []
     for number, (unit, other) in enumerate(zip(units, others, strict=True)):
         known = format_quantity(unit, "F")
         progress(f"unit capacitor of {known}: measuring in SPICE, fitting")
         of_size = characterise_parts(other, folder / f"size_{number}", jobs)
         named = _named(known, progress)
-        found = _compare(tables, data, of_size, named, finished, f"size_{number}.")
+        found = _compare(study, data, of_size, named, finished, f"size_{number}.")
         sizes.append(Size(unit, of_size.conversion_j, of_size.area_m2, found))
     outcome = TrainingOutcome(
         table.mode,
         parts.adc.bits,
+        table.folds,
         table.chips,
         table.seeds,
         table.epochs,
@@ -91,8 +90,8 @@ def _named(name: str, progress: Progress) -> Progress:
 
 
 def _compare(
-    tables: TrainingStudyTables,
-    data: Digits,
+    study: TrainingStudy,
+    data: Sequence[Digits],
     parts: Parts,
     progress: Progress,
     finished: Finished,
@@ -102,10 +101,10 @@ def _compare(
     from imccircuit.networks.training_chips import ChipSource
     from imccircuit.networks.training_comparison import compare_training
 
-    table = tables.training
+    table = study.tables.training
     return compare_training(
         data,
-        _array(tables),
+        _array(study.tables, study.file),
         ChipSource(parts.adc, parts.front_end),
         chips=table.chips,
         seeds=table.seeds,
@@ -118,26 +117,27 @@ def _compare(
     )
 
 
-def _check_cells(tables: TrainingStudyTables, file: str) -> None:
-    """Each mode has its own keys of the cells, all of them."""
-    mode, cells = tables.training.mode, tables.cells
-    for key in (key for keys in _KEYS.values() for key in keys):
-        value = getattr(cells, key)
-        if (key in _KEYS[mode]) != (value is not None):
-            problem = f"mode {mode} {'needs' if value is None else 'does not take'} it"
-            raise InputError(file, f"cells.{key}", value, problem, " and ".join(_KEYS[mode]))
-    low, high = cells.low_conductance, cells.high_conductance
-    if low is not None and high is not None and low >= high:
-        problem = f"not above low_conductance = {low:g} S"
-        raise InputError(file, "cells.high_conductance", high, problem, f"above {low:g} S")
-
-
-def _array(tables: TrainingStudyTables) -> Array:
+def _array(tables: TrainingStudyTables, file: str) -> Array:
     from imccircuit.networks.hardware_layer import ChargeArray, CurrentArray
+    from imccircuit.networks.read_table import ReadTable
 
     cells = tables.cells
+    if cells.device_card is not None:
+        card = load_cells(tables, file)
+        low, high = card.off_conductance.value, card.on_conductance.value
+        read = ReadTable.of(card.spread_at(cells.read_time), low, high)
+        return CurrentArray(low, high, 0.0, read)
+    spread = cast(float, cells.spread)
     if tables.training.mode == "current":
         low, high = cast(float, cells.low_conductance), cast(float, cells.high_conductance)
-        return CurrentArray(low, high, cells.spread)
+        return CurrentArray(low, high, spread)
     bits = cast(int, cells.weight_bits), cast(int, cells.input_bits)
-    return ChargeArray(*bits, cells.spread)
+    return ChargeArray(*bits, spread)
+
+
+def _card_hashes(tables: TrainingStudyTables, file: str) -> list[str]:
+    """What the files of the cells' card hold."""
+    if tables.cells.device_card is None:
+        return []
+    files = load_cells(tables, file).source_files()
+    return [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]

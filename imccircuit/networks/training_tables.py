@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from imccircuit.benches.bench import Section
-from imccircuit.units import SI, Capacitance
+from imccircuit.units import SI, Capacitance, Time
 
 WayName = Literal[
     "float",
@@ -27,6 +27,9 @@ WAYS: tuple[WayName, ...] = (
 )
 """Ways that a training is tried, in the order of the table."""
 
+CHIP_WAYS = WAYS[2:]
+"""Those in which chips take part."""
+
 Conductance = Annotated[float, SI("S"), Field(ge=0)]
 
 
@@ -42,18 +45,23 @@ class TrainingTable(Section):
     epochs: int = Field(40, ge=1, le=1000)
     ways: Annotated[tuple[WayName, ...], Field(min_length=1)] = WAYS
     hidden: int = Field(32, ge=1, le=1024, description="units between pixels and classes")
-    test_images: int = Field(360, ge=200, le=1000, description="of 1797; the others train")
+    folds: int = Field(5, ge=2, le=20, description="of the cross-validation with 1797 images")
     seed: int = Field(1, ge=0, le=2**31 - 1, description="of the split")
 
 
 class CellsTable(Section):
-    """Cells of the arrays: conductances in mode ``current``, bits in mode ``charge``."""
+    """Cells of the arrays: conductances in mode ``current``, bits in mode ``charge``.
 
+    Conductances and their spread are typed here, or taken from a card.
+    """
+
+    device_card: str | None = Field(None, description="of mode current, instead of numbers")
+    read_time: Time | None = Field(None, description="after programming; default the card's")
     low_conductance: Conductance | None = None
     high_conductance: Conductance | None = None
     weight_bits: int | None = Field(None, ge=1, le=8, description="binary slices of a weight")
     input_bits: int | None = Field(None, ge=1, le=8, description="one after the other")
-    spread: float = Field(ge=0, le=1, description="σ of a cell, relative to it")
+    spread: float | None = Field(None, ge=0, le=1, description="σ of a cell, relative to it")
 
 
 class TrainedConverterTable(Section):
@@ -70,6 +78,7 @@ class FrontEndTable(Section):
     """The recipe of the front ends between columns and converters, in mode ``current``."""
 
     recipe: str
+    samples: int | None = Field(None, ge=2, le=1000, description="chips; default the recipe's")
 
 
 Sizes = Annotated[

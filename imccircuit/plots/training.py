@@ -43,7 +43,11 @@ def plot_ways(ax: Axes, ways: Mapping[str, ArrayLike]) -> Axes:
 
 
 def plot_losses(
-    ax: Axes, unit_f: ArrayLike, losses: Mapping[str, Sequence[float]], tolerated: float
+    ax: Axes,
+    unit_f: ArrayLike,
+    losses: Mapping[str, Sequence[float]],
+    tolerated: float,
+    ends: Mapping[str, ArrayLike],
 ) -> Axes:
     """Accuracy that each way loses against float, over the unit capacitor.
 
@@ -53,10 +57,14 @@ def plot_losses(
     unit_f : (size,) unit capacitors in F, ascending.
     losses : way → (size,) losses, 0 to 1.
     tolerated : such a loss, drawn as a line.
+    ends : way → (size, 2) lower and upper end of each loss, drawn as bars.
     """
     unit_ff = np.asarray(unit_f, dtype=np.float64) * 1e15
     for (name, loss), marker in zip(losses.items(), "osD^v", strict=False):
-        ax.plot(unit_ff, 100 * np.asarray(loss), marker=marker, label=name)
+        points = 100 * np.asarray(loss, dtype=np.float64)
+        low, high = 100 * np.asarray(ends[name], dtype=np.float64).T
+        ax.errorbar(unit_ff, points, yerr=np.array([points - low, high - points]), marker=marker,
+                    capsize=2, label=name)  # fmt: skip
     ax.axhline(100 * tolerated, color=COLORS["grey"], linestyle="--", label="tolerated")
     ax.set_xscale("log")
     ax.set_xlabel("unit capacitor (fF)")

@@ -333,7 +333,7 @@ def test_what_training_is_worth(
     adc: AdcSurrogate, digits: Digits, array: CurrentArray | ChargeArray
 ) -> None:
     found = compare_training(
-        digits, array, ChipSource(adc), chips=2, seeds=1, schedule=Schedule(epochs=15),
+        [digits], array, ChipSource(adc), chips=2, seeds=1, schedule=Schedule(epochs=15),
         conversion_j=2e-15,
     )  # fmt: skip
     naive, aware = found.way("naive").mean, found.way("population").mean
@@ -369,6 +369,7 @@ def test_wrong_use_is_one_line(adc: AdcSurrogate, digits: Digits, tmp_path: Path
     front = SimpleNamespace(has_population=True)
     wrong = ImcMlp((64, 4, 10), CURRENT, 6, 1)
     charge = ImcMlp((64, 4, 10), CHARGE, BITS, 1)
+    shifted = replace(digits, train_x=digits.train_x - 0.5, test_x=digits.test_x - 0.5)
     calls = [
         (lambda: ChipSource(one), "one chip"),
         (lambda: next(source.draw(wrong.imc_layers, 1, 1)), "5 bits"),
@@ -379,8 +380,13 @@ def test_wrong_use_is_one_line(adc: AdcSurrogate, digits: Digits, tmp_path: Path
         (lambda: Schedule(epochs=0), "from 1"),
         (lambda: CurrentArray(1e-5, 1e-6, 0.1), "low_s < high_s"),
         (lambda: ChargeArray(0, 3, 0.1), "1 to 8"),
-        (lambda: compare_training(digits, CURRENT, source, chips=0), "from 1"),
+        (lambda: compare_training([digits], CURRENT, source, chips=0), "from 1"),
+        (lambda: compare_training([], CURRENT, source), "folds = 0"),
         (lambda: layer_of(CURRENT).calibrate(torch.rand(5, 6), "best"), "least_error"),
+        (lambda: layer_of(CURRENT).calibrate(torch.rand(5, 6) - 0.5, "maximum"), "from -0.4.*ReLU"),
+        (lambda: layer_of(CHARGE).calibrate(torch.full((5, 6), torch.nan), "maximum"), "scaling"),
+        (lambda: train(network, shifted, "plain", 1, schedule=Schedule(epochs=1)), "to 0.5; allow"),
+        (lambda: evaluate(network, shifted, uniform_chip(network.imc_layers)), "another scaling"),
     ]
     for call, word in calls:
         with pytest.raises(UsageError, match=word) as caught:

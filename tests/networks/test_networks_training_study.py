@@ -26,7 +26,7 @@ from synthetic_columns import ramp_population
 from synthetic_ports import write_mirrors
 
 SHORT = ["training.chips=2", "training.seeds=1", "training.epochs=8", "training.bits=4",
-         "training.test_images=200", "training.hidden=16"]  # fmt: skip
+         "training.folds=2", "training.hidden=16"]  # fmt: skip
 CHARGE = ["cells={weight_bits = 2, input_bits = 2, spread = 0.05}"]
 
 
@@ -87,13 +87,27 @@ def test_the_command_trains_and_writes_its_table(tmp_path, capsys) -> None:
     assert ways["chip in the loop"]["mean"] > ways["naive"]["mean"] + 0.1
     assert [len(way["accuracy"][0]) for way in report["ways"]] == [1, 1, 2, 2, 2, 2]
     assert (report["mode"], report["bits"], report["conversions"]) == ("current", 4, 2 * (16 + 10))
+    assert (report["images"], report["folds"]) == (1797, 2)
+    for way in report["ways"]:
+        # Every image is answered once by every chip of every training.
+        answered = 1797 * np.array(way["accuracy"])
+        np.testing.assert_allclose(answered, np.round(answered), atol=1e-9)
+        assert way["low"] < way["mean"] < way["high"]
+    # Images alone: √(p(1-p)/1797), times Student's 1.96 for so many.
+    p = ways["float"]["mean"]
+    half = 1.961 * np.sqrt(p * (1 - p) / 1796)
+    assert ways["float"]["high"] - p == pytest.approx(half, abs=1e-5)
+    against = ways["chip in the loop"]["against"]
+    assert set(ways["naive"]["against"]) == set(ways["uniform converter"]["against"]) == {"float"}
+    assert against["naive"]["loss"]["most"] < 0
+    assert against["naive"]["p_of_median"] < 1e-6
     assert set(report["overhead"]) == {"population", "chip"}
     assert (ways["float"]["sd"], report["chips"], report["epochs"]) == (None, 2, 8)
     for name in ways:
         assert name in said.out
     assert f"{100 * ways['population']['mean']:.1f} ± " in said.out
-    assert "times plain" in said.out
-    assert "training 1 of 1: population" in said.err
+    assert f"new chips every batch: {report['overhead']['population']:.1f} times" in said.out
+    assert "training 1 of 1, fold 2 of 2: population" in said.err
     assert (tmp_path / "converter.model.h5").is_file()
     assert report["front_end"]["state"] == "pass"
     # 4 bits and eighths of a code: 128 inputs; as many converters as conversions of an image.
@@ -117,6 +131,23 @@ def test_ways_that_are_not_asked_for_are_not_trained(tmp_path, capsys) -> None:
 
 
 @pytest.mark.usefixtures("synthetic")
+def test_cells_of_a_card_are_trained_with(tmp_path) -> None:
+    """The same converters, trainings and scores; only the cells are others."""
+    short = ["training.epochs=3", 'training.ways=["float", "naive", "population"]']
+    naive = []
+    for name, cells in (
+        ("typed", "{low_conductance='0.74 uS', high_conductance='39 uS', spread=0}"),
+        ("card", "{device_card='rram_techC', read_time='1e5 s'}"),
+    ):
+        assert run(tmp_path / name, *short, f"cells={cells}") in (0, 3)
+        report = json.loads((tmp_path / name / "study.json").read_text())
+        ways = {way["name"]: way["accuracy"] for way in report["ways"]}
+        naive.append((ways["naive"], ways["float"]))
+    assert naive[0][1] == naive[1][1]
+    assert naive[0][0] != naive[1][0]
+
+
+@pytest.mark.usefixtures("synthetic")
 def test_columns_share_ramps_and_sizes_are_tried(tmp_path, capsys) -> None:
     short = ["training.epochs=1", 'training.ways=["naive"]', "training.chips=1"]
     ramp = ["converter={recipe='adc_ramp5_rough'}", "training.bits=6"]
@@ -129,7 +160,10 @@ def test_columns_share_ramps_and_sizes_are_tried(tmp_path, capsys) -> None:
     small, large = report["sizes"]
     assert (small["unit_f"], large["unit_f"]) == (1e-17, 1e-14)
     # 40 % against 1 %.
-    assert small["ways"]["naive"]["loss"] > large["ways"]["naive"]["loss"]
+    lost = [size["ways"]["naive"]["loss"] for size in (small, large)]
+    assert lost[0]["mean"] > lost[1]["mean"]
+    for loss in lost:
+        assert loss["least"] < loss["mean"] < loss["most"]
     assert "naive: at most a loss of 50 points against float from a unit" in capsys.readouterr().out
 
 
@@ -151,10 +185,10 @@ def test_an_interrupted_training_goes_on_to_the_same_table(tmp_path, monkeypatch
     assert "begun with other tables" in capsys.readouterr().err
     assert run(tmp_path / "torn", *settings) == 1
     assert "(3 unit(s) done); use --resume or --fresh" in capsys.readouterr().err
-    # Of 2 · (plain, population, 2 chips) three are done; the fourth begins anew.
+    # Of 2 · 2 · (plain, population, 2 chips) three are done; the fourth begins anew.
     assert run(tmp_path / "torn", *settings, resume=True) in (0, 3)
-    assert calls == ["plain", "population", "chip", *["chip"] * 2,
-                     "plain", "population", "chip", "chip"]  # fmt: skip
+    of_fold = ["plain", "population", "chip", "chip"]
+    assert calls == [*of_fold, "chip", *of_fold * 3]
     torn, whole = (
         json.loads((tmp_path / name / "study.json").read_text()) for name in ("torn", "whole")
     )
@@ -183,6 +217,7 @@ def test_an_interrupted_training_goes_on_to_the_same_table(tmp_path, monkeypatch
         (["converter.cost=crossbar_digits"], ["converter.cost", "adc_transfer"]),
         (["front_end.recipe=adc_sar8"], ["front_end.recipe", "readout_transfer"]),
         (["front_end.recipe=readout_tia"], ["front_end.recipe", "at least 2 samples"]),
+        (["front_end.samples=1"], ["front_end.samples = 1", "2"]),
         (
             ["training.mode=charge", "cells={weight_bits=2, input_bits=2, spread=0}"],
             ["front_end.recipe", "mode charge has no front end"],
@@ -192,16 +227,39 @@ def test_an_interrupted_training_goes_on_to_the_same_table(tmp_path, monkeypatch
             ["converter.recipe", "no unit capacitors"],
         ),
         (["capacitors={units=['1 fF']}"], ["capacitors.units", "2"]),
+        (["capacitors={units=['1 fF', '1000 aF']}"], ["capacitors.units", "each size once"]),
+        (['training.ways=["naive", "naive"]'], ["training.ways", "each way once"]),
+        (
+            ["capacitors={units=['1 fF', '2 fF']}", 'training.ways=["naive"]'],
+            ["training.ways = ['naive']", "needs float", '"float" among them'],
+        ),
+        (
+            ["capacitors={units=['1 fF', '2 fF']}", 'training.ways=["float"]'],
+            ["training.ways = ['float']", "a way with chips", "naive or population"],
+        ),
+        (
+            ["converter={recipe='adc_ramp8_kinds', samples=2}", "training={mode='current'}"],
+            ["converter.recipe", "points", "without a sweep"],
+        ),
         (["network.seed=1"], ["network"]),
     ],
 )
-def test_what_does_not_fit_is_one_line_before_spice(settings, words, tmp_path) -> None:
+def test_what_does_not_fit_is_one_line_before_spice(settings, words, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(training_parts, "measure", lambda *_: pytest.fail("SPICE was asked"))
     with pytest.raises(InputError) as caught:
         run_loaded(settings, tmp_path / "out")
     assert "\n" not in str(caught.value)
     for word in words:
         assert word in str(caught.value)
     assert not (tmp_path / "out").exists()
+
+
+def test_populations_have_as_many_samples_as_asked_for() -> None:
+    study = load_study("digits_training", ["converter.samples=3", "front_end.samples=4"])
+    assert isinstance(study, TrainingStudy)
+    recipes = training_parts.load_recipes(study.tables, study.file)
+    assert recipes.converter.common.variation.samples == 3
+    assert recipes.front_end.common.variation.samples == 4
 
 
 def test_missing_torch_is_one_line_before_spice(monkeypatch, tmp_path, capsys) -> None:

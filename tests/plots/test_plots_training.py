@@ -21,8 +21,12 @@ def test_every_chip_of_every_way_is_drawn_and_named_by_its_mean():
 
 def test_losses_are_points_over_femtofarad():
     _, (ax,) = make_figure()
-    plot_losses(ax, [1e-17, 4e-17], {"naive": [0.05, 0.01]}, 0.01)
-    line = next(line for line in ax.lines if line.get_label() == "naive")
+    ends = {"naive": [(0.03, 0.08), (0.005, 0.02)]}
+    plot_losses(ax, [1e-17, 4e-17], {"naive": [0.05, 0.01]}, 0.01, ends)
+    ((line, _, (bars,)),) = ax.containers
+    assert ax.containers[0].get_label() == "naive"
+    segments = [segment[:, 1] for segment in bars.get_segments()]
+    np.testing.assert_allclose(segments, [(3, 8), (0.5, 2)], atol=1e-12)
     assert line.get_xdata() == pytest.approx([0.01, 0.04], abs=1e-12)
     assert line.get_ydata() == pytest.approx([5, 1], abs=1e-12)
     assert ax.get_xscale() == "log"
