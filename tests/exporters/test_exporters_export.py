@@ -39,6 +39,16 @@ def test_every_export_says_what_it_is(models: dict[str, Path], tmp_path: Path, n
             assert any(key.startswith("expected_") for key in replay.files)
 
 
+def test_a_solver_is_promised_where_there_is_one(models: dict[str, Path], tmp_path: Path) -> None:
+    for folder in export_model(models["sinh"], target_names(), tmp_path):
+        found = {i["quantity"]: i for i in json.loads((folder / "fidelity.json").read_text())}
+        cells = found["cells and wires"]
+        promised = cells["treatment"] == "exact" and "lines.py" in cells["how"]
+        assert promised == (folder / "lines.py").is_file(), folder.name
+        if not promised and folder.name != "bundle":
+            assert cells["treatment"] != "exact", folder.name
+
+
 def test_replay_is_of_held_out_data(models: dict[str, Path], tmp_path: Path) -> None:
     (folder,) = export_model(models["adcs"], ["numpy"], tmp_path)
     held_out = load_model(models["adcs"]).array("held_out")
