@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from imccircuit.registry import Registry
 from imccircuit.surrogates.base import ModelArray, Surrogate
 
-Treatment = Literal["exact", "approximated", "dropped"]
+Treatment = Literal["exact", "approximated", "dropped", "absent"]
 
 COST_NUMBERS = {"energy": "energy_j", "latency": "latency_s", "area": "area_m2"}
 """Parameter of a model that says what an operation costs → its name in `Content.numbers`."""
@@ -40,7 +40,8 @@ class Fidelity:
     Attributes
     ----------
     quantity : its name.
-    treatment : ``exact``, ``approximated`` or ``dropped``, against the surrogate.
+    treatment : ``exact``, ``approximated`` or ``dropped``, against the surrogate; ``absent`` for
+        a part of a system that the surrogate is not of.
     how : how, and by how much where it is not exact.
     """
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from imccircuit.errors import UsageError, VerdictError
 from imccircuit.exporters.content import Content, content_of, plain, write_npz
+from imccircuit.exporters.fidelity import absent_parts, stated_fidelity
 from imccircuit.exporters.licence import LICENCE
 from imccircuit.exporters.registry import get_target
 from imccircuit.exporters.replay import Replay, exported_target
@@ -99,7 +100,9 @@ def _write_common(
         "verdict": json.loads(model.verdict.to_json()),
     }
     _write_json(folder / _MARK, provenance)
-    _write_json(folder / "fidelity.json", [asdict(item) for item in target.fidelity(content)])
+    _write_json(
+        folder / "fidelity.json", [asdict(item) for item in stated_fidelity(target, content)]
+    )
     write_npz(folder / "replay.npz", plain(content.replay))
     (folder / "LICENSE").write_text(LICENCE, encoding="utf-8")
     (folder / "README.md").write_text(_readme(target, content, model, forced=forced), "utf-8")
@@ -112,10 +115,13 @@ def _readme(target: Target, content: Content, model: Surrogate, *, forced: bool)
         lines += ["**This model failed its gates and was exported by force.**", ""]
     if model.verdict.state == "not judged":
         lines += [f"**This model was not judged: {model.verdict.reason}.**", ""]
-    lines += [target.usage(content).strip(), "", "## What it is worth", "", "```"]
+    lines += [target.usage(content).strip(), "", "## What is not in it", ""]
+    lines += [f"- {item.quantity}: {item.how}" for item in absent_parts(target, content)]
+    lines += ["", "## What it is worth", "", "```"]
     lines += [*str(model.verdict).splitlines(), "```", ""]
     lines += [
-        "`fidelity.json` says of every quantity whether it is exact, approximated or dropped; "
+        "`fidelity.json` says of every quantity whether it is exact, approximated or dropped, and "
+        "which parts are absent; "
         "`replay.npz` holds inputs and outputs of SPICE beside what the model answers "
         "(`expected_…`); `provenance.json` says where it comes from. Data and code are under the "
         "licence in `LICENSE`.",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from imccircuit.exporters.content import Content, Fidelity
@@ -25,6 +25,8 @@ class Target:
         `SetupError` where that is not installed, None where a format holds nothing that runs.
     fidelity : what becomes of every quantity, where this target keeps less than the content has.
     kinds : kinds of surrogates that it takes.
+    default : what stands where an export lacks a part of a system, such as a DAC.
+    defaults : the same by part (`imccircuit.exporters.fidelity.PARTS`), where it is another.
     """
 
     name: str
@@ -34,3 +36,5 @@ class Target:
     replay: Callable[[Path], Replay] | None = None
     fidelity: Callable[[Content], tuple[Fidelity, ...]] = lambda content: content.fidelity
     kinds: tuple[str, ...] = ("adc", "crossbar")
+    default: str = "nothing takes its place: it is for the user to add"
+    defaults: Mapping[str, str] = field(default_factory=dict)

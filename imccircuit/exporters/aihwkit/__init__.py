@@ -62,4 +62,13 @@ TARGET = Target(
     _write,
     replay=replay_aihwkit,
     fidelity=fidelity,
+    default="aihwkit's default stays; ideal=True turns it off",
+    defaults={
+        "cells": "aihwkit's default stays: weights as they are in training, PCM when programmed",
+        "wires": "aihwkit's default stays: IR drop 0",
+        "front end": "aihwkit's default stays: output noise 0.06, which ideal=True turns off",
+        "converter": "aihwkit's default stays: out_res 1/510, which ideal=True turns off",
+        "DAC": "aihwkit's default stays: inp_res 1/126, which ideal=True turns off",
+        "drift": "aihwkit's default stays: that of its PCM noise model, with compensation",
+    },
 )

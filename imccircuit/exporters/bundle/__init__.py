@@ -17,6 +17,7 @@ from imccircuit.exporters.content import (
     write_npz,
 )
 from imccircuit.exporters.curves import linear_error
+from imccircuit.exporters.fidelity import stated_fidelity
 from imccircuit.exporters.target import Target
 from imccircuit.surrogates.base import ModelArray, Surrogate
 from imccircuit.surrogates.registry import kind_names
@@ -50,7 +51,7 @@ def _write(content: Content, model: Surrogate, folder: Path) -> None:
         "domain": dict(model.domain),
         "gates": dict(model.model.gates),
         "verdict": json.loads(model.verdict.to_json()),
-        "fidelity": [asdict(item) for item in _fidelity(content)],
+        "fidelity": [asdict(item) for item in stated_fidelity(TARGET, content)],
     }
     (folder / "bundle.json").write_text(json.dumps(text, indent=1, allow_nan=False) + "\n", "utf-8")
 

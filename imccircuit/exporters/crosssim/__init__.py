@@ -68,4 +68,12 @@ TARGET = Target(
     _write,
     replay=replay_crosssim,
     fidelity=fidelity,
+    default="CrossSim's default stays: none",
+    defaults={
+        "cells": "CrossSim's default stays: ideal devices",
+        "wires": "CrossSim's default stays: parasitics off",
+        "front end": "CrossSim's default stays: ideal, the currents themselves",
+        "converter": "CrossSim's default stays: 0 bits, which is no ADC",
+        "DAC": "CrossSim's default stays: 0 bits, which is no DAC",
+    },
 )

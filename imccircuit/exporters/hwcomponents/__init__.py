@@ -76,4 +76,5 @@ TARGET = Target(
     _write,
     replay=_replay,
     fidelity=_fidelity,
+    default="the next model that hwcomponents knows is taken",
 )

@@ -128,4 +128,5 @@ TARGET = Target(
     _write,
     replay=_replay,
     fidelity=_fidelity,
+    default="what MICSim's own configuration says stays",
 )

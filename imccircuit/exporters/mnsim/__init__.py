@@ -146,4 +146,5 @@ TARGET = Target(
     _write,
     replay=_replay,
     fidelity=_fidelity,
+    default="what MNSIM's own SimConfig.ini says stays",
 )

@@ -111,4 +111,11 @@ def fidelity(content: Content) -> tuple[Fidelity, ...]:
     )
 
 
-TARGET = Target("neurosim", "CSV files for NeuroSim 1.5", _usage, _write, fidelity=fidelity)
+TARGET = Target(
+    "neurosim",
+    "CSV files for NeuroSim 1.5",
+    _usage,
+    _write,
+    fidelity=fidelity,
+    default="NeuroSim's own figure stays, or what its options say",
+)

@@ -58,4 +58,5 @@ TARGET = Target(
     _write,
     replay=_replay,
     fidelity=_fidelity,
+    default="ZigZag's own formula stays, where it counts it",
 )
