@@ -42,12 +42,17 @@ class Fidelity:
     quantity : its name.
     treatment : ``exact``, ``approximated`` or ``dropped``, against the surrogate; ``absent`` for
         a part of a system that the surrogate is not of.
-    how : how, and by how much where it is not exact.
+    how : how. Of what is approximated without an amount it says why, after ``no amount:``.
+    amount : by how much what is approximated, or dropped where that is known, is off; see ``how``
+        for which error it is.
+    unit : of ``amount``; ``1`` of shares.
     """
 
     quantity: str
     treatment: Treatment
     how: str
+    amount: float | None = None
+    unit: str = ""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from imccircuit.exporters.content import Content
+from imccircuit.exporters.content import Content, Fidelity
 from imccircuit.surrogates.array_model import ArrayModel
 
 Floats = NDArray[np.float64]
@@ -71,11 +71,33 @@ def linear_error(content: Content) -> LinearError | None:
     expected = content.replay["expected_current"].values
     if expected.size == 0:
         return None
-    physics = _physics(content)
-    cells = content.arrays["cell_conductance"].values
+    physics, cells = cells_and_wires(content)
     matrices = np.stack([physics.effective_conductance(own) for own in cells])
     error = stated_error(content, matrices[:, None])
     return LinearError(error, error / float(np.max(np.abs(expected))))
+
+
+def cells_and_wires(content: Content) -> tuple[ArrayModel, Floats]:
+    """What is around the cells, and conductances (chip, row, col) in S of these at 0 V.
+
+    Series resistances are in the conductances, and no more in the model around them.
+    """
+    if "cell_conductance" in content.arrays:
+        return _physics(content), np.asarray(content.arrays["cell_conductance"].values)
+    series = content.numbers.get("r_series_ohm") or 0.0
+    conductance = content.arrays["conductance"].values
+    return _physics(content), np.asarray(conductance / (1.0 + conductance * series))
+
+
+def curves_fidelity(content: Content, quantity: str, terms: Floats) -> Fidelity:
+    """What becomes of cells and wires as one curve for each row."""
+    error = stated_error(content, terms)
+    largest = float(np.max(np.abs(content.replay["expected_current"].values)))
+    how = (
+        "a curve of three terms for each row driven alone, summed over rows: on the stored "
+        f"vectors off by up to {error:.3g} A, {100 * error / largest:.2g} % of the largest current"
+    )
+    return Fidelity(quantity, "approximated", how, error, "A")
 
 
 def _physics(content: Content) -> ArrayModel:

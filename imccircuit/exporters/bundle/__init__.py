@@ -22,7 +22,7 @@ from imccircuit.exporters.target import Target
 from imccircuit.surrogates.base import ModelArray, Surrogate
 from imccircuit.surrogates.registry import kind_names
 
-SCHEMA = "imccircuit-bundle-1"
+SCHEMA = "imccircuit-bundle-2"
 
 _SOLVE = (
     "the reader solves the network of wires and cells, whose equations docs/bundle-format.md has"
@@ -100,14 +100,17 @@ def _fidelity(content: Content) -> tuple[Fidelity, ...]:
         for item in content.fidelity
     ]
     error = linear_error(array)
-    how = (
-        "no code comes along; cells taken as linear (those at 0 V, wires included) are off by up "
-        f"to {error.largest_a:.3g} A on the stored vectors, {100 * error.share:.2g} % of the "
-        "largest current"
-        if error is not None
-        else "no code comes along; no vectors are stored to tell what linear cells would be off by"
-    )
-    return (*found, Fidelity(f"{own}solver of nonlinear cells", "dropped", how))
+    name, amount = f"{own}solver of nonlinear cells", None
+    if error is None:
+        how = "no code comes along; no vectors are stored to tell what linear cells are off by"
+    else:
+        amount = error.largest_a
+        how = (
+            "no code comes along; cells taken as linear (those at 0 V, wires included) are off by "
+            f"up to {amount:.3g} A on the stored vectors, {100 * error.share:.2g} % of the largest "
+            "current"
+        )
+    return (*found, Fidelity(name, "dropped", how, amount, "" if error is None else "A"))
 
 
 TARGET = Target(

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from imccircuit.exporters.adapters import adapter_fidelity, write_model
+from imccircuit.exporters.amounts import crosssim_solver_bound
 from imccircuit.exporters.content import Content, Fidelity
 from imccircuit.exporters.crosssim.replay import ADAPTER, SOURCE, replay_crosssim
 from imccircuit.exporters.target import Target
@@ -56,7 +57,13 @@ def fidelity(content: Content) -> tuple[Fidelity, ...]:
     wires = (
         Fidelity("cells and wires", "exact", f'with wires="effective"; else {solver}')
         if "effective_conductance" in content.arrays
-        else Fidelity("cells and wires", "approximated", f"{solver}, G being their largest slope")
+        else Fidelity(
+            "cells and wires",
+            "approximated",
+            f"{solver}, G being their largest slope; amount: at the largest stored drive",
+            crosssim_solver_bound(content) if content.kind == "crossbar" else None,
+            "A",
+        )
     )
     return adapter_fidelity(content, "CrossSim", (wires,))
 

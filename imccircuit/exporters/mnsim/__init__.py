@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from imccircuit.exporters.amounts import neglected_wires, spread_fidelity, state_error
 from imccircuit.exporters.content import COST_NUMBERS, Content, Fidelity
 from imccircuit.exporters.costs import write_costs
 from imccircuit.exporters.replay import Replay
@@ -121,13 +122,19 @@ def _fidelity(content: Content) -> tuple[Fidelity, ...]:
             lost = "MNSIM takes energy, latency and area together, and not all were measured"
             found.append(Fidelity(name, "exact", how) if kept else Fidelity(name, "dropped", lost))
         elif name == "programmed conductances" and states is not None:
-            found.append(Fidelity(name, "approximated", f"lowest and highest: {states.how}"))
+            how = f"lowest and highest: {states.how}; amount: rms difference of a cell and the "
+            error = state_error(content, states)
+            found.append(Fidelity(name, "approximated", f"{how}nearest of them", error, "S"))
         elif name == "spread of conductances" and states is not None and np.any(states.sigma_s):
             how = "the larger relative spread of the two states, on the resistance"
-            found.append(Fidelity(name, "approximated", how))
+            sigma = np.max(states.sigma_s / states.mean_s) * states.mean_s
+            found.append(spread_fidelity(content, states, how, sigma))
         elif name == "cells and wires":
-            how = "mean resistance of a segment; MNSIM solves no network with it"
-            found.append(Fidelity(name, "approximated", how))
+            how = (
+                "mean resistance of a segment; MNSIM solves no network with it; amount: relative "
+                "difference of the effective conductance at 0 V, wires included, and that of cells"
+            )
+            found.append(Fidelity(name, "approximated", how, neglected_wires(content), "1"))
         else:
             found.append(Fidelity(name, "dropped", "MNSIM has no place for it"))
     return tuple(found)

@@ -10,7 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imccircuit.errors import FileFormatError
-from imccircuit.exporters.array_terms import array_terms, sense_admittance, table_fidelity
+from imccircuit.exporters.array_terms import (
+    array_terms,
+    sense_admittance,
+    sense_ends,
+    table_fidelity,
+)
 from imccircuit.exporters.content import Content, Fidelity
 from imccircuit.exporters.replay import (
     Difference,
@@ -74,7 +79,7 @@ def _fidelity(content: Content) -> tuple[Fidelity, ...]:
     if content.numbers.get("transresistance_ohm") is None:
         how = "linear: the admittance of the array at its sense ends"
         if content.needs_solver:
-            load = Fidelity("voltages of the sense ends", "approximated", f"{how}, at 0 V")
+            load = sense_ends(content, f"{how}, at 0 V")
         else:
             load = Fidelity("voltages of the sense ends", "exact", how)
         found.append(load)
