@@ -11,6 +11,7 @@ from imccircuit.errors import UsageError, VerdictError
 from imccircuit.exporters.content import Content, content_of, plain, write_npz
 from imccircuit.exporters.fidelity import absent_parts, stated_fidelity
 from imccircuit.exporters.licence import LICENCE
+from imccircuit.exporters.macro_parts import target_for
 from imccircuit.exporters.registry import get_target
 from imccircuit.exporters.replay import Replay, exported_target
 from imccircuit.exporters.target import Target
@@ -55,12 +56,7 @@ def export_model(
             "it is exported only if that is forced"
         )
     content = content_of(model)
-    for target in known:
-        if content.kind not in target.kinds:
-            allowed = ", ".join(target.kinds)
-            raise UsageError(
-                f"target {target.name} takes no {content.kind} surrogate; allowed: {allowed}"
-            )
+    known = [target_for(target, content.kind) for target in known]
     return [_export(target, content, model, model_path, out, force=force) for target in known]
 
 
@@ -143,7 +139,10 @@ def replay_export(folder: Path) -> Replay:
     SetupError : the target's own program is not installed.
     UsageError : the target has nothing that runs.
     """
-    target = get_target(exported_target(folder))
+    name, kind = exported_target(folder)
+    target = get_target(name)
+    if kind == "macro":
+        target = target_for(target, kind)
     if target.replay is None:
         raise UsageError(f"{folder}: target {target.name} is data for other programs; nothing runs")
     return target.replay(folder)

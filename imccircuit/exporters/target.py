@@ -7,8 +7,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from imccircuit.exporters.content import Content, Fidelity
-from imccircuit.exporters.replay import Replay
+from imccircuit.exporters.replay import Difference, Replay
 from imccircuit.surrogates.base import Surrogate
+
+
+@dataclass(frozen=True)
+class Chain:
+    """How a target runs the exports of a macro's parts as one.
+
+    Attributes
+    ----------
+    usage : content of the macro → how to use them together, Markdown.
+    write : writes what chains them into the folder that holds ``array/`` and ``converters/``.
+    replay : drives the stored vectors of the whole through the target's own code.
+    """
+
+    usage: Callable[[Content], str]
+    write: Callable[[Content, Path], None] | None = None
+    replay: Callable[[Path], tuple[Difference, ...]] | None = None
 
 
 @dataclass(frozen=True)
@@ -27,6 +43,7 @@ class Target:
     kinds : kinds of surrogates that it takes.
     default : what stands where an export lacks a part of a system, such as a DAC.
     defaults : the same by part (`imccircuit.exporters.fidelity.PARTS`), where it is another.
+    chain : how it runs array and converters of a macro as one, where it takes macros as parts.
     """
 
     name: str
@@ -38,3 +55,4 @@ class Target:
     kinds: tuple[str, ...] = ("adc", "crossbar")
     default: str = "nothing takes its place: it is for the user to add"
     defaults: Mapping[str, str] = field(default_factory=dict)
+    chain: Chain | None = None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from imccircuit.exporters.adapters import adapter_fidelity, write_model
 from imccircuit.exporters.amounts import crosssim_solver_bound
+from imccircuit.exporters.chained import adapter_chain
 from imccircuit.exporters.content import Content, Fidelity
 from imccircuit.exporters.crosssim.replay import ADAPTER, SOURCE, replay_crosssim
 from imccircuit.exporters.target import Target
@@ -68,6 +69,8 @@ def fidelity(content: Content) -> tuple[Fidelity, ...]:
     return adapter_fidelity(content, "CrossSim", (wires,))
 
 
+_MACRO = Path(__file__).with_name("macro.py")
+
 TARGET = Target(
     "crosssim",
     "converters and crossbars for CrossSim",
@@ -75,6 +78,9 @@ TARGET = Target(
     _write,
     replay=replay_crosssim,
     fidelity=fidelity,
+    chain=adapter_chain(
+        _MACRO, (ADAPTER, SOURCE), fidelity, "core       # an AnalogCore of CrossSim"
+    ),
     default="CrossSim's default stays: none",
     defaults={
         "cells": "CrossSim's default stays: ideal devices",

@@ -9,7 +9,8 @@ import numpy as np
 
 from imccircuit.exporters.amounts import neglected_wires, spread_fidelity, state_error
 from imccircuit.exporters.content import COST_NUMBERS, Content, Fidelity
-from imccircuit.exporters.costs import write_costs
+from imccircuit.exporters.costs import shared_costs, shared_fidelity, shared_parts, write_costs
+from imccircuit.exporters.parts import parts_fidelity
 from imccircuit.exporters.replay import Replay
 from imccircuit.exporters.states import cell_states
 from imccircuit.exporters.target import Target
@@ -28,6 +29,9 @@ def config_of(content: Content) -> dict[str, dict[str, str]]:
     and its energy as latency times power: rate and power are such that both come out as measured.
     Its ADC reads ``PIM_Type`` and ``Logic_Op`` too; they say that it is analog.
     """
+    if content.kind == "macro":
+        parts = shared_parts(content)
+        return {**_array(parts["array"]), **_adc(parts["adc"])}
     if content.kind == "adc":
         return _adc(content)
     return _array(content)
@@ -77,7 +81,7 @@ def _array(content: Content) -> dict[str, dict[str, str]]:
 
 def _write(content: Content, model: Surrogate, folder: Path) -> None:
     del model
-    write_costs(content, folder)
+    write_costs(shared_costs(content), folder)
     config = ConfigParser()
     # Keys keep their capitals.
     config.optionxform = str  # type: ignore[assignment,method-assign]
@@ -91,9 +95,10 @@ def _costs_known(content: Content) -> bool:
 
 
 def _usage(content: Content) -> str:
+    adc = shared_parts(content)["adc"] if content.kind == "macro" else content
     missing = (
         "**Energy, latency or area of this ADC was not measured, so MNSIM's own ADC stays.** "
-        if content.kind == "adc" and not _costs_known(content)
+        if adc.kind == "adc" and not _costs_known(adc)
         else ""
     )
     return (
@@ -112,6 +117,8 @@ def _usage(content: Content) -> str:
 
 
 def _fidelity(content: Content) -> tuple[Fidelity, ...]:
+    if content.kind == "macro":
+        return _of_macro(content)
     found = []
     states = cell_states(content, 2) if content.kind == "crossbar" else None
     for item in content.fidelity:
@@ -140,6 +147,20 @@ def _fidelity(content: Content) -> tuple[Fidelity, ...]:
     return tuple(found)
 
 
+def _of_macro(content: Content) -> tuple[Fidelity, ...]:
+    parts = shared_parts(content)
+    known, found = _costs_known(parts["adc"]), []
+    for item in shared_fidelity(content, parts_fidelity(content, _fidelity)):
+        if item.quantity == "codes":
+            found.append(Fidelity("codes", "dropped", "MNSIM has no place for it"))
+        elif item.quantity in COST_NUMBERS and item.treatment != "dropped" and not known:
+            lost = "MNSIM takes energy, latency and area together, and not all were measured"
+            found.append(Fidelity(item.quantity, "dropped", lost))
+        else:
+            found.append(item)
+    return tuple(found)
+
+
 def _replay(folder: Path) -> Replay:
     from imccircuit.exporters.mnsim.replay import replay_mnsim
 
@@ -153,5 +174,6 @@ TARGET = Target(
     _write,
     replay=_replay,
     fidelity=_fidelity,
+    kinds=("adc", "crossbar", "macro"),
     default="what MNSIM's own SimConfig.ini says stays",
 )

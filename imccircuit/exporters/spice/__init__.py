@@ -24,6 +24,7 @@ from imccircuit.exporters.replay import (
     stored_vectors,
 )
 from imccircuit.exporters.spice.decks import adc_subcircuit, comment_lines, crossbar_subcircuit
+from imccircuit.exporters.spice.macro import spice_chain
 from imccircuit.exporters.spice.run import (
     adc_problem,
     answers,
@@ -173,4 +174,5 @@ TARGET = Target(
     _write,
     replay=_replay,
     fidelity=_fidelity,
+    chain=spice_chain(_fidelity),
 )
