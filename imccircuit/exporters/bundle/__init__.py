@@ -18,6 +18,7 @@ from imccircuit.exporters.content import (
 )
 from imccircuit.exporters.curves import linear_error
 from imccircuit.exporters.fidelity import stated_fidelity
+from imccircuit.exporters.replay import Replay
 from imccircuit.exporters.target import Target
 from imccircuit.surrogates.base import ModelArray, Surrogate
 from imccircuit.surrogates.registry import kind_names
@@ -113,11 +114,18 @@ def _fidelity(content: Content) -> tuple[Fidelity, ...]:
     return (*found, Fidelity(name, "dropped", how, amount, "" if error is None else "A"))
 
 
+def _replay(folder: Path) -> Replay:
+    from imccircuit.exporters.bundle.replay import replay_bundle
+
+    return replay_bundle(folder)
+
+
 TARGET = Target(
     "bundle",
     "neutral bundle of JSON and npz",
     _usage,
     _write,
+    replay=_replay,
     fidelity=_fidelity,
     kinds=tuple(kind_names()),
 )
