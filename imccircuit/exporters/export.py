@@ -137,12 +137,10 @@ def replay_export(folder: Path) -> Replay:
     ------
     FileFormatError : the folder is no export.
     SetupError : the target's own program is not installed.
-    UsageError : the target has nothing that runs.
+    UsageError : the export has nothing that runs.
     """
     name, kind = exported_target(folder)
     target = get_target(name)
     if kind == "macro":
         target = target_for(target, kind)
-    if target.replay is None:
-        raise UsageError(f"{folder}: target {target.name} is data for other programs; nothing runs")
     return target.replay(folder)

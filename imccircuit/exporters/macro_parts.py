@@ -46,7 +46,7 @@ def target_for(target: Target, kind: str) -> Target:
             target,
             usage=partial(_usage, target),
             write=partial(_write, target),
-            replay=None if target.replay is None else partial(_replay, target, target.replay),
+            replay=partial(_replay, target),
             fidelity=partial(_fidelity, target),
             kinds=("macro",),
         )
@@ -169,7 +169,7 @@ def _fidelity(target: Target, content: Content) -> tuple[Fidelity, ...]:
     return tuple(found)
 
 
-def _replay(target: Target, replay: Callable[[Path], Replay], folder: Path) -> Replay:
+def _replay(target: Target, folder: Path) -> Replay:
     """Vectors of each part, and those of the whole where the target chains them.
 
     Raises
@@ -177,17 +177,18 @@ def _replay(target: Target, replay: Callable[[Path], Replay], folder: Path) -> R
     UsageError : the target runs neither part.
     """
     found: list[Difference] = []
-    program, refused = "", UsageError(f"{folder}: nothing runs")
+    programs: dict[str, None] = {}
+    refused = UsageError(f"{folder}: nothing runs")
     for part in (ARRAY, CONVERTERS):
         try:
-            one = replay(folder / part)
+            one = target.replay(folder / part)
         except UsageError as error:
             refused = error
             continue
         found += [replace(d, quantity=f"{part}: {d.quantity}") for d in one.differences]
-        program = one.program
+        programs[one.program] = None
     if target.chain is not None and target.chain.replay is not None:
         found += target.chain.replay(folder)
     if not found:
         raise refused
-    return Replay(target.name, program, tuple(found))
+    return Replay(target.name, "; ".join(programs), tuple(found))

@@ -38,7 +38,7 @@ class Target:
     usage : content → how to use the export, in about ten lines of Markdown.
     write : writes the target's own files into an empty folder.
     replay : drives the stored vectors of an exported folder through the target's own code;
-        `SetupError` where that is not installed, None where a format holds nothing that runs.
+        `SetupError` where that is not installed.
     fidelity : what becomes of every quantity, where this target keeps less than the content has.
     kinds : kinds of surrogates that it takes.
     default : what stands where an export lacks a part of a system, such as a DAC.
@@ -50,7 +50,7 @@ class Target:
     summary: str
     usage: Callable[[Content], str]
     write: Callable[[Content, Surrogate, Path], None]
-    replay: Callable[[Path], Replay] | None = None
+    replay: Callable[[Path], Replay]
     fidelity: Callable[[Content], tuple[Fidelity, ...]] = lambda content: content.fidelity
     kinds: tuple[str, ...] = ("adc", "crossbar")
     default: str = "nothing takes its place: it is for the user to add"

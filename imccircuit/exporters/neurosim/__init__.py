@@ -15,6 +15,7 @@ from imccircuit.exporters.amounts import (
     state_error,
 )
 from imccircuit.exporters.content import Content, Fidelity
+from imccircuit.exporters.replay import Replay
 from imccircuit.exporters.states import cell_states
 from imccircuit.exporters.target import Target
 from imccircuit.metrics.adc import compute_codes
@@ -121,11 +122,18 @@ def fidelity(content: Content) -> tuple[Fidelity, ...]:
     )
 
 
+def _replay(folder: Path) -> Replay:
+    from imccircuit.exporters.neurosim.replay import replay_neurosim
+
+    return replay_neurosim(folder)
+
+
 TARGET = Target(
     "neurosim",
     "CSV files for NeuroSim 1.5",
     _usage,
     _write,
+    replay=_replay,
     fidelity=fidelity,
     default="NeuroSim's own figure stays, or what its options say",
 )
