@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ SCHEMA = "imccircuit-macro-1"
 
 def adapter_chain(
     source: Path,
-    adapter: tuple[str, Path],
+    parts: Mapping[str, Path],
     of_part: Callable[[Content], tuple[Fidelity, ...]],
     result: str,
 ) -> Chain:
@@ -35,7 +35,7 @@ def adapter_chain(
     Parameters
     ----------
     source : the module, with a class ``Macro(chip)`` whose ``codes`` takes voltages of the rows.
-    adapter : name of the adapter in the folders of the parts, and what it must equal.
+    parts : name of a file in the folders of the parts that it runs → what it must equal.
     of_part : what the target keeps of an array or of converters.
     result : the attribute of a ``Macro`` that belongs to the simulator, and what it is.
     """
@@ -60,7 +60,9 @@ def adapter_chain(
         (folder / FACTS).write_text(json.dumps(text, indent=1) + "\n", encoding="utf-8")
 
     def replay(folder: Path) -> tuple[Difference, ...]:
-        beside = {f"{part}/{adapter[0]}": adapter[1] for part in (ARRAY, CONVERTERS)}
+        beside = {
+            f"{part}/{name}": own for part in (ARRAY, CONVERTERS) for name, own in parts.items()
+        }
         module = import_own(folder, MODULE, source, beside)
         stored = stored_vectors(folder)
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from synthetic_macro import BITS, COLS, CONVERTERS, ROWS
 
-from imccircuit.errors import SetupError, UsageError
+from imccircuit.errors import FileFormatError, SetupError, UsageError
 from imccircuit.exporters.content import Content, content_of
 from imccircuit.exporters.costs import shared_costs, shared_parts
 from imccircuit.exporters.export import export_model, replay_export
@@ -196,3 +196,20 @@ def test_zigzag_runs_with_the_shared_costs(macros: dict[str, Path], tmp_path: Pa
     found = {item.quantity: item for item in replay_export(folder).differences}
     assert found["ADC delay"].good
     assert found["ADC delay"].bound == pytest.approx(66e-12, abs=1e-20)
+
+
+@pytest.mark.parametrize("name", ["imc_macro.py", "array/imc_aihwkit.py", "array/lines.py"])
+def test_code_of_somebody_else_is_not_run(
+    macros: dict[str, Path], tmp_path: Path, name: str
+) -> None:
+    pytest.importorskip("aihwkit", reason="aihwkit is not in the test extra")
+    (folder,) = export_model(macros["sinh"], ["aihwkit"], tmp_path, force=True)
+    (folder / name).write_text("raise SystemExit('run')\n")
+    with pytest.raises(FileFormatError, match="not as this version writes it"):
+        replay_export(folder)
+    # The chain looks for itself, whoever has looked before.
+    chain = get_target("aihwkit").chain
+    assert chain is not None
+    assert chain.replay is not None
+    with pytest.raises(FileFormatError, match="not as this version writes it"):
+        chain.replay(folder)

@@ -66,7 +66,10 @@ TARGET = Target(
     replay=replay_aihwkit,
     fidelity=fidelity,
     chain=adapter_chain(
-        _MACRO, (ADAPTER, SOURCE), fidelity, "layer      # an AnalogLinear of aihwkit"
+        _MACRO,
+        {ADAPTER: SOURCE, "lines.py": SOLVER},
+        fidelity,
+        "layer      # an AnalogLinear of aihwkit",
     ),
     default="aihwkit's default stays; ideal=True turns it off",
     defaults={

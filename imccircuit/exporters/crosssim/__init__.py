@@ -79,7 +79,7 @@ TARGET = Target(
     replay=replay_crosssim,
     fidelity=fidelity,
     chain=adapter_chain(
-        _MACRO, (ADAPTER, SOURCE), fidelity, "core       # an AnalogCore of CrossSim"
+        _MACRO, {ADAPTER: SOURCE}, fidelity, "core       # an AnalogCore of CrossSim"
     ),
     default="CrossSim's default stays: none",
     defaults={
