@@ -55,6 +55,10 @@ def _common(content: Content) -> list[Fidelity]:
         how = "its two powers, where noise is asked for; the draws are the program's own"
         found.append(Fidelity(NOISE_OF_A_CONVERSION, "exact", how))
     if content.numbers.get("transresistance_ohm") is not None:
-        how = "currents with the amplifiers' offsets; output voltages are one line each from these"
-        found.append(Fidelity("read-out", "approximated", how))
+        how = (
+            "currents with the amplifiers' offsets, a gain apart from output voltages; without the "
+            "outputs' own offsets, which are in model.npz, these are off by up to the amount"
+        )
+        offset = float(np.max(np.abs(content.arrays["output_offset"].values)))
+        found.append(Fidelity("read-out", "approximated", how, offset, "V"))
     return found

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from imccircuit.exporters.amounts import sense_ends_at_drive
 from imccircuit.exporters.content import COST_NUMBERS, Content, Fidelity
-from imccircuit.exporters.curves import row_terms, stated_error
+from imccircuit.exporters.curves import curves_fidelity, row_terms, stated_error
 from imccircuit.surrogates.array_model import ArrayModel
 
 Floats = NDArray[np.float64]
@@ -68,6 +69,17 @@ def sense_admittance(content: Content) -> Floats:
     return np.stack([physics.port_admittance(g) for g in content.arrays["conductance"].values])
 
 
+def sense_ends(content: Content, how: str) -> Fidelity:
+    """What becomes of the voltages of the sense ends where cells are not linear."""
+    return Fidelity(
+        "voltages of the sense ends",
+        "approximated",
+        f"{how}; amount: by how much it is another where all cells have the largest stored drive",
+        sense_ends_at_drive(content),
+        "1",
+    )
+
+
 def table_fidelity(content: Content, place: str) -> list[Fidelity]:
     """What a target of tables keeps of every quantity of ``content``.
 
@@ -87,14 +99,7 @@ def _in_tables(item: Fidelity, content: Content, place: str) -> Fidelity:
     if not content.needs_solver:
         return item
     if item.quantity == "cells and wires":
-        error = array_terms(content).stated_error_a
-        largest = float(np.max(np.abs(content.replay["expected_current"].values)))
-        how = (
-            "a curve of three terms for each row driven alone, summed over rows: on the stored "
-            f"vectors off by up to {error:.3g} A, {100 * error / largest:.2g} % of the largest "
-            "current"
-        )
-        return Fidelity(item.quantity, "approximated", how)
+        return curves_fidelity(content, item.quantity, array_terms(content).matrices)
     if item.quantity == "read-out":
         return replace(item, how=f"{item.how}, on the currents above")
     return item

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from imccircuit.registry import Registry
 from imccircuit.surrogates.base import ModelArray, Surrogate
 
-Treatment = Literal["exact", "approximated", "dropped"]
+Treatment = Literal["exact", "approximated", "dropped", "absent"]
 
 COST_NUMBERS = {"energy": "energy_j", "latency": "latency_s", "area": "area_m2"}
 """Parameter of a model that says what an operation costs → its name in `Content.numbers`."""
@@ -40,13 +40,19 @@ class Fidelity:
     Attributes
     ----------
     quantity : its name.
-    treatment : ``exact``, ``approximated`` or ``dropped``, against the surrogate.
-    how : how, and by how much where it is not exact.
+    treatment : ``exact``, ``approximated`` or ``dropped``, against the surrogate; ``absent`` for
+        a part of a system that the surrogate is not of.
+    how : how. Of what is approximated without an amount it says why, after ``no amount:``.
+    amount : by how much what is approximated, or dropped where that is known, is off; see ``how``
+        for which error it is.
+    unit : of ``amount``; ``1`` of shares.
     """
 
     quantity: str
     treatment: Treatment
     how: str
+    amount: float | None = None
+    unit: str = ""
 
 
 @dataclass(frozen=True)

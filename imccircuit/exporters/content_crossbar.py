@@ -80,9 +80,7 @@ def _crossbar_fidelity(array: CrossbarSurrogate) -> tuple[Fidelity, ...]:
     cells = (
         Fidelity("cells and wires", "exact", "effective conductance: one matrix for each chip")
         if array.linear
-        else Fidelity(
-            "cells and wires", "exact", "the surrogate's own nonlinear solver comes along"
-        )
+        else Fidelity("cells and wires", "exact", "the surrogate's own nonlinear solver, lines.py")
     )
     if not array.has_amplifiers:
         readout = Fidelity("read-out", "exact", "ideal: currents into 0 V, no output voltage")

@@ -80,15 +80,18 @@ def _of_the_array(macro: MacroSurrogate, stored: dict[str, ModelArray]) -> dict[
     """The same vectors as the array's own, its drive from the bias on."""
     drive = stored["voltage"].values - macro.value("bias_voltage")
     pairs = zip(drive, stored["chip"].values, strict=True)
-    current = [
-        macro.parts.array.predict(voltage_v=v, chip=int(c))["output_current_a"] for v, c in pairs
-    ]
+    outputs = [macro.parts.array.predict(voltage_v=v, chip=int(c)) for v, c in pairs]
+    current, voltage = (
+        np.concatenate([item[name] for item in outputs])
+        for name in ("output_current_a", "output_voltage_v")
+    )
     dims = ("replay", "col")
     return {
         "chip": stored["chip"],
         "voltage": replace(stored["voltage"], values=drive),
-        "expected_current": ModelArray(
-            np.concatenate(current), "A", dims, "current of the surrogate"
+        "expected_current": ModelArray(current, "A", dims, "current of the surrogate"),
+        "expected_output_voltage": ModelArray(
+            voltage, "V", dims, "output of the surrogate's amplifiers"
         ),
     }
 

@@ -91,7 +91,8 @@ def _column_costs(ramp: RampAdcSurrogate) -> dict[str, float | None]:
 def _fidelity(ramp: RampAdcSurrogate) -> tuple[Fidelity, ...]:
     count = ramp.columns
     axis = f"a chip of the export is a column: chip·{count} + column of the model"
-    share = f"a column's share, 1/{count} of what all columns on a ramp take together"
+    share = f"a column's share, 1/{count} of what all columns on a ramp take together; "
+    share += "no amount: a column alone was not measured"
     ramps = "no law of converters of their own: columns share a ramp"
     return (
         Fidelity("transition levels", "exact", f"every level of the law; {axis}"),

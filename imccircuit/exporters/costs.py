@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +39,46 @@ def costs_of(content: Content) -> dict[str, Costs]:
     return {"array": {**figures, "rows": int(rows), "cols": int(cols)}}
 
 
-def write_costs(content: Content, folder: Path) -> None:
-    """Write ``costs.json``: the schema and the parts of `costs_of`."""
-    text = json.dumps({"schema": SCHEMA, **costs_of(content)}, indent=1, sort_keys=True)
+def shared_parts(content: Content) -> dict[str, Content]:
+    """Array and one converter of a macro, what was measured of the whole alone shared out.
+
+    A cost of the whole that neither part has is that of the conversions: energy and area in equal
+    shares, latency as it is; the array costs nothing besides, for the whole contains it.
+    """
+    array, adc = content.parts["array"], content.parts["converter_0"]
+    of_array, of_adc = dict(array.numbers), dict(adc.numbers)
+    for name in _whole_alone(content):
+        whole = content.numbers[name] or 0.0
+        count = content.numbers["converters"] or 1.0
+        of_adc[name] = whole if name == COST_NUMBERS["latency"] else whole / count
+        of_array[name] = 0.0
+    return {"array": replace(array, numbers=of_array), "adc": replace(adc, numbers=of_adc)}
+
+
+def _whole_alone(content: Content) -> list[str]:
+    """Costs that were measured of a macro as a whole and of neither part."""
+    parts = (content.parts["array"], content.parts["converter_0"])
+    return [
+        name
+        for name in COST_NUMBERS.values()
+        if content.numbers.get(name) is not None
+        and all(part.numbers.get(name) is None for part in parts)
+    ]
+
+
+def shared_costs(content: Content) -> dict[str, Costs]:
+    """As `costs_of`, but of a macro the costs of `shared_parts` beside those of the whole."""
+    if content.kind != "macro":
+        return costs_of(content)
+    found = {"macro": costs_of(content)["macro"]}
+    for part in shared_parts(content).values():
+        found |= costs_of(part)
+    return found
+
+
+def write_costs(costs: Mapping[str, Costs], folder: Path) -> None:
+    """Write ``costs.json``: the schema and these parts."""
+    text = json.dumps({"schema": SCHEMA, **costs}, indent=1, sort_keys=True)
     (folder / FILE).write_text(text + "\n", encoding="utf-8")
 
 
@@ -70,7 +109,7 @@ def costs_fidelity(content: Content, otherwise: str) -> tuple[Fidelity, ...]:
     """
     found = []
     for item in content.fidelity:
-        if item.quantity not in COST_NUMBERS:
+        if item.quantity.rpartition(": ")[2] not in COST_NUMBERS:
             how = "the target knows no values, only costs"
             found.append(Fidelity(item.quantity, "dropped", how))
         elif item.treatment == "dropped":
@@ -78,3 +117,19 @@ def costs_fidelity(content: Content, otherwise: str) -> tuple[Fidelity, ...]:
         else:
             found.append(item)
     return tuple(found)
+
+
+def shared_fidelity(content: Content, found: Iterable[Fidelity]) -> tuple[Fidelity, ...]:
+    """What becomes of the costs of a macro as a whole where `shared_parts` are written."""
+    alone = _whole_alone(content) if content.kind == "macro" else []
+    count = int(content.numbers.get("converters") or 0)
+    how = (
+        f"of the whole, as cost of its {count} conversions, an array that costs nothing besides; "
+        "no amount: the parts were not measured apart"
+    )
+    return tuple(
+        replace(item, treatment="approximated", how=how)
+        if COST_NUMBERS.get(item.quantity) in alone and item.treatment == "exact"
+        else item
+        for item in found
+    )

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from imccircuit.errors import UsageError, VerdictError
 from imccircuit.exporters.content import Content, content_of, plain, write_npz
+from imccircuit.exporters.fidelity import absent_parts, stated_fidelity
 from imccircuit.exporters.licence import LICENCE
+from imccircuit.exporters.macro_parts import target_for
 from imccircuit.exporters.registry import get_target
 from imccircuit.exporters.replay import Replay, exported_target
 from imccircuit.exporters.target import Target
@@ -54,12 +56,7 @@ def export_model(
             "it is exported only if that is forced"
         )
     content = content_of(model)
-    for target in known:
-        if content.kind not in target.kinds:
-            allowed = ", ".join(target.kinds)
-            raise UsageError(
-                f"target {target.name} takes no {content.kind} surrogate; allowed: {allowed}"
-            )
+    known = [target_for(target, content.kind) for target in known]
     return [_export(target, content, model, model_path, out, force=force) for target in known]
 
 
@@ -99,7 +96,9 @@ def _write_common(
         "verdict": json.loads(model.verdict.to_json()),
     }
     _write_json(folder / _MARK, provenance)
-    _write_json(folder / "fidelity.json", [asdict(item) for item in target.fidelity(content)])
+    _write_json(
+        folder / "fidelity.json", [asdict(item) for item in stated_fidelity(target, content)]
+    )
     write_npz(folder / "replay.npz", plain(content.replay))
     (folder / "LICENSE").write_text(LICENCE, encoding="utf-8")
     (folder / "README.md").write_text(_readme(target, content, model, forced=forced), "utf-8")
@@ -112,10 +111,13 @@ def _readme(target: Target, content: Content, model: Surrogate, *, forced: bool)
         lines += ["**This model failed its gates and was exported by force.**", ""]
     if model.verdict.state == "not judged":
         lines += [f"**This model was not judged: {model.verdict.reason}.**", ""]
-    lines += [target.usage(content).strip(), "", "## What it is worth", "", "```"]
+    lines += [target.usage(content).strip(), "", "## What is not in it", ""]
+    lines += [f"- {item.quantity}: {item.how}" for item in absent_parts(target, content)]
+    lines += ["", "## What it is worth", "", "```"]
     lines += [*str(model.verdict).splitlines(), "```", ""]
     lines += [
-        "`fidelity.json` says of every quantity whether it is exact, approximated or dropped; "
+        "`fidelity.json` says of every quantity whether it is exact, approximated or dropped, and "
+        "which parts are absent; "
         "`replay.npz` holds inputs and outputs of SPICE beside what the model answers "
         "(`expected_…`); `provenance.json` says where it comes from. Data and code are under the "
         "licence in `LICENSE`.",
@@ -135,9 +137,10 @@ def replay_export(folder: Path) -> Replay:
     ------
     FileFormatError : the folder is no export.
     SetupError : the target's own program is not installed.
-    UsageError : the target has nothing that runs.
+    UsageError : the export has nothing that runs.
     """
-    target = get_target(exported_target(folder))
-    if target.replay is None:
-        raise UsageError(f"{folder}: target {target.name} is data for other programs; nothing runs")
+    name, kind = exported_target(folder)
+    target = get_target(name)
+    if kind == "macro":
+        target = target_for(target, kind)
     return target.replay(folder)

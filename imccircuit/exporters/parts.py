@@ -31,9 +31,14 @@ def parts_fidelity(
     found = []
     for item in content.fidelity:
         becomes = own.get(item.quantity)
-        if item.quantity == "codes" and content.needs_solver:
-            how = "of the converters, on outputs of the array's approximated cells"
-            found.append(Fidelity("codes", "approximated", how))
+        cells = own.get("array: cells and wires")
+        if item.quantity == "codes" and cells is not None and cells.treatment == "approximated":
+            how = (
+                "of the converters, on outputs of the array's approximated cells; amount: most "
+                "that a code changes by"
+            )
+            apart = float(_codes_apart(content, cells.amount or 0.0))
+            found.append(Fidelity("codes", "approximated", how, apart, "codes"))
         elif item.quantity.endswith(": population of chips"):
             how = "the chips of the model only: their arrays are not drawn"
             found.append(replace(item, treatment="dropped", how=how))
@@ -56,6 +61,13 @@ def levels_within(levels_v: Floats, error_v: float) -> int:
     each = np.arange(levels_v.shape[1])
     found = [np.searchsorted(level, level + error_v, side="right") - each for level in levels_v]
     return int(np.max(found))
+
+
+def _codes_apart(content: Content, error_a: float) -> int:
+    """By how much codes change at most where currents of the array are off by ``error_a``."""
+    slope = content.parts["array"].numbers["transresistance_ohm"] or 0.0
+    levels = macro_levels(content)
+    return levels_within(levels.reshape(-1, levels.shape[-1]), 1.001 * abs(slope) * error_a)
 
 
 def macro_levels(content: Content) -> Floats:

@@ -122,8 +122,8 @@ def numbers_in(path: Path, text: str, mark: str) -> dict[str, float]:
         raise FileFormatError(f"{path}: a stated number is none: {error}") from None
 
 
-def exported_target(folder: Path) -> str:
-    """Name of the target that a folder was exported for.
+def exported_target(folder: Path) -> tuple[str, str]:
+    """Name of the target that a folder was exported for, and kind of the model.
 
     Raises
     ------
@@ -131,7 +131,7 @@ def exported_target(folder: Path) -> str:
     """
     path = folder / "provenance.json"
     try:
-        name = json.loads(path.read_text(encoding="utf-8"))["target"]
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return str(found["target"]), str(found["kind"])
     except (OSError, ValueError, KeyError, TypeError):
         raise FileFormatError(f"{folder}: no export of imccircuit ({path.name})") from None
-    return str(name)

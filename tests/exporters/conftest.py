@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +21,13 @@ from synthetic import (
     crossbar_settings,
     write,
 )
+from synthetic_macro import SETTINGS as MACRO
+from synthetic_macro import results
 
+from imccircuit.surrogates.base import Surrogate
 from imccircuit.surrogates.fit import fit_results
 
+MACRO_SINH = ("circuit.array.cell=1r_sinh", "circuit.array.sinh_voltage=1 V")
 KINDS = ("adc", "adcs", "linear", "amplified", "sinh")
 
 
@@ -85,4 +90,25 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         ),
         "failed": fit("failed", "adc_sar8", ["circuit.bits=5"], [bad]),
         "few": fit("few", "adc_sar8_mismatch", ["circuit.bits=5"], adc_population(4, 1, bits=5)),
+    }
+
+
+@pytest.fixture(scope="session")
+def macros(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Model files: twelve chips, one chip, one chip of nonlinear cells, one without vectors."""
+    folder = tmp_path_factory.mktemp("macros")
+
+    def save(name: str, model: Surrogate) -> Path:
+        model.save(folder / f"{name}.h5")
+        return folder / f"{name}.h5"
+
+    many = fit_results(results(folder / "many.results.h5"))
+    one = fit_results(results(folder / "one.results.h5", chips=1))
+    sinh = results(folder / "sinh.results.h5", chips=1, settings=(*MACRO, *MACRO_SINH), v0=0.1)
+    arrays = {n: a for n, a in one.model.arrays.items() if not n.startswith("replay_")}
+    return {
+        "macros": save("macros", many),
+        "macro": save("macro", one),
+        "sinh": save("sinh", fit_results(sinh)),
+        "old": save("old", type(one)(replace(one.model, arrays=arrays))),
     }

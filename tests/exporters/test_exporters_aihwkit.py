@@ -63,7 +63,7 @@ def test_without_aihwkit_one_line_says_how_to_get_it(
 
 
 @pytest.mark.usefixtures("torch")
-@pytest.mark.parametrize("name", ["adc", "adcs", "linear", "amplified", "sinh"])
+@pytest.mark.parametrize("name", ["adc", "adcs", "linear", "amplified", "sinh", "spread"])
 def test_aihwkit_answers_as_stated(models: dict[str, Path], tmp_path: Path, name: str) -> None:
     (folder,) = export_model(models[name], ["aihwkit"], tmp_path)
     found = replay_export(folder)
@@ -247,7 +247,7 @@ def test_a_chip_is_programmed_and_does_not_drift(torch: Any, tmp_path: Path) -> 
     layer.program_analog_weights()
     layer.drift_analog_weights(100.0)
     found = layer(torch.eye(6, dtype=torch.float64)).detach().numpy()
-    np.testing.assert_allclose(found * np.max(both), both[1], rtol=1e-12, atol=0)
+    np.testing.assert_allclose(found * np.max(both[1]), both[1], rtol=1e-12, atol=0)
     with pytest.raises(ValueError, match="chips are 0 to 1"):
         adapter.Array(v_max=1.0, chip=2)
     with pytest.raises(ValueError, match="chips are 0 to 1"):

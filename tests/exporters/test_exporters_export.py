@@ -30,13 +30,48 @@ def test_every_export_says_what_it_is(models: dict[str, Path], tmp_path: Path, n
         assert provenance["seed"] == model.model.provenance.seed
         assert "numpy" in provenance["exported_by"]
         fidelity = json.loads((folder / "fidelity.json").read_text())
-        assert {item["treatment"] for item in fidelity} <= {"exact", "approximated", "dropped"}
+        assert {item["treatment"] for item in fidelity} <= {
+            "exact", "approximated", "dropped", "absent",
+        }  # fmt: skip
         assert all(item["quantity"] and item["how"] for item in fidelity)
         readme = (folder / "README.md").read_text()
         assert str(model.verdict).splitlines()[0] in readme
         assert "MIT" in (folder / "LICENSE").read_text()
         with np.load(folder / "replay.npz", allow_pickle=False) as replay:
             assert any(key.startswith("expected_") for key in replay.files)
+
+
+@pytest.mark.parametrize(
+    ("name", "absent"),
+    [
+        ("adc", {"cells", "wires", "front end", "DAC", "drift"}),
+        ("linear", {"front end", "converter", "DAC"}),
+        ("amplified", {"converter", "DAC"}),
+    ],
+)
+def test_absent_parts_and_what_takes_their_place(
+    models: dict[str, Path], tmp_path: Path, name: str, absent: set[str]
+) -> None:
+    for folder in export_model(models[name], target_names(), tmp_path):
+        listed = json.loads((folder / "fidelity.json").read_text())
+        assert len({item["quantity"] for item in listed}) == len(listed)
+        found = {i["quantity"]: i["how"] for i in listed if i["treatment"] == "absent"}
+        assert set(found) == absent, folder.name
+        readme = (folder / "README.md").read_text()
+        assert all(f"- {part}: {how}" in readme for part, how in found.items())
+        own = {"crosssim", "aihwkit", "zigzag", "neurosim", "mnsim", "micsim"}
+        if folder.name in own:
+            assert all(folder.name in how.lower() for how in found.values()), folder.name
+
+
+def test_a_solver_is_promised_where_there_is_one(models: dict[str, Path], tmp_path: Path) -> None:
+    for folder in export_model(models["sinh"], target_names(), tmp_path):
+        found = {i["quantity"]: i for i in json.loads((folder / "fidelity.json").read_text())}
+        cells = found["cells and wires"]
+        promised = cells["treatment"] == "exact" and "lines.py" in cells["how"]
+        assert promised == (folder / "lines.py").is_file(), folder.name
+        if not promised and folder.name != "bundle":
+            assert cells["treatment"] != "exact", folder.name
 
 
 def test_replay_is_of_held_out_data(models: dict[str, Path], tmp_path: Path) -> None:

@@ -15,7 +15,10 @@ from synthetic_macro import results
 from synthetic_ports import groups, pulses, strings, write_dac, write_mirrors
 
 from imccircuit.errors import UsageError
+from imccircuit.exporters.content import content_of
 from imccircuit.exporters.export import export_model
+from imccircuit.exporters.fidelity import stated_fidelity
+from imccircuit.exporters.macro_parts import target_for
 from imccircuit.exporters.registry import get_target, target_names
 from imccircuit.surrogates.base import Surrogate
 from imccircuit.surrogates.files import load_model
@@ -139,3 +142,22 @@ def test_no_other_target_takes_them(
             with pytest.raises(UsageError, match=f"{target} takes no {name} surrogate"):
                 export_model(bundles[name][0], [target], tmp_path, force=True)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_approximation_says_how_much(
+    bundles: dict[str, tuple[Path, Path]], name: str
+) -> None:
+    content = content_of(load_model(bundles[name][0]))
+    for target in map(get_target, target_names()):
+        try:
+            taken = target_for(target, content.kind)
+        except UsageError:
+            continue
+        for item in stated_fidelity(taken, content):
+            if item.treatment == "approximated":
+                assert (item.amount is None) == ("no amount: " in item.how), item
+            if item.treatment == "absent":
+                assert item.how.startswith("not in the model; ")
+        absent = {i.quantity for i in stated_fidelity(taken, content) if i.treatment == "absent"}
+        assert ("DAC" in absent) != name.startswith("dac")

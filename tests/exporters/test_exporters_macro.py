@@ -3,50 +3,24 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from synthetic_macro import BITS, COLS, CONVERTERS, ROWS, SETTINGS, results
+from synthetic_macro import BITS, COLS, CONVERTERS, ROWS
 
-from imccircuit.errors import UsageError
 from imccircuit.exporters.content import content_of
 from imccircuit.exporters.costs import costs_of
 from imccircuit.exporters.export import export_model, replay_export
 from imccircuit.exporters.numpy import runtime
 from imccircuit.exporters.parts import levels_within
 from imccircuit.nodal.lines import solve_lines
-from imccircuit.surrogates.base import Surrogate
 from imccircuit.surrogates.files import load_model
-from imccircuit.surrogates.fit import fit_results
 
-SINH = ("circuit.array.cell=1r_sinh", "circuit.array.sinh_voltage=1 V")
 NAMES = ("macros", "macro", "sinh")
 # An amplifier's offset is taken for a constant current; through cells that are nonlinear within
 # 100 mV it is not, by 0.4 %: the array fails its own verdict.
 BELOW_ITS_GATE = "sinh"
-
-
-@pytest.fixture(scope="module")
-def macros(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Model files: twelve chips, one chip, one chip of nonlinear cells, one without vectors."""
-    folder = tmp_path_factory.mktemp("macros")
-
-    def save(name: str, model: Surrogate) -> Path:
-        model.save(folder / f"{name}.h5")
-        return folder / f"{name}.h5"
-
-    many = fit_results(results(folder / "many.results.h5"))
-    one = fit_results(results(folder / "one.results.h5", chips=1))
-    sinh = results(folder / "sinh.results.h5", chips=1, settings=(*SETTINGS, *SINH), v0=0.1)
-    arrays = {n: a for n, a in one.model.arrays.items() if not n.startswith("replay_")}
-    return {
-        "macros": save("macros", many),
-        "macro": save("macro", one),
-        "sinh": save("sinh", fit_results(sinh)),
-        "old": save("old", type(one)(replace(one.model, arrays=arrays))),
-    }
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -131,11 +105,6 @@ def test_older_files_are_exported_without_vectors(macros: dict[str, Path], tmp_p
     (difference,) = replay_export(folder).differences
     assert difference.compared == 0
     assert not difference.good
-
-
-def test_targets_without_a_place_for_it_refuse_it(macros: dict[str, Path], tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="spice takes no macro surrogate; allowed: adc, crossbar"):
-        export_model(macros["macro"], ["spice"], tmp_path)
 
 
 @pytest.mark.parametrize("name", NAMES)

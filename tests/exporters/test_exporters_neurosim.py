@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imccircuit.errors import UsageError
 from imccircuit.exporters.content import Content
-from imccircuit.exporters.export import export_model, replay_export
+from imccircuit.exporters.export import export_model
 from imccircuit.exporters.neurosim import output_statistics
 from imccircuit.surrogates.base import ModelArray
 from imccircuit.surrogates.files import load_model
@@ -79,9 +78,7 @@ def test_states_of_cells_for_each_precision(models: dict[str, Path], tmp_path: P
     assert kept["cells and wires"]["treatment"] == "dropped"
 
 
-def test_there_is_nothing_to_run(models: dict[str, Path], tmp_path: Path) -> None:
+def test_one_chip_has_no_spread(models: dict[str, Path], tmp_path: Path) -> None:
     (folder,) = export_model(models["linear"], ["neurosim"], tmp_path)
     _, rows = table(folder / "mem_states.csv")
     assert rows[:, 2].tolist() == [0.0, 0.0]
-    with pytest.raises(UsageError, match="data for other programs"):
-        replay_export(folder)

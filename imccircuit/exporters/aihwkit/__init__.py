@@ -7,6 +7,7 @@ from pathlib import Path
 
 from imccircuit.exporters.adapters import adapter_fidelity, write_model
 from imccircuit.exporters.aihwkit.replay import ADAPTER, SOLVER, SOURCE, replay_aihwkit
+from imccircuit.exporters.chained import adapter_chain
 from imccircuit.exporters.content import Content, Fidelity
 from imccircuit.exporters.target import Target
 from imccircuit.surrogates.base import Surrogate
@@ -55,6 +56,8 @@ def fidelity(content: Content) -> tuple[Fidelity, ...]:
     return adapter_fidelity(content, "aihwkit", (levels,))
 
 
+_MACRO = Path(__file__).with_name("macro.py")
+
 TARGET = Target(
     "aihwkit",
     "converters and crossbars for aihwkit's pure-torch tile",
@@ -62,4 +65,19 @@ TARGET = Target(
     _write,
     replay=replay_aihwkit,
     fidelity=fidelity,
+    chain=adapter_chain(
+        _MACRO,
+        {ADAPTER: SOURCE, "lines.py": SOLVER},
+        fidelity,
+        "layer      # an AnalogLinear of aihwkit",
+    ),
+    default="aihwkit's default stays; ideal=True turns it off",
+    defaults={
+        "cells": "aihwkit's default stays: weights as they are in training, PCM when programmed",
+        "wires": "aihwkit's default stays: IR drop 0",
+        "front end": "aihwkit's default stays: output noise 0.06, which ideal=True turns off",
+        "converter": "aihwkit's default stays: out_res 1/510, which ideal=True turns off",
+        "DAC": "aihwkit's default stays: inp_res 1/126, which ideal=True turns off",
+        "drift": "aihwkit's default stays: that of its PCM noise model, with compensation",
+    },
 )

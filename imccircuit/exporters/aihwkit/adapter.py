@@ -206,7 +206,7 @@ class Array(_Held):
         if not 0 <= chip < len(MODEL["conductance"]):
             raise ValueError(f"chips are 0 to {len(MODEL['conductance']) - 1}, not {chip}")
         super().__init__(v_max=float(v_max), chip=int(chip))
-        self.scale_a = float(v_max) * g_max_s()
+        self.scale_a = float(v_max) * g_max_s(int(chip))
 
     def outputs(self, weight: Any, inputs: Any) -> Any:
         """I/(V_max·G_max) (…, column) of the chip for inputs V/V_max (…, row)."""
@@ -218,7 +218,7 @@ class Array(_Held):
             name, solved = "effective_conductance", None
         else:
             name, solved = "cell_conductance", self._solve(inputs)
-        cells = self.table(name, inputs, lambda: MODEL[name][chip] / g_max_s())
+        cells = self.table(name, inputs, lambda: MODEL[name][chip] / g_max_s(chip))
         found = inputs @ cells.to(inputs.dtype)
         if solved is not None:
             found = solved + (found - found.detach())
@@ -240,9 +240,9 @@ class Array(_Held):
         return found.reshape(*volt.shape[:-1], current.shape[-1])
 
 
-def g_max_s() -> float:
-    """Largest programmed conductance in S, which a weight of 1 stands for."""
-    return float(np.max(MODEL["conductance"]))
+def g_max_s(chip: int = 0) -> float:
+    """Largest programmed conductance of a chip in S, which a weight of 1 of its tile stands for."""
+    return float(np.max(MODEL["conductance"][chip]))
 
 
 def _solver() -> Callable[..., Any]:
@@ -329,9 +329,9 @@ class ImcConductances(BaseNoiseModel):
     """
 
     def __init__(self, chip: int = 0) -> None:
-        super().__init__(SinglePairConductanceConverter(g_max=1e6 * g_max_s(), g_min=0.0))
         if not 0 <= chip < len(MODEL["conductance"]):
             raise ValueError(f"chips are 0 to {len(MODEL['conductance']) - 1}, not {chip}")
+        super().__init__(SinglePairConductanceConverter(g_max=1e6 * g_max_s(chip), g_min=0.0))
         self.chip = int(chip)
 
     def apply_programming_noise_to_conductance(self, g_target: Any) -> Any:
@@ -390,7 +390,7 @@ def configure(
 
 def measured_layer(config: Any, chip: int = 0) -> Any:
     """AnalogLinear whose weights are a measured chip's conductances over the largest one."""
-    target = MODEL["conductance"][chip].T / g_max_s()
+    target = MODEL["conductance"][chip].T / g_max_s(chip)
     layer = AnalogLinear(target.shape[1], target.shape[0], bias=False, rpu_config=config)
     layer.set_weights(torch.from_numpy(np.ascontiguousarray(target)))
     return layer

@@ -82,7 +82,7 @@ def _currents(adapter: Any, stored: Any) -> tuple[Difference, ...]:
             answers[mine] = layer(torch.from_numpy(voltage[mine] / v_max)) * array.scale_a
         layer.program_analog_weights()
         weights = next(layer.analog_tiles()).tile.get_weights().numpy()
-        programmed.append(weights.T * adapter.g_max_s())
+        programmed.append(weights.T * adapter.g_max_s(int(chip)))
     # Products of some hundred terms, normalised and back; the solver of nonlinear cells and the
     # surrogate's promise 1e-10 each.
     linear = "effective_conductance" in adapter.MODEL
@@ -91,6 +91,6 @@ def _currents(adapter: Any, stored: Any) -> tuple[Difference, ...]:
     return (
         compare_values("current", "A", answers, expected, bound),
         compare_values(
-            "programmed conductance", "S", np.stack(programmed), cells, 1e-12 * adapter.g_max_s()
+            "programmed conductance", "S", np.stack(programmed), cells, 1e-12 * float(np.max(cells))
         ),
     )

@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 
-from imccircuit.exporters.content import Content, flat_arrays, flat_numbers, plain, write_npz
+from imccircuit.exporters.content import (
+    Content,
+    Fidelity,
+    flat_arrays,
+    flat_numbers,
+    plain,
+    write_npz,
+)
+from imccircuit.exporters.curves import linear_error
+from imccircuit.exporters.fidelity import stated_fidelity
+from imccircuit.exporters.replay import Replay
 from imccircuit.exporters.target import Target
 from imccircuit.surrogates.base import ModelArray, Surrogate
 from imccircuit.surrogates.registry import kind_names
 
-SCHEMA = "imccircuit-bundle-1"
+SCHEMA = "imccircuit-bundle-2"
+
+_SOLVE = (
+    "the reader solves the network of wires and cells, whose equations docs/bundle-format.md has"
+)
 
 
 def _write(content: Content, model: Surrogate, folder: Path) -> None:
@@ -38,7 +52,7 @@ def _write(content: Content, model: Surrogate, folder: Path) -> None:
         "domain": dict(model.domain),
         "gates": dict(model.model.gates),
         "verdict": json.loads(model.verdict.to_json()),
-        "fidelity": [asdict(item) for item in content.fidelity],
+        "fidelity": [asdict(item) for item in stated_fidelity(TARGET, content)],
     }
     (folder / "bundle.json").write_text(json.dumps(text, indent=1, allow_nan=False) + "\n", "utf-8")
 
@@ -71,6 +85,47 @@ def _usage(content: Content) -> str:
     )
 
 
+def _fidelity(content: Content) -> tuple[Fidelity, ...]:
+    """As the content has it; where a network is to be solved, its reader must."""
+    if not content.needs_solver:
+        return content.fidelity
+    own = "array: " if content.kind == "macro" else ""
+    array = content.parts["array"] if content.kind == "macro" else content
+    data = f"data alone; {_SOLVE}"
+    found = [
+        replace(item, how=data)
+        if item.quantity == f"{own}cells and wires"
+        else replace(item, how=f"{item.how}; {_SOLVE}")
+        if item.quantity == "codes"
+        else item
+        for item in content.fidelity
+    ]
+    error = linear_error(array)
+    name, amount = f"{own}solver of nonlinear cells", None
+    if error is None:
+        how = "no code comes along; no vectors are stored to tell what linear cells are off by"
+    else:
+        amount = error.largest_a
+        how = (
+            "no code comes along; cells taken as linear (those at 0 V, wires included) are off by "
+            f"up to {amount:.3g} A on the stored vectors, {100 * error.share:.2g} % of the largest "
+            "current"
+        )
+    return (*found, Fidelity(name, "dropped", how, amount, "" if error is None else "A"))
+
+
+def _replay(folder: Path) -> Replay:
+    from imccircuit.exporters.bundle.replay import replay_bundle
+
+    return replay_bundle(folder)
+
+
 TARGET = Target(
-    "bundle", "neutral bundle of JSON and npz", _usage, _write, kinds=tuple(kind_names())
+    "bundle",
+    "neutral bundle of JSON and npz",
+    _usage,
+    _write,
+    replay=_replay,
+    fidelity=_fidelity,
+    kinds=tuple(kind_names()),
 )

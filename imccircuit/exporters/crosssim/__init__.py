@@ -6,6 +6,8 @@ import shutil
 from pathlib import Path
 
 from imccircuit.exporters.adapters import adapter_fidelity, write_model
+from imccircuit.exporters.amounts import crosssim_solver_bound
+from imccircuit.exporters.chained import adapter_chain
 from imccircuit.exporters.content import Content, Fidelity
 from imccircuit.exporters.crosssim.replay import ADAPTER, SOURCE, replay_crosssim
 from imccircuit.exporters.target import Target
@@ -56,10 +58,18 @@ def fidelity(content: Content) -> tuple[Fidelity, ...]:
     wires = (
         Fidelity("cells and wires", "exact", f'with wires="effective"; else {solver}')
         if "effective_conductance" in content.arrays
-        else Fidelity("cells and wires", "approximated", f"{solver}, G being their largest slope")
+        else Fidelity(
+            "cells and wires",
+            "approximated",
+            f"{solver}, G being their largest slope; amount: at the largest stored drive",
+            crosssim_solver_bound(content) if content.kind == "crossbar" else None,
+            "A",
+        )
     )
     return adapter_fidelity(content, "CrossSim", (wires,))
 
+
+_MACRO = Path(__file__).with_name("macro.py")
 
 TARGET = Target(
     "crosssim",
@@ -68,4 +78,15 @@ TARGET = Target(
     _write,
     replay=replay_crosssim,
     fidelity=fidelity,
+    chain=adapter_chain(
+        _MACRO, {ADAPTER: SOURCE}, fidelity, "core       # an AnalogCore of CrossSim"
+    ),
+    default="CrossSim's default stays: none",
+    defaults={
+        "cells": "CrossSim's default stays: ideal devices",
+        "wires": "CrossSim's default stays: parasitics off",
+        "front end": "CrossSim's default stays: ideal, the currents themselves",
+        "converter": "CrossSim's default stays: 0 bits, which is no ADC",
+        "DAC": "CrossSim's default stays: 0 bits, which is no DAC",
+    },
 )

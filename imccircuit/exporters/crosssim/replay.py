@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imccircuit.errors import SetupError
+from imccircuit.exporters.amounts import CROSSSIM_ERROR, solver_bound
 from imccircuit.exporters.own_code import import_own
 from imccircuit.exporters.replay import (
     Difference,
@@ -24,9 +25,6 @@ Floats = NDArray[np.float64]
 
 ADAPTER = "imc_crosssim.py"
 SOURCE = Path(__file__).with_name("adapter.py")
-
-# Where CrossSim's solver stops, over the largest drive voltage.
-_V_ERROR = 1e-9
 
 
 def replay_crosssim(folder: Path) -> Replay:
@@ -87,7 +85,7 @@ def _currents(adapter: Any, stored: Any) -> tuple[Difference, ...]:
         answered = _answers(adapter, stored, v_max, wires="effective")
         # Products of some hundred terms, normalised and back, in double.
         found.append(compare_values("current", "A", answered, expected, 1e-12 * largest))
-    answered = _answers(adapter, stored, v_max, wires="solver", v_error=_V_ERROR)
+    answered = _answers(adapter, stored, v_max, wires="solver", v_error=CROSSSIM_ERROR)
     # The surrogate's own solver of nonlinear cells promises 1e-10.
     bound = _solver_bound(adapter, v_max) + (1e-12 if linear else 2e-10) * largest
     found.append(compare_values("current by CrossSim's solver", "A", answered, expected, bound))
@@ -95,12 +93,9 @@ def _currents(adapter: Any, stored: Any) -> tuple[Difference, ...]:
 
 
 def _solver_bound(adapter: Any, v_max: float) -> float:
-    columns = [
-        np.max(np.sum(adapter.cell_conductance_s(chip), axis=0))
-        for chip in range(len(adapter.MODEL["conductance"]))
-    ]
-    slope = np.cosh(v_max / float(adapter.MODEL["v0_v"])) if "v0_v" in adapter.MODEL else 1.0
-    return 2 * _V_ERROR * v_max * float(max(columns)) * float(slope)
+    chips = range(len(adapter.MODEL["conductance"]))
+    cells = np.stack([adapter.cell_conductance_s(chip) for chip in chips])
+    return solver_bound(cells, float(adapter.MODEL.get("v0_v", np.inf)), v_max)
 
 
 def _answers(adapter: Any, stored: Any, v_max: float, **how: Any) -> Floats:

@@ -6,8 +6,8 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from imccircuit.exporters.content import Content, Fidelity
-from imccircuit.exporters.costs import costs_fidelity, write_costs
+from imccircuit.exporters.content import COST_NUMBERS, Content, Fidelity
+from imccircuit.exporters.costs import Costs, costs_fidelity, costs_of, write_costs
 from imccircuit.exporters.replay import Replay
 from imccircuit.exporters.target import Target
 from imccircuit.surrogates.base import Surrogate
@@ -26,19 +26,33 @@ def _write(content: Content, model: Surrogate, folder: Path) -> None:
     del model
     package = folder / PACKAGE
     package.mkdir()
-    write_costs(content, package)
+    write_costs(_costs(content), package)
     shutil.copyfile(SOURCE, package / "__init__.py")
+
+
+def _costs(content: Content) -> dict[str, Costs]:
+    """Costs by part; those of a macro as a whole as those of an array of its size."""
+    costs = costs_of(content)
+    if content.kind != "macro":
+        return costs
+    whole, size = costs["macro"], costs["array"]
+    own = {name: whole[name] for name in COST_NUMBERS.values()}
+    return {"macro": whole, "array": {**own, "rows": size["rows"], "cols": size["cols"]}}
 
 
 def _usage(content: Content) -> str:
     if content.kind == "adc":
         line = _USE["adc"].format(bits=int(content.numbers["bits"] or 0))
     else:
-        rows, cols = content.arrays["conductance"].values.shape[1:]
+        array = content.parts["array"] if content.kind == "macro" else content
+        rows, cols = array.arrays["conductance"].values.shape[1:]
         line = _USE["crossbar"].format(rows=rows, cols=cols)
+    whole = ""
+    if content.kind == "macro":
+        whole = "`imc_array` is the whole macro, whose product converts too; "
     return (
         "`pip install hwcomponents` in Python 3.12 or newer, and this folder on the Python path "
-        f"(`PYTHONPATH`): hwcomponents finds `{PACKAGE}` by its name. What was not measured "
+        f"(`PYTHONPATH`): {whole}hwcomponents finds `{PACKAGE}` by its name. What was not measured "
         "raises an error, and hwcomponents goes on with the next model that it knows.\n\n"
         f"```python\nimport hwcomponents as hw\n\ncost = {line}\n"
         "print(cost.energy, cost.latency)        # J, s\n```"
@@ -76,4 +90,6 @@ TARGET = Target(
     _write,
     replay=_replay,
     fidelity=_fidelity,
+    kinds=("adc", "crossbar", "macro"),
+    default="the next model that hwcomponents knows is taken",
 )

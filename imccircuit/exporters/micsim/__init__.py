@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from imccircuit.exporters.amounts import lsb_v, spread_fidelity, state_error
 from imccircuit.exporters.content import Content, Fidelity
 from imccircuit.exporters.replay import Replay
 from imccircuit.exporters.states import cell_states
@@ -25,12 +26,6 @@ STATES = 2
 def layer_name(chip: int) -> str:
     """Name under which the ADC of a chip stands in the table."""
     return f"chip{chip}"
-
-
-def lsb_v(content: Content) -> float:
-    """Full scale / 2^bits in V."""
-    full_scale, bits = (content.numbers[name] or 0.0 for name in ("full_scale_v", "bits"))
-    return full_scale / float(2 ** int(bits))
 
 
 def adc_table(content: Content) -> list[list[str]]:
@@ -105,11 +100,14 @@ def _fidelity(content: Content) -> tuple[Fidelity, ...]:
             text = "every level of every chip, in LSB; float32 on a GPU"
             found.append(Fidelity(item.quantity, "exact", text))
         elif item.quantity == "programmed conductances":
-            text = f"the lowest and the highest: {cell_states(content, STATES).how}"
-            found.append(Fidelity(item.quantity, "approximated", text))
+            states = cell_states(content, STATES)
+            text = f"the lowest and the highest: {states.how}; amount: rms difference of a cell "
+            text += "and the nearest of them"
+            error = state_error(content, states)
+            found.append(Fidelity(item.quantity, "approximated", text, error, "S"))
         elif item.quantity == "spread of conductances" and spread:
             text = "one normal law for each state, relative to its conductance"
-            found.append(Fidelity(item.quantity, "approximated", text))
+            found.append(spread_fidelity(content, cell_states(content, STATES), text))
         else:
             found.append(Fidelity(item.quantity, "dropped", how))
     return tuple(found)
@@ -128,4 +126,5 @@ TARGET = Target(
     _write,
     replay=_replay,
     fidelity=_fidelity,
+    default="what MICSim's own configuration says stays",
 )

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from imccircuit.exporters.amounts import neglected_wires, spread_fidelity, state_error
 from imccircuit.exporters.content import COST_NUMBERS, Content, Fidelity
-from imccircuit.exporters.costs import write_costs
+from imccircuit.exporters.costs import shared_costs, shared_fidelity, shared_parts, write_costs
+from imccircuit.exporters.parts import parts_fidelity
 from imccircuit.exporters.replay import Replay
 from imccircuit.exporters.states import cell_states
 from imccircuit.exporters.target import Target
@@ -27,6 +29,9 @@ def config_of(content: Content) -> dict[str, dict[str, str]]:
     and its energy as latency times power: rate and power are such that both come out as measured.
     Its ADC reads ``PIM_Type`` and ``Logic_Op`` too; they say that it is analog.
     """
+    if content.kind == "macro":
+        parts = shared_parts(content)
+        return {**_array(parts["array"]), **_adc(parts["adc"])}
     if content.kind == "adc":
         return _adc(content)
     return _array(content)
@@ -76,7 +81,7 @@ def _array(content: Content) -> dict[str, dict[str, str]]:
 
 def _write(content: Content, model: Surrogate, folder: Path) -> None:
     del model
-    write_costs(content, folder)
+    write_costs(shared_costs(content), folder)
     config = ConfigParser()
     # Keys keep their capitals.
     config.optionxform = str  # type: ignore[assignment,method-assign]
@@ -90,9 +95,10 @@ def _costs_known(content: Content) -> bool:
 
 
 def _usage(content: Content) -> str:
+    adc = shared_parts(content)["adc"] if content.kind == "macro" else content
     missing = (
         "**Energy, latency or area of this ADC was not measured, so MNSIM's own ADC stays.** "
-        if content.kind == "adc" and not _costs_known(content)
+        if adc.kind == "adc" and not _costs_known(adc)
         else ""
     )
     return (
@@ -111,6 +117,8 @@ def _usage(content: Content) -> str:
 
 
 def _fidelity(content: Content) -> tuple[Fidelity, ...]:
+    if content.kind == "macro":
+        return _of_macro(content)
     found = []
     states = cell_states(content, 2) if content.kind == "crossbar" else None
     for item in content.fidelity:
@@ -121,15 +129,35 @@ def _fidelity(content: Content) -> tuple[Fidelity, ...]:
             lost = "MNSIM takes energy, latency and area together, and not all were measured"
             found.append(Fidelity(name, "exact", how) if kept else Fidelity(name, "dropped", lost))
         elif name == "programmed conductances" and states is not None:
-            found.append(Fidelity(name, "approximated", f"lowest and highest: {states.how}"))
+            how = f"lowest and highest: {states.how}; amount: rms difference of a cell and the "
+            error = state_error(content, states)
+            found.append(Fidelity(name, "approximated", f"{how}nearest of them", error, "S"))
         elif name == "spread of conductances" and states is not None and np.any(states.sigma_s):
             how = "the larger relative spread of the two states, on the resistance"
-            found.append(Fidelity(name, "approximated", how))
+            sigma = np.max(states.sigma_s / states.mean_s) * states.mean_s
+            found.append(spread_fidelity(content, states, how, sigma))
         elif name == "cells and wires":
-            how = "mean resistance of a segment; MNSIM solves no network with it"
-            found.append(Fidelity(name, "approximated", how))
+            how = (
+                "mean resistance of a segment; MNSIM solves no network with it; amount: relative "
+                "difference of the effective conductance at 0 V, wires included, and that of cells"
+            )
+            found.append(Fidelity(name, "approximated", how, neglected_wires(content), "1"))
         else:
             found.append(Fidelity(name, "dropped", "MNSIM has no place for it"))
+    return tuple(found)
+
+
+def _of_macro(content: Content) -> tuple[Fidelity, ...]:
+    parts = shared_parts(content)
+    known, found = _costs_known(parts["adc"]), []
+    for item in shared_fidelity(content, parts_fidelity(content, _fidelity)):
+        if item.quantity == "codes":
+            found.append(Fidelity("codes", "dropped", "MNSIM has no place for it"))
+        elif item.quantity in COST_NUMBERS and item.treatment != "dropped" and not known:
+            lost = "MNSIM takes energy, latency and area together, and not all were measured"
+            found.append(Fidelity(item.quantity, "dropped", lost))
+        else:
+            found.append(item)
     return tuple(found)
 
 
@@ -146,4 +174,6 @@ TARGET = Target(
     _write,
     replay=_replay,
     fidelity=_fidelity,
+    kinds=("adc", "crossbar", "macro"),
+    default="what MNSIM's own SimConfig.ini says stays",
 )

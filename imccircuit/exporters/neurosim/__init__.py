@@ -9,7 +9,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from imccircuit.exporters.amounts import (
+    redrawn_code_error,
+    spread_fidelity,
+    state_error,
+)
 from imccircuit.exporters.content import Content, Fidelity
+from imccircuit.exporters.replay import Replay
 from imccircuit.exporters.states import cell_states
 from imccircuit.exporters.target import Target
 from imccircuit.metrics.adc import compute_codes
@@ -90,25 +96,44 @@ def fidelity(content: Content) -> tuple[Fidelity, ...]:
                 "transition levels",
                 "approximated",
                 "mean and standard deviation over chips of the code in the middle of each ideal "
-                "code; NeuroSim draws every output anew, so errors of a chip do not stay with it",
+                "code; NeuroSim draws every output anew, so errors of a chip do not stay with it; "
+                "amount: rms difference of a draw and the code of the chip, over inputs and chips",
+                redrawn_code_error(content, *output_statistics(content)),
+                "codes",
             )
         }
     else:
+        states = cell_states(content, 2)
         kept = {
             "programmed conductances": Fidelity(
-                "programmed conductances", "approximated", cell_states(content, 2).how
+                "programmed conductances",
+                "approximated",
+                f"{states.how}; amount: rms difference of a cell and the nearest of two states",
+                state_error(content, states),
+                "S",
             ),
-            "spread of conductances": Fidelity(
-                "spread of conductances",
-                "approximated" if len(content.arrays["conductance"].values) > 1 else "dropped",
-                "one normal law for each state" if len(content.arrays["conductance"].values) > 1
-                else "one chip was measured",
+            "spread of conductances": spread_fidelity(
+                content, states, "one normal law for each state"
             ),
-        }  # fmt: skip
+        }
     return tuple(
         kept.get(item.quantity, Fidelity(item.quantity, "dropped", "no place in the CSV files"))
         for item in content.fidelity
     )
 
 
-TARGET = Target("neurosim", "CSV files for NeuroSim 1.5", _usage, _write, fidelity=fidelity)
+def _replay(folder: Path) -> Replay:
+    from imccircuit.exporters.neurosim.replay import replay_neurosim
+
+    return replay_neurosim(folder)
+
+
+TARGET = Target(
+    "neurosim",
+    "CSV files for NeuroSim 1.5",
+    _usage,
+    _write,
+    replay=_replay,
+    fidelity=fidelity,
+    default="NeuroSim's own figure stays, or what its options say",
+)

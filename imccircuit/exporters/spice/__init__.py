@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from imccircuit.exporters.array_terms import array_terms, sense_admittance, table_fidelity
+from imccircuit.exporters.array_terms import (
+    array_terms,
+    sense_admittance,
+    sense_ends,
+    table_fidelity,
+)
 from imccircuit.exporters.content import Content, Fidelity
 from imccircuit.exporters.replay import (
     Difference,
@@ -19,6 +24,7 @@ from imccircuit.exporters.replay import (
     stored_vectors,
 )
 from imccircuit.exporters.spice.decks import adc_subcircuit, comment_lines, crossbar_subcircuit
+from imccircuit.exporters.spice.macro import spice_chain
 from imccircuit.exporters.spice.run import (
     adc_problem,
     answers,
@@ -98,7 +104,7 @@ def _fidelity(content: Content) -> tuple[Fidelity, ...]:
     if content.numbers.get("transresistance_ohm") is None:
         how = "linear: the admittance of the array at its sense ends"
         if content.needs_solver:
-            load = Fidelity("voltages of the sense ends", "approximated", f"{how}, at 0 V")
+            load = sense_ends(content, f"{how}, at 0 V")
         else:
             load = Fidelity("voltages of the sense ends", "exact", how)
         found.append(load)
@@ -168,4 +174,5 @@ TARGET = Target(
     _write,
     replay=_replay,
     fidelity=_fidelity,
+    chain=spice_chain(_fidelity),
 )

@@ -88,6 +88,29 @@ def crossbar_subcircuit(terms: ArrayTerms, chip: int, admittance_s: Floats | Non
     return [*lines, f".ends imc_crossbar_{chip}"]
 
 
+def macro_subcircuit(
+    chip: int, shape: tuple[int, int], converters: int, bits: int, bias_v: float
+) -> list[str]:
+    """Lines of ``imc_macro_<chip> row0 … code0 …`` over those of its array and its converters.
+
+    Parameters
+    ----------
+    shape : rows and columns of the array.
+    bits : of each converter.
+    bias_v : from which the drive of the array counts, in V.
+    """
+    rows, cols = (range(size) for size in shape)
+    ports = [*(f"row{i}" for i in rows), *(f"code{j}" for j in range(converters))]
+    lines = _head(f"imc_macro_{chip}", ports)
+    lines += [f"Vbias{i} row{i} drive{i} {float(bias_v)!r}" for i in rows]
+    ends = [*(f"drive{i}" for i in rows), *(f"out{j}" for j in cols)]
+    lines += ["Xarray", *(f"+ {end}" for end in ends), f"+ imc_crossbar_{chip}"]
+    for j in range(converters):
+        own = " ".join(f"b{j}_{k}" for k in range(bits))
+        lines.append(f"Xadc{j} out{j} code{j} {own} imc_adc_{chip * converters + j}")
+    return [*lines, f".ends imc_macro_{chip}"]
+
+
 def _sources(matrices: Floats, driven: list[list[str]], sense: list[str]) -> Iterator[str]:
     for p, matrix in enumerate(matrices):
         for i, row in enumerate(matrix):

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
+FILE = "imc_model.cir"
+
 
 def subcircuit(text: str, name: str) -> tuple[str, list[str]]:
     """Text of a subcircuit and its ports.
@@ -62,7 +64,7 @@ def adc_problem(text: str, chip: int, voltage_v: Floats) -> Problem:
     bits = ports[2:]
     lines = [body, f"Xadc {' '.join(ports)} imc_adc_{chip} v_high=1", "Vin in 0 0"]
     return Problem(
-        circuit=_circuit(lines),
+        circuit=make_circuit(lines),
         analysis=OperatingPoint(),
         probes=(
             Probe("code", ("v(code)",), (), 2.0 ** len(bits)),
@@ -93,7 +95,7 @@ def crossbar_problem(text: str, chip: int, voltage_v: Floats, sense_v: Floats) -
         lines += [f"V{end} {end} 0 {float(v)!r}" for end, v in zip(ends, sense_v, strict=True)]
         probe = Probe("current", tuple(f"i(V{end})" for end in ends), (len(ends),), np.inf)
     return Problem(
-        circuit=_circuit(lines),
+        circuit=make_circuit(lines),
         analysis=OperatingPoint(),
         probes=(probe,),
         alterations=tuple(
@@ -107,7 +109,8 @@ def _wrapped(words: list[str]) -> str:
     return "\n+ ".join(" ".join(words[k : k + 8]) for k in range(0, len(words), 8))
 
 
-def _circuit(lines: list[str]) -> Any:
+def make_circuit(lines: list[str]) -> Any:
+    """Circuit of these lines as they are."""
     from PySpice.Spice.Netlist import Circuit
 
     circuit = Circuit("replay")
@@ -128,14 +131,14 @@ def answers(engine: NgspiceEngine, problem: Problem) -> dict[str, Floats]:
     return {probe.name: outcome.answer.final(probe.name) for probe in problem.probes}
 
 
-def read_model(folder: Path) -> tuple[str, dict[str, float]]:
-    """Text of ``imc_model.cir`` and the numbers in its comments.
+def read_model(folder: Path, name: str = FILE) -> tuple[str, dict[str, float]]:
+    """Text of a file of subcircuits and the numbers in its comments.
 
     Raises
     ------
     FileFormatError : it cannot be read, or a number in it is none.
     """
-    path = folder / "imc_model.cir"
+    path = folder / name
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:

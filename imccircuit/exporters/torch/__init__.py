@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from imccircuit.exporters.amounts import gradient_error
 from imccircuit.exporters.content import (
     NOISE_OF_A_CONVERSION,
     Content,
@@ -19,7 +20,7 @@ from imccircuit.exporters.content import (
     plain,
     write_npz,
 )
-from imccircuit.exporters.curves import row_terms, stated_error
+from imccircuit.exporters.curves import curves_fidelity, row_terms, stated_error
 from imccircuit.exporters.parts import parts_fidelity
 from imccircuit.exporters.target import Target
 from imccircuit.exporters.torch.load import MODULE
@@ -86,23 +87,23 @@ def _fidelity(content: Content) -> tuple[Fidelity, ...]:
     for item in content.fidelity:
         known = content.numbers.get("noise_sampled_v") is not None
         if item.quantity == NOISE_OF_A_CONVERSION and known:
-            how = "law and sigmas of the surrogate; torch's generator draws"
-            found.append(Fidelity(item.quantity, "approximated", how))
-        elif item.quantity == "cells and wires" and content.needs_solver:
-            error = stated_error(content, row_terms(content))
-            largest = float(np.max(np.abs(content.replay["expected_current"].values)))
             how = (
-                "a curve of three terms for each row driven alone, summed over rows: on the "
-                f"stored vectors off by up to {error:.3g} A, {100 * error / largest:.2g} % of the "
-                "largest current"
+                "law and sigmas of the surrogate; torch's generator draws; no amount: the draws "
+                "are others of the same law"
             )
             found.append(Fidelity(item.quantity, "approximated", how))
+        elif item.quantity == "cells and wires" and content.needs_solver:
+            found.append(curves_fidelity(content, item.quantity, row_terms(content)))
         elif item.quantity == "read-out" and content.needs_solver:
             found.append(replace(item, how=item.how + ", on the currents above"))
         else:
             found.append(item)
     if content.kind == "adc":
-        found.append(Fidelity("gradient", "approximated", "straight through, or a stated width"))
+        how = (
+            "straight through, or a stated width; amount: rms over the steps of the converters, in "
+            "codes, of what the straight gradient makes of a step of 1"
+        )
+        found.append(Fidelity("gradient", "approximated", how, gradient_error(content), "codes"))
     return tuple(found)
 
 

@@ -10,7 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imccircuit.errors import FileFormatError
-from imccircuit.exporters.array_terms import array_terms, sense_admittance, table_fidelity
+from imccircuit.exporters.array_terms import (
+    array_terms,
+    sense_admittance,
+    sense_ends,
+    table_fidelity,
+)
 from imccircuit.exporters.content import Content, Fidelity
 from imccircuit.exporters.replay import (
     Difference,
@@ -20,7 +25,7 @@ from imccircuit.exporters.replay import (
     numbers_in,
     stored_vectors,
 )
-from imccircuit.exporters.target import Target
+from imccircuit.exporters.target import Chain, Target
 from imccircuit.exporters.veriloga.compiled import compile_modules, contributions
 from imccircuit.exporters.veriloga.modules import adc_module, crossbar_module, header
 from imccircuit.surrogates.base import Surrogate
@@ -64,6 +69,20 @@ def _usage(content: Content) -> str:
     )
 
 
+def _macro_usage(content: Content) -> str:
+    count, bias = int(content.numbers["converters"] or 0), content.numbers["bias_voltage_v"]
+    bits = int(content.parts["converter_0"].numbers["bits"] or 0)
+    last = content.parts["array"].arrays["conductance"].values.shape[1:]
+    return (
+        "Chip 0 in Spectre, rows at their voltages less the bias:\n\n"
+        f'```spectre\nahdl_include "array/{_FILE}"\nahdl_include "converters/{_FILE}"\n'
+        f"Vbias0 (row0 drive0) vsource dc={bias:g}     // likewise every row\n"
+        f"Xarray (drive0 … drive{last[0] - 1} out0 … out{last[1] - 1}) imc_crossbar_0\n"
+        f"Xadc0 (out0 code0 b0_0 … b0_{bits - 1}) imc_adc_0     // to out{count - 1} and "
+        f"imc_adc_{count - 1}\n```"
+    )
+
+
 def _fidelity(content: Content) -> tuple[Fidelity, ...]:
     found = table_fidelity(content, "the comments of the file")
     if content.kind == "adc":
@@ -74,7 +93,7 @@ def _fidelity(content: Content) -> tuple[Fidelity, ...]:
     if content.numbers.get("transresistance_ohm") is None:
         how = "linear: the admittance of the array at its sense ends"
         if content.needs_solver:
-            load = Fidelity("voltages of the sense ends", "approximated", f"{how}, at 0 V")
+            load = sense_ends(content, f"{how}, at 0 V")
         else:
             load = Fidelity("voltages of the sense ends", "exact", how)
         found.append(load)
@@ -140,4 +159,5 @@ TARGET = Target(
     _write,
     replay=_replay,
     fidelity=_fidelity,
+    chain=Chain(_macro_usage),
 )

@@ -6,7 +6,12 @@ import shutil
 from pathlib import Path
 
 from imccircuit.exporters.content import Content, Fidelity
-from imccircuit.exporters.costs import costs_fidelity, write_costs
+from imccircuit.exporters.costs import (
+    costs_fidelity,
+    shared_costs,
+    shared_fidelity,
+    write_costs,
+)
 from imccircuit.exporters.replay import Replay
 from imccircuit.exporters.target import Target
 from imccircuit.surrogates.base import Surrogate
@@ -17,14 +22,15 @@ SOURCE = Path(__file__).with_name(ADAPTER)
 
 def _write(content: Content, model: Surrogate, folder: Path) -> None:
     del model
-    write_costs(content, folder)
+    write_costs(shared_costs(content), folder)
     shutil.copyfile(SOURCE, folder / ADAPTER)
 
 
 def _usage(content: Content) -> str:
+    adc = content.parts["converter_0"] if content.kind == "macro" else content
     bits = (
-        f"`adc_resolution` of the accelerator must be {int(content.numbers['bits'] or 0)}."
-        if content.kind == "adc"
+        f"`adc_resolution` of the accelerator must be {int(adc.numbers['bits'] or 0)}."
+        if adc.kind == "adc"
         else "Cells cost what was measured; ZigZag's own `mults` and precharging become 0 then."
     )
     return (
@@ -42,7 +48,7 @@ def _usage(content: Content) -> str:
 
 
 def _fidelity(content: Content) -> tuple[Fidelity, ...]:
-    return costs_fidelity(content, "ZigZag's own formula stays")
+    return shared_fidelity(content, costs_fidelity(content, "ZigZag's own formula stays"))
 
 
 def _replay(folder: Path) -> Replay:
@@ -58,4 +64,6 @@ TARGET = Target(
     _write,
     replay=_replay,
     fidelity=_fidelity,
+    kinds=("adc", "crossbar", "macro"),
+    default="ZigZag's own formula stays, where it counts it",
 )
