@@ -9,6 +9,7 @@ agree with the population's.
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import replace
 from typing import Any, Self
 
@@ -16,7 +17,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from imccircuit.benches.ramp_parameters import RampGates, RampParameters
-from imccircuit.devices.draws import Draws
 from imccircuit.errors import UsageError
 from imccircuit.metrics.adc import compute_codes
 from imccircuit.surrogates.base import (
@@ -125,27 +125,28 @@ class RampAdcSurrogate(Surrogate):
         """Draw chips: their levels in V, ``ramp`` and ``column``.
 
         ``transition_level`` (chip, code) is that of column 0, ``column_level`` (chip, column,
-        code) that of all; ``ramp`` and ``column`` are as in the model.
+        code) that of all; ``ramp`` and ``column`` are as in the model. The normal variates of chip
+        k are those of vector k of the counter-based generator of
+        `imccircuit.surrogates.kernels.noise`, in the stream crc32("ramp_adc").
 
         Raises
         ------
-        UsageError : one chip was fitted.
+        UsageError : one chip was fitted, or the seed is not one of 64 bits.
         """
+        from imccircuit.surrogates.kernels.noise import draw_normals
+
         if not self.has_population:
             raise UsageError("the model was fitted to one chip, so it knows no variation")
         check_count(n)
-        ramps, columns = [], []
         of_ramps = _root(self.array("population_covariance"))
         of_columns = _root(self.array("column_covariance"))
-        for k in range(n):
-            generator = Draws(seed, k).generator("ramp_adc")
-            ramps.append(
-                self.array("population_mean") + of_ramps @ generator.standard_normal(len(of_ramps))
-            )
-            own = generator.standard_normal((self.columns, 2)) @ of_columns.T
-            # What columns have in common is in the ramp already; see `_population`.
-            columns.append(own - own.mean(axis=0))
-        ramp, column = np.stack(ramps), np.stack(columns)
+        split = len(of_ramps)
+        count = split + 2 * self.columns
+        normal = draw_normals((n, count), seed=seed, stream=zlib.crc32(b"ramp_adc"))
+        ramp = self.array("population_mean") + normal[:, :split] @ of_ramps.T
+        own = normal[:, split:].reshape(n, self.columns, 2) @ of_columns.T
+        # What columns have in common is in the ramp already; see `_population`.
+        column = own - own.mean(axis=1, keepdims=True)
         levels = column_levels(ramp, column, self.bits)
         return {
             "transition_level": levels[:, 0],
