@@ -42,7 +42,11 @@ from imccircuit.benches.comparator_noise import (
 from imccircuit.benches.comparator_parameters import ComparatorGates, ComparatorParameters
 from imccircuit.benches.cost import blocks_along
 from imccircuit.benches.problem import Answer, OperatingPoint, Probe, Problem
-from imccircuit.circuits.comparator import comparator_behavioural, strongarm_two_decisions
+from imccircuit.circuits.comparator import (
+    StrongArm,
+    comparator_behavioural,
+    strongarm_two_decisions,
+)
 
 
 def _sizes(parameters: ComparatorParameters) -> dict[str, int]:
@@ -78,17 +82,8 @@ def _measure(parameters: ComparatorParameters, variation: Variation) -> Measurem
 
 def _measure_strongarm(parameters: ComparatorParameters, variation: Variation) -> Measurement:
     dut = draw_strongarm(parameters, variation)
-    technology, clocking = strongarm_technology(parameters), strongarm_clocking(parameters)
-    fixture = Fixture(
-        circuit=strongarm_two_decisions(dut, technology, clocking),
-        clocking=clocking,
-        supply_v=parameters.supply_v,
-        stimulus=parameters.stimulus,
-        meter=meter(parameters),
-        temperature_degc=parameters.conditions.temperature,
-    )
-    arrays, threshold_v = yield from measure_decisions(fixture)
-    layout = technology.card.layout
+    arrays, threshold_v = yield from measure_decisions(fixture_of(parameters, dut))
+    layout = parameters.technology.layout
     area = np.nan
     if layout is not None:
         area = sum(layout.transistor_area_m2(w, dut.length_of(k)) for k, w in dut.transistors)
@@ -100,6 +95,19 @@ def _measure_strongarm(parameters: ComparatorParameters, variation: Variation) -
             decision_s=float(arrays["decision_time"][0]),
         )  # fmt: skip
     return arrays
+
+
+def fixture_of(parameters: ComparatorParameters, dut: StrongArm) -> Fixture:
+    """A StrongARM comparator on the bench of a recipe."""
+    clocking = strongarm_clocking(parameters)
+    return Fixture(
+        circuit=strongarm_two_decisions(dut, strongarm_technology(parameters), clocking),
+        clocking=clocking,
+        supply_v=parameters.supply_v,
+        stimulus=parameters.stimulus,
+        meter=meter(parameters),
+        temperature_degc=parameters.conditions.temperature,
+    )
 
 
 def _measure_behavioural(parameters: ComparatorParameters, variation: Variation) -> Measurement:

@@ -100,7 +100,7 @@ def measure_decisions(fixture: Fixture) -> Generator[Problem, Answer, tuple[Arra
     MeasurementError : it does not decide in time, or its offset is beyond the range.
     """
     stimulus = fixture.stimulus
-    after_yes, after_no = yield from _thresholds(fixture)
+    after_yes, after_no = yield from find_thresholds(fixture)
     inputs = after_yes + stimulus.overdrive_v
     runs = tuple({"vfirst": stimulus.search_range, "vsecond": float(x)} for x in inputs)
     answer = yield _transient(fixture, runs, cycles=3, options=fixture.fine)
@@ -136,8 +136,13 @@ def _transient(
     )
 
 
-def _thresholds(fixture: Fixture) -> Generator[Problem, Answer, tuple[float, float]]:
-    """Inputs in V at which the decision turns, after a yes and after a no."""
+def find_thresholds(fixture: Fixture) -> Generator[Problem, Answer, tuple[float, float]]:
+    """Inputs in V at which the decision turns, after a yes and after a no.
+
+    Raises
+    ------
+    MeasurementError : it does not decide in time, or its offset is beyond the range.
+    """
     reach, supply = fixture.stimulus.search_range, fixture.supply_v
 
     def ask(inputs: NDArray[np.float64]) -> Generator[Problem, Answer, NDArray[np.float64]]:

@@ -9,6 +9,7 @@ from driving import measure
 from imccircuit.benches import comparator_decision as bench
 from imccircuit.benches.bench import Variation
 from imccircuit.benches.comparator_dut import draw_strongarm
+from imccircuit.benches.comparator_measure import find_thresholds
 from imccircuit.benches.comparator_parameters import ComparatorParameters
 from imccircuit.devices.draws import Draws
 from imccircuit.engines.contract import Status
@@ -25,7 +26,8 @@ QUICK = {
 def thresholds(parameters, **mismatch):
     """Thresholds after a yes and after a no of a comparator with given mismatch, in V."""
     nominal = draw_strongarm(parameters, Variation(Draws(0, 0)))
-    search = bench._thresholds(parameters, replace(nominal, mismatch=mismatch))
+    fixture = bench.fixture_of(parameters, replace(nominal, mismatch=mismatch))
+    search = find_thresholds(fixture)
     problem = next(search)
     while True:
         (outcome,) = NgspiceEngine().solve([problem])

@@ -342,6 +342,7 @@ def test_the_study_agrees_with_spice(ran) -> None:
     assert (ran / "exports" / "converter" / "numpy" / "imc_model.py").is_file()
 
 
+@pytest.mark.long
 @pytest.mark.ngspice
 def test_an_interrupted_study_goes_on_to_the_same_table(ran, tmp_path, monkeypatch) -> None:
     own, asked = accuracy_study._ask_chip, []
