@@ -69,9 +69,9 @@ FLIPS = {"noise_yes": 3}
 """Decisions that may flip. Thresholds of two solvers stand 2.6 uV apart, for each is 1.3 uV off; σ
 of the noise is 0.72 mV. Of 400 decisions at a level 400·0.4·2.6/720 = 0.6 are expected to, and more
 than 3 with a chance of 1 in 300."""
-OFFSET_OF = {"zero_delay": "full_delay"}
-"""An offset is a share of what it is the offset of: edges 0.4 ns after their launch are known to as
-much of that whether or not they are 1.5 ps apart."""
+DIFFERENCE_OF = {"zero_delay": "full_delay", "decision_slope": "decision_time"}
+"""A difference of times is known to a share of these, however small it is: edges 0.4 ns after their
+launch whether or not they are 1.5 ps apart, decisions after 160 ps of which two differ by 17."""
 ZERO = {"V": 1e-12, "A": 1e-16}
 """What SPICE cannot tell from nothing where a quantity is nothing: a rounding error of a volt."""
 
@@ -139,8 +139,8 @@ def check_same(name, found, share, of_time=None, common=("J",)):
         # A residual or a nonlinearity is measured by what it is a share of.
         scale = max(scale, 1.0) if units[variable] in ("LSB", "1", "FS") else scale
         scale = largest.get(units[variable], scale)
-        if variable in OFFSET_OF:
-            scale = np.max(np.abs(reference_kept[OFFSET_OF[variable]]))
+        if variable in DIFFERENCE_OF:
+            scale = np.max(np.abs(reference_kept[DIFFERENCE_OF[variable]]))
         within = share
         if units[variable] in ("J", "C", "s") and of_time is not None:
             within = of_time
