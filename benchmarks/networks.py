@@ -8,6 +8,7 @@ from __future__ import annotations
 import tempfile
 import time
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -19,9 +20,10 @@ from imccircuit.networks.fit_network import fit_network
 from imccircuit.networks.hardware import Hardware
 from imccircuit.networks.hardware_layer import ChargeArray, CurrentArray
 from imccircuit.networks.mapping import Mapping
-from imccircuit.networks.training import ImcMlp, Schedule, train
+from imccircuit.networks.training import ImcMlp, Mode, Schedule, train
 from imccircuit.networks.training_chips import ChipSource
 from imccircuit.recipes.load import load_recipe
+from imccircuit.surrogates.adc import AdcSurrogate
 from imccircuit.surrogates.fit import fit_results
 from imccircuit.surrogates.macro_compose import Composition
 
@@ -54,13 +56,13 @@ def overhead(folder: Path) -> None:
     """An epoch on new chips, and on one chip, over a plain one, in processor time."""
     recipe = load_recipe("adc_sar5_rough", ["variation.samples=8"])
     measure(recipe, folder / "converter.h5", 0)
-    source = ChipSource(fit_results(folder / "converter.h5"))  # type: ignore[arg-type]
+    source = ChipSource(cast(AdcSurrogate, fit_results(folder / "converter.h5")))
     data = load_digits(360, 1)
     for name, array in (
         ("current mode", CurrentArray(5e-6, 100e-6, 0.2)),
         ("charge mode, 3 × 3 bits", ChargeArray(3, 3, 0.05)),
     ):
-        best = {"plain": np.inf, "population": np.inf, "chip": np.inf}
+        best: dict[Mode, float] = {"plain": np.inf, "population": np.inf, "chip": np.inf}
         # In turn, so that whatever else runs falls on all of them.
         for seed in range(_REPEATS):
             network = ImcMlp((64, 32, 10), array, source.adc.bits, seed)
@@ -68,7 +70,7 @@ def overhead(folder: Path) -> None:
             for mode in best:
                 began = time.process_time()
                 train(
-                    network, data, mode, seed, schedule=Schedule(epochs=_EPOCHS),  # type: ignore[arg-type]
+                    network, data, mode, seed, schedule=Schedule(epochs=_EPOCHS),
                     source=source if mode == "population" else None,
                     chip=chip if mode == "chip" else None,
                 )  # fmt: skip

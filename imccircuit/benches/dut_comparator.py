@@ -19,7 +19,8 @@ from imccircuit.benches.comparator_parameters import ComparatorGates
 from imccircuit.benches.cost import Meter, blocks_along
 from imccircuit.benches.dut_comparator_parameters import DutComparatorParameters
 from imccircuit.circuits.comparator import Clocking
-from imccircuit.circuits.dut_comparator import DutComparator, dut_comparator
+from imccircuit.circuits.dut_comparator import dut_comparator
+from imccircuit.circuits.foreign import Foreign
 from imccircuit.circuits.technology import Technology
 
 # Steps are chosen by the error of a node's voltage relative to all of it, and what decides is a
@@ -34,22 +35,20 @@ _SOURCES = {
 }
 
 
-def _dut(parameters: DutComparatorParameters) -> DutComparator:
+def _dut(parameters: DutComparatorParameters) -> Foreign:
     netlist = parameters.circuit.dut
     technology = Technology(parameters.technology, parameters.corner, parameters.supply_v)
-    return DutComparator(
+    return Foreign(
         text=netlist.text,
         subcircuit=netlist.subcircuit,
         pins=netlist.pins,
         nodes=parameters.circuit.nodes,
         include_line=technology.include_line if parameters.uses_technology else "",
-        supply_v=parameters.supply_v,
     )
 
 
-def _meter(dut: DutComparator) -> Meter:
-    held = {f"pin {pin}": (f"vbias_{pin}", f"bias_{pin}") for pin in dut.held}
-    return Meter(_SOURCES | held)
+def _meter(dut: Foreign) -> Meter:
+    return Meter(_SOURCES | dut.meters)
 
 
 def _sizes(parameters: DutComparatorParameters) -> dict[str, int]:
@@ -74,7 +73,7 @@ def _measure(parameters: DutComparatorParameters, variation: Variation) -> Measu
         source_ohm=circuit.source_resistance,
     )
     fixture = Fixture(
-        circuit=dut_comparator(dut, clocking),
+        circuit=dut_comparator(dut, clocking, parameters.supply_v),
         clocking=clocking,
         supply_v=parameters.supply_v,
         stimulus=parameters.stimulus,

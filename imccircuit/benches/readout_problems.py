@@ -267,7 +267,7 @@ def _meter(front: FrontEnd) -> Meter:
         return Meter(sources | _top(front), tuple(missing))
     sources["supply"] = ("vdd", "vdd")
     if isinstance(front, ForeignFront):
-        sources |= {f"pin {pin}": (f"vbias_{pin}", f"bias_{pin}") for pin in front.held}
+        sources |= front.meters
     if isinstance(front, Integrator):
         sources |= {"reset": ("vreset", "reset"), "reset bar": ("vresetb", "resetb")}
     return Meter(sources | _top(front))

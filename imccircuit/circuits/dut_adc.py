@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from imccircuit.circuits.foreign import Foreign
 
 if TYPE_CHECKING:
     from PySpice.Spice.Netlist import Circuit
@@ -14,28 +15,19 @@ _NEVER_S = 1.0
 
 
 @dataclass(frozen=True)
-class DutAdc:
-    """What the generator needs to know.
+class DutAdc(Foreign):
+    """The converter and what is around it; see `Foreign` for its other attributes.
 
     Attributes
     ----------
-    text : the netlist with the subcircuit in it.
-    subcircuit : its name.
-    pins : its pins in order.
-    nodes : pin → node: ``input``, ``clock``, ``start``, ``supply``, ``reference``,
-        ``common_mode``, ``ground``, ``bit_<k>``, ``open``, or a voltage in V to be held there.
-    include_line : line that brings in a technology's models, empty for none.
+    nodes : the roles are ``input``, ``clock``, ``start``, ``supply``, ``reference``,
+        ``common_mode`` and ``bit_<k>``.
     supply_v, reference_v, common_mode_v : sources in V.
     clock_s : period of the clock; its first rising edge comes after one period.
     start_s : ``start`` is high from the beginning until then.
     repeat_s : ``start`` rises again after that time; a multiple of the clock.
     """
 
-    text: str
-    subcircuit: str
-    pins: tuple[str, ...]
-    nodes: Mapping[str, str | float]
-    include_line: str
     supply_v: float
     reference_v: float
     common_mode_v: float
@@ -54,9 +46,10 @@ def dut_adc(dut: DutAdc) -> Circuit:
     from PySpice.Spice.Netlist import Circuit
 
     circuit = Circuit(f"converter under test, {dut.subcircuit}")
-    lines = [dut.include_line, dut.text] if dut.include_line else [dut.text]
+    lines = [dut.library]
     far = f"(v(level)<{dut.reference_v / 2!r} ? {dut.reference_v!r} : 0)"
     lines.append(f"Binput input 0 V=v(arrive)*v(level)+(1-v(arrive))*{far}")
+    lines += dut.instance()
     circuit.raw_spice = "\n".join(lines)
     ground, edge = circuit.gnd, _EDGE * dut.clock_s
     circuit.V("supply", "supply", ground, dut.supply_v)
@@ -72,12 +65,4 @@ def dut_adc(dut: DutAdc) -> Circuit:
     low_s = dut.repeat_s - dut.start_s - 2 * edge
     times = f"{dut.start_s!r} {edge!r} {edge!r} {low_s!r} {dut.repeat_s!r}"
     circuit.V("start", "start", ground, f"pulse({high!r} 0 {times})")
-    nodes = []
-    for pin in dut.pins:
-        node = dut.nodes[pin]
-        if isinstance(node, float):
-            circuit.V(f"bias_{pin}", f"bias_{pin}", ground, node)
-            node = f"bias_{pin}"
-        nodes.append("0" if node == "ground" else f"open_{pin}" if node == "open" else node)
-    circuit.X("dut", dut.subcircuit, *nodes)
     return circuit

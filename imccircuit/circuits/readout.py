@@ -95,7 +95,7 @@ def readout(
         circuit.V("dd", "vdd", circuit.gnd, amplifier.technology.supply_v)
         lines.append(f"ibias bias 0 {amplifier.bias_a!r}")
     if isinstance(front, ForeignFront):
-        lines += _foreign(front)
+        lines += [f"vdd vdd 0 {front.supply_v!r}", *front.instance(_FOREIGN_NODES)]
     elif isinstance(front, ClampMirror):
         lines += _clamp_mirror(front)
     else:
@@ -110,7 +110,7 @@ def readout(
 
 def _library(front: FrontEnd) -> list[str]:
     if isinstance(front, ForeignFront):
-        return [front.include_line, front.text] if front.include_line else [front.text]
+        return [front.library]
     amplifier = front.amplifier
     if isinstance(amplifier, LinearAmplifier):
         cells = ["opamp_behavioural"]
@@ -127,20 +127,8 @@ def _library(front: FrontEnd) -> list[str]:
 
 
 _FOREIGN_NODES = {
-    "input": "in", "output": "out", "supply": "vdd", "reference": "ref", "ground": "0",
+    "input": "in", "output": "out", "supply": "vdd", "reference": "ref",
 }  # fmt: skip
-
-
-def _foreign(front: ForeignFront) -> list[str]:
-    """The subcircuit, its supply, and a source for every pin that is held at a voltage."""
-    nodes = []
-    for pin in front.pins:
-        role = front.nodes[pin]
-        own = f"bias_{pin}" if pin in front.held else f"open_{pin}"
-        nodes.append(_FOREIGN_NODES.get(str(role), own))
-    held = [f"vbias_{pin} bias_{pin} 0 {value!r}" for pin, value in front.held.items()]
-    return [f"vdd vdd 0 {front.supply_v!r}", *held,
-            f"xdut {' '.join(nodes)} {front.subcircuit}"]  # fmt: skip
 
 
 def _capacitor(name: str, node: str, value: float) -> list[str]:

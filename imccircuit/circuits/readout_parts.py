@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from imccircuit.circuits.foreign import Foreign
 from imccircuit.circuits.technology import Technology
 
 Size = tuple[str, float, float]
@@ -229,27 +230,17 @@ class ClampMirror:
 
 
 @dataclass(frozen=True)
-class ForeignFront:
-    """A subcircuit that somebody else drew.
+class ForeignFront(Foreign):
+    """A front end that somebody else drew; see `Foreign` for its other attributes.
 
     Attributes
     ----------
-    text : the netlist with the subcircuit in it.
-    subcircuit : its name.
-    pins : its pins in order.
-    nodes : pin → ``input``, ``output``, ``supply``, ``reference``, ``ground``, ``open``, or a
-        voltage in V to be held there.
-    include_line : line that brings in a technology's models, empty for none.
+    nodes : the roles are ``input``, ``output``, ``supply`` and ``reference``.
     native : compiled models that are loaded before.
     supply_v, reference_v : sources in V.
     gain_ohm, zero_v : transresistance and output at no current that are meant.
     """
 
-    text: str
-    subcircuit: str
-    pins: tuple[str, ...]
-    nodes: Mapping[str, str | float]
-    include_line: str
     native: tuple[str, ...]
     supply_v: float
     reference_v: float
@@ -260,11 +251,6 @@ class ForeignFront:
     def amplifier(self) -> None:
         """Not one of ours."""
         return None
-
-    @property
-    def held(self) -> dict[str, float]:
-        """Pins that are held at a voltage of their own, in V."""
-        return {pin: v for pin, v in self.nodes.items() if isinstance(v, float)}
 
     def transistors(self) -> dict[str, Size]:
         """None that are known."""

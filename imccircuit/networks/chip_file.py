@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from imccircuit.devices.npz import read_npz
 from imccircuit.errors import FileFormatError
+from imccircuit.exporters.content import write_npz
 from imccircuit.networks.digital_side import Digital, DigitalSide, TileSums
 from imccircuit.networks.models import Layer, Network, Patches
 from imccircuit.networks.ranges import LayerRange
@@ -90,7 +91,7 @@ def write_chip(network: Network, layers: Sequence[DigitalSide], target: str, fol
     text = {"schema": SCHEMA, "name": network.name, "target": target, "layers": told}
     folder.mkdir(parents=True, exist_ok=True)
     (folder / _JSON).write_text(json.dumps(text, indent=1) + "\n", encoding="utf-8")
-    np.savez(folder / _ARRAYS, **arrays)  # type: ignore[arg-type]
+    write_npz(folder / _ARRAYS, arrays)
     readme = _README.format(name=network.name, target=target)
     (folder / "README.md").write_text(readme, encoding="utf-8")
 
@@ -109,7 +110,7 @@ def read_chip(folder: Path) -> tuple[Network, tuple[Digital, ...]]:
         arrays = read_npz(folder / _ARRAYS)
         both = [_layer(k, item, arrays) for k, item in enumerate(told["layers"])]
         name = str(told["name"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise FileFormatError(f"{folder}: no exported network: {error}") from None
     return Network(name, tuple(one for one, _ in both)), tuple(known for _, known in both)
 

@@ -36,7 +36,10 @@ def from_torch(name: str, module: Any, shape: Shape) -> Network:
     """
     layers: list[Layer] = []
     maps: Shape | None = shape
-    for part in module.children():
+    if type(module).__name__ != "Sequential":
+        raise UsageError(f"{name}: a {type(module).__name__}; allowed: torch.nn.Sequential")
+    # Not its children(): of a part that stands in it twice these name one.
+    for part in module:
         kind = type(part).__name__
         if kind in ("Flatten", "Dropout", "Identity"):
             continue
@@ -50,7 +53,7 @@ def from_torch(name: str, module: Any, shape: Shape) -> Network:
             layers.append(_convolution(part, maps))
             maps = _behind(layers[-1])
         elif kind == "Linear":
-            layers.append(_dense(part, maps))
+            layers.append(_dense(part, maps, last))
             maps = None
         else:
             raise UsageError(f"{name}: {part} has no place on tiles; allowed: {_ALLOWED}")
@@ -74,7 +77,8 @@ def _is_pool(part: Any) -> bool:
     if type(part).__name__ != "AvgPool2d":
         return False
     sizes = (part.kernel_size, part.stride, part.padding)
-    return sizes in ((2, 2, 0), ((2, 2), (2, 2), (0, 0))) and not part.ceil_mode
+    plain = not part.ceil_mode and part.divisor_override is None
+    return plain and sizes in ((2, 2, 0), ((2, 2), (2, 2), (0, 0)))
 
 
 def _behind(layer: Layer) -> Shape:
@@ -95,15 +99,14 @@ def _convolution(part: Any, maps: Shape) -> Layer:
     return Layer(weights, _bias(part, part.out_channels), False, patches)
 
 
-def _dense(part: Any, maps: Shape | None) -> Layer:
+def _dense(part: Any, maps: Shape | None, last: Layer | None) -> Layer:
     weights = _numbers(part.weight)
+    before = len(last.bias) if maps is None and last is not None else 0
+    most = before if maps is None else maps.pixels
+    if part.in_features != most:
+        raise UsageError(f"{part} does not fit what is before it; allowed: in_features = {most}")
     if maps is not None:
         high, wide, deep = maps.height, maps.width, maps.channels
-        if part.in_features != maps.pixels:
-            raise UsageError(
-                f"{part} does not fit maps of {high} x {wide} x {deep}; allowed: in_features = "
-                f"{maps.pixels}"
-            )
         # (out, (channel, row, column)) → (out, (row, column, channel)).
         weights = weights.reshape(-1, deep, high, wide).transpose(0, 2, 3, 1)
         weights = weights.reshape(len(weights), -1)

@@ -5,10 +5,15 @@ import pytest
 
 from imccircuit.devices.cards import load_card
 from imccircuit.networks.chips import FrontEnd, Population
+from imccircuit.networks.datasets import load_digit_samples
+from imccircuit.networks.fit_network import fit_network
+from imccircuit.networks.hardware import Hardware
+from imccircuit.networks.mapping import Mapping
 from imccircuit.surrogates.adc import AdcSurrogate
 from imccircuit.surrogates.adc_levels import predict_levels
 from imccircuit.surrogates.array_model import ArrayModel
 from imccircuit.surrogates.base import Model, ModelArray, ModelProvenance, Parameter
+from imccircuit.surrogates.macro_compose import Composition
 
 BITS = 8
 
@@ -54,3 +59,18 @@ def population():
         converter=make_converter(),
         read_voltage_v=0.2,
     )
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """The first 500 digits: 300 to train, 200 to test."""
+    samples = load_digit_samples(500)
+    return samples.x[:300], samples.y[:300], samples.x[300:], samples.y[300:], samples.shape
+
+
+@pytest.fixture(scope="module")
+def mlp(population, digits):
+    """An MLP on tiles of 64 x 64, all bits of a weight in one cell."""
+    x, y, _, _, shape = digits
+    mapping = Mapping(64, 64, Composition(4, 5, 4, 4))
+    return Hardware(fit_network("mlp", shape, 10, x, y, 1), mapping, population, x)

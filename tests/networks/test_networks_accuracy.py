@@ -19,7 +19,6 @@ from imccircuit.networks.accuracy_outcome import NetworksOutcome, Shift, over_ch
 from imccircuit.networks.accuracy_study import run_networks
 from imccircuit.networks.characterised import characterise, load_parts
 from imccircuit.networks.chips import IDEAL, Scales, TileChip
-from imccircuit.networks.datasets import load_digit_samples
 from imccircuit.networks.exported_chip import (
     PACKAGES,
     export_chip,
@@ -42,18 +41,6 @@ from imccircuit.networks.study import NetworkStudy, load_study
 from imccircuit.surrogates.macro_compose import Composition
 
 MAPPING = Mapping(64, 64, Composition(4, 5, 4, 4))
-
-
-@pytest.fixture(scope="module")
-def digits():
-    samples = load_digit_samples(500)
-    return samples.x[:300], samples.y[:300], samples.x[300:], samples.y[300:], samples.shape
-
-
-@pytest.fixture(scope="module")
-def mlp(population, digits):
-    x, y, _, _, shape = digits
-    return Hardware(fit_network("mlp", shape, 10, x, y, 1), MAPPING, population, x)
 
 
 def test_ideal_circuits_keep_the_accuracy_and_chips_cost_some(mlp, digits) -> None:

@@ -8,10 +8,6 @@ import numpy as np
 import pytest
 
 from imccircuit.networks.chips import IDEAL
-from imccircuit.networks.datasets import load_digit_samples
-from imccircuit.networks.fit_network import fit_network
-from imccircuit.networks.hardware import Hardware
-from imccircuit.networks.mapping import Mapping
 from imccircuit.networks.network_tables import SensitivityTable
 from imccircuit.networks.sensitivity import (
     OnImages,
@@ -22,20 +18,6 @@ from imccircuit.networks.sensitivity import (
     widest,
     write_sensitivity,
 )
-from imccircuit.surrogates.macro_compose import Composition
-
-
-@pytest.fixture(scope="module")
-def digits():
-    samples = load_digit_samples(500)
-    return samples.x[:300], samples.y[:300], samples.x[300:], samples.y[300:], samples.shape
-
-
-@pytest.fixture(scope="module")
-def mlp(population, digits):
-    x, y, _, _, shape = digits
-    mapping = Mapping(64, 64, Composition(4, 5, 4, 4))
-    return Hardware(fit_network("mlp", shape, 10, x, y, 1), mapping, population, x)
 
 
 def test_sensitivities_fall_and_the_costliest_is_named(mlp, digits, tmp_path) -> None:

@@ -111,9 +111,10 @@ def _read(path: Path) -> tuple[Floats, Floats]:
     try:
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
-        return tuple(np.array([float(row[name]) for row in rows]) for name in ("mean", "std"))  # type: ignore[return-value]
+        mean, std = (np.array([float(row[name]) for row in rows]) for name in ("mean", "std"))
     except (OSError, ValueError, KeyError, TypeError):
         raise FileFormatError(f"{path}: no table of means and deviations") from None
+    return mean, std
 
 
 def _outputs(layer: Any, torch: Any, path: Path) -> list[Difference]:
