@@ -9,16 +9,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
-from scipy.interpolate import CubicSpline
 
 from imccircuit.devices.groups import Group
 from imccircuit.devices.groups import uniform as uniform
 from imccircuit.errors import UsageError
+
+if TYPE_CHECKING:
+    from scipy.interpolate import CubicSpline
 
 Floats = NDArray[np.float64]
 Value = float | Floats
@@ -162,6 +164,9 @@ def _hazard(a: Value) -> Floats:
 
 @cache
 def _cut_of_cv() -> CubicSpline:
+    # Not above: every worker process would start later for what one law needs.
+    from scipy.interpolate import CubicSpline
+
     cut = np.linspace(-10.5, 12, 4001)
     hazard = _hazard(cut)
     cv = np.sqrt(1 - hazard * (hazard - cut)) / (hazard - cut)

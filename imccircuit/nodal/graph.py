@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from imccircuit.errors import UsageError
 from imccircuit.nodal.array import Ohms, ResistiveArray
@@ -64,6 +63,9 @@ class ArrayGraph:
 
     def matrix(self, conductance_s: NDArray[np.float64]) -> Any:
         """Nodal matrix of the unknown nodes (sparse, CSC) for these branch conductances in S."""
+        # Not above: worker processes that solve nothing here would start later for it.
+        from scipy import sparse
+
         incidence = self.unknown_incidence
         return (incidence.T @ sparse.diags(conductance_s) @ incidence).tocsc()
 
@@ -112,6 +114,8 @@ def array_graph(array: ResistiveArray) -> ArrayGraph:
     if col_free:
         branches.append((col_node[-1], ends, 1.0 / col_end))
         branches.append(_far(col_node[0], ends, array.r_sense_far_ohm))
+
+    from scipy import sparse
 
     start, end, conductance = (
         np.concatenate([np.ravel(branch[part]) for branch in branches]) for part in range(3)
