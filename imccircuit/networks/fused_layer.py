@@ -54,7 +54,7 @@ def current_products(x, weight, cells, front, levels, sums, input_range, full_sc
 def charge_products(x, weight, cells, front, levels, sums, input_range, full_scale):  # type: ignore[no-untyped-def]
     """Products (batch, out) of a layer in charge mode; as `current_products`."""
     passes, slices = sums.shape
-    shares, largest = _charge_shares(x, weight, cells, input_range, full_scale, slices, passes)
+    shares, largest = charge_shares(x, weight, cells, input_range, full_scale, slices, passes)
     _bend(shares, front)
     worth = full_scale / np.float32(levels.shape[1] + 1) * largest * input_range
     most = np.float32((2**passes - 1) * (2**slices - 1))
@@ -83,7 +83,7 @@ def _current_shares(x, weight, cells, input_range, full_scale, low):  # type: ig
 
 
 @njit(cache=True, nogil=True)
-def _charge_shares(x, weight, cells, input_range, full_scale, slices, passes):  # type: ignore[no-untyped-def]
+def charge_shares(x, weight, cells, input_range, full_scale, slices, passes):  # type: ignore[no-untyped-def]
     """Active products (pass, batch, col) over the number that fills a converter; largest weight."""
     inputs, outputs = weight.shape[1], weight.shape[0]
     most, across = np.float32(2**passes - 1), 2 * outputs
@@ -137,8 +137,8 @@ def _coded_products(shares, levels, weights, scale):  # type: ignore[no-untyped-
 
 
 @njit(cache=True, nogil=True)
-def slopes(x, weight, found, up, low):  # type: ignore[no-untyped-def]
-    """Slopes along inputs (batch, in), weights (out, in) and bias (out,).
+def slopes(x, weight, found, up, low, wanted):  # type: ignore[no-untyped-def]
+    """Slopes along inputs (batch, in), where they are ``wanted``, weights (out, in), bias (out,).
 
     Those of the weights are with the pull of the filled range.
 
@@ -177,6 +177,8 @@ def slopes(x, weight, found, up, low):  # type: ignore[no-untyped-def]
         for i in range(inputs):
             along[o, i] += np.sign(weight[o, i]) * mean[i] * share
     along[row, col] += pull * low * total * np.sign(weight[row, col])
+    if not wanted:
+        return np.empty((0, 0), dtype=np.float32), along, bias
     back = np.dot(up, weight)
     for b in range(batch):
         for i in range(inputs):

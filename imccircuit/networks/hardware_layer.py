@@ -23,18 +23,25 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
 from imccircuit.errors import UsageError
 from imccircuit.exporters.torch.runtime import convert_codes
-from imccircuit.networks.fused_layer import charge_products, current_products, slopes
+from imccircuit.networks.fused_layer import (
+    charge_products,
+    charge_shares,
+    current_products,
+    slopes,
+)
 from imccircuit.networks.mapping import check_scaling
-from imccircuit.networks.ranges import calibrate_range
+from imccircuit.networks.ranges import find_full_scale
 from imccircuit.networks.read_table import ReadTable
 
 _MOST_CALIBRATION = 20_000
@@ -119,6 +126,13 @@ class LayerChip:
     table: Tensor | None = None
     read: ReadTable | None = None
 
+    @cached_property
+    def arrays(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+        """Cells, front ends and levels for compiled code, once: a chip may see many batches."""
+        front = _IDEAL if self.front is None else self.front.numpy()
+        levels = self.levels.expand(self.cells.shape[1], -1).numpy()
+        return self.cells.numpy(), front, levels
+
 
 class ImcLinear(nn.Module):
     """Linear layer that runs on a chip where it has one, else in float.
@@ -188,12 +202,23 @@ class ImcLinear(nn.Module):
         check_scaling(x.numpy())
         with torch.no_grad():
             by = rule if rule == "percentile" else "maximum"
-            self.input_range.fill_(calibrate_range(x.numpy(), by, self.bits)[0])
-            column = self._columns(x, None).flatten().numpy()
+            self.input_range.fill_(find_full_scale(x.numpy(), by, self.bits))
+            column = self._nominal(x)
             # Not every n-th: that may be the same columns again and again.
             most = min(len(column), _MOST_CALIBRATION)
             some = np.linspace(0, len(column) - 1, most).astype(np.int64)
-            self.full_scale.fill_(calibrate_range(column[some], rule, self.bits)[0])
+            self.full_scale.fill_(find_full_scale(column[some], rule, self.bits))
+
+    def _nominal(self, x: Tensor) -> NDArray[np.float32]:
+        """Column values (any order,) of inputs (batch, in) on cells without spread."""
+        if not (isinstance(self.array, ChargeArray) and _is_fused(x)):
+            values: NDArray[np.float32] = self._columns(x, None).flatten().numpy()
+            return values
+        given = (np.ascontiguousarray(x.numpy()), self.weight.detach().numpy())
+        alike = np.ones((self.inputs, self.columns), dtype=np.float32)
+        ranges = (np.float32(self.input_range.item()), np.float32(1.0))
+        bits = (self.array.weight_bits, self.array.input_bits)
+        return np.ravel(charge_shares(*given, alike, *ranges, *bits)[0])
 
     @property
     def conversions(self) -> int:
@@ -224,14 +249,11 @@ class ImcLinear(nn.Module):
 
     def _fused(self, x: Tensor, chip: LayerChip) -> Tensor:
         """As the rest of `_on_chip`, in compiled code."""
-        front = _IDEAL if chip.front is None else chip.front.numpy()
-        levels = chip.levels.expand(self.columns, -1).numpy()
+        cells, front, levels = chip.arrays
+        if chip.read is not None:
+            cells = self._factors(chip).numpy()
         given = (
-            *(
-                np.ascontiguousarray(x.numpy()),
-                self.weight.detach().numpy(),
-                self._factors(chip).numpy(),
-            ),
+            *(np.ascontiguousarray(x.numpy()), self.weight.detach().numpy(), cells),
             *(front, levels, self._sums.numpy()),
             *(np.float32(self.input_range.item()), np.float32(self.full_scale.item())),
         )
@@ -311,8 +333,10 @@ class _ThroughChip(torch.autograd.Function):
         low = ctx.low
         if _is_fused(x):
             arrays = (np.ascontiguousarray(item.numpy()) for item in (x, weight, found, up))
-            along = slopes(*arrays, np.float32(low))  # type: ignore[call-arg]
-            return *(torch.from_numpy(item) for item in along), None, None
+            wanted = ctx.needs_input_grad[0]
+            along = slopes(*arrays, np.float32(low), wanted)  # type: ignore[call-arg]
+            back, *rest = (torch.from_numpy(item) for item in along)
+            return back if wanted else None, *rest, None, None
         size, mean = weight.abs(), x.mean(dim=0)
         top = torch.argmax(size)
         by_input = size.mean(dim=0) * (1.0 - low) + low * size.view(-1)[top]

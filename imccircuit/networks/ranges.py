@@ -61,6 +61,17 @@ def calibrate_range(
 ) -> tuple[float, float, float]:
     """Full scale, share that is clipped, and rms of rounding and clipping, for calibration values.
 
+    Parameters and errors as of `find_full_scale`.
+    """
+    seen = np.asarray(values, dtype=np.float64).ravel()
+    full = find_full_scale(seen, rule, bits, percentile)
+    error = quantise(seen, full, bits) - seen
+    return full, float(np.mean(seen > full)), float(np.sqrt(np.mean(error**2)))
+
+
+def find_full_scale(values: ArrayLike, rule: str, bits: int, percentile: float = 99.9) -> float:
+    """Full scale of a converter for calibration values.
+
     Parameters
     ----------
     values : what the converter will see, any shape, in A (or any unit, which the answer shares).
@@ -90,8 +101,7 @@ def calibrate_range(
         full = float(candidates[int(np.argmin(errors))])
     else:
         raise UsageError(f"rule {rule!r}; allowed: {', '.join(get_args(Rule))}")
-    error = quantise(seen, full, bits) - seen
-    return full, float(np.mean(seen > full)), float(np.sqrt(np.mean(error**2)))
+    return full
 
 
 def calibrate_gain(exact: ArrayLike, found: ArrayLike) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -217,6 +217,16 @@ def test_compiled_pass_and_slopes_equal_their_twins(
         np.testing.assert_allclose(single, exact, rtol=1e-5, atol=1e-5)
 
 
+def test_a_charge_layer_calibrates_on_whole_numbers_of_products() -> None:
+    layer = layer_of(ChargeArray(3, 2, 0.1))
+    layer.input_range.fill_(0.8)
+    x = torch.rand(9, 6)
+    with torch.no_grad():
+        twin = layer._columns(x, None).flatten().numpy()
+        np.testing.assert_array_equal(layer._nominal(x), twin)
+    assert len(np.unique(twin)) > 3
+
+
 @pytest.mark.parametrize("shared", [False, True])
 def test_compiled_cells_equal_their_twin(shared: bool) -> None:
     normal = np.random.default_rng(3).standard_normal((50, 7)).astype(np.float32)
@@ -230,9 +240,8 @@ def test_compiled_cells_equal_their_twin(shared: bool) -> None:
 
 def _slopes(layer: ImcLinear, x: torch.Tensor, up: torch.Tensor, chip: LayerChip) -> list:
     kind = layer.weight.dtype
-    layer.chip = LayerChip(
-        *(None if part is None else part.to(kind) for part in vars(chip).values())
-    )
+    parts = (getattr(chip, field.name) for field in fields(chip))
+    layer.chip = LayerChip(*(None if part is None else part.to(kind) for part in parts))
     x = x.detach().to(kind).clone().requires_grad_()
     layer.zero_grad()
     (layer(x) * up.to(kind)).sum().backward()

@@ -200,10 +200,10 @@ def _unit_vector(word):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def normals_of(words: Uint32, normals: Float32) -> None:
-    """Normal variates (64,) of random words (64,)."""
+def normals_of(words: Uint32, normals: Float32, halves: int = 2) -> None:
+    """Normal variates (64,) of random words (64,), or the first half of them."""
     # Words 0 and 1 of a block make a pair, and so do words 2 and 3.
-    for half in range(2):
+    for half in range(halves):
         one, two = 2 * LANES * half, 2 * LANES * half + LANES
         for j in range(LANES):
             radius = np.float32(math.sqrt(np.float32(-2.0) * _log_of_share(words[one + j])))
@@ -214,16 +214,26 @@ def normals_of(words: Uint32, normals: Float32) -> None:
 
 @njit(cache=True)
 def draw_group(
-    key: Uint32, chip: int, stream: int, vector: int, group: int, words: Uint32, normals: Float32
+    key: Uint32,
+    chip: int,
+    stream: int,
+    vector: int,
+    group: int,
+    words: Uint32,
+    normals: Float32,
+    halves: int = 2,
 ) -> None:
-    """Normal variates (64,) of columns 64 ``group`` … of one vector; ``words`` is for work."""
+    """Normal variates of columns 64 ``group`` … of one vector; ``words`` is for work.
+
+    Of the 64 the first half alone is drawn where ``halves`` is 1.
+    """
     # The counter lies in the words until they are drawn: no memory is asked for in here.
     words[0] = np.uint32(group * LANES) | np.uint32((vector >> 32) << 16)
     words[1] = np.uint32(vector & 0xFFFFFFFF)
     words[2] = np.uint32(stream)
     words[3] = np.uint32(chip)
     philox_group(words, key, words)
-    normals_of(words, normals)
+    normals_of(words, normals, halves)
 
 
 @njit(cache=True)
@@ -232,8 +242,9 @@ def _fill(key: Uint32, chip: int, stream: int, first: int, out: Float32) -> None
     rows, cols = out.shape
     for i in range(rows):
         for group in range((cols + GROUP - 1) // GROUP):
-            draw_group(key, chip, stream, first + i, group, words, normals)
             start = group * GROUP
+            halves = 1 if 2 * (cols - start) <= GROUP else 2
+            draw_group(key, chip, stream, first + i, group, words, normals, halves)
             for j in range(min(GROUP, cols - start)):
                 out[i, start + j] = normals[j]
 
