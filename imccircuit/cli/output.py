@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +13,8 @@ from typing import Annotated, Any
 import typer
 
 from imccircuit.errors import FileFormatError, visible
+
+_FILE_WIDTH = 160
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 Settings = Annotated[
@@ -109,4 +112,8 @@ def say_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object
     for row in rows:
         # Not strings: in those rich would take what stands in brackets for a style.
         table.add_row(*(Text(visible(str(cell))) for cell in row))
-    Console().print(table)
+    console = Console()
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        # A file has no width that words would have to be broken for.
+        console.width = _FILE_WIDTH
+    console.print(table)

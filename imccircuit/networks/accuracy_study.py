@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from functools import partial
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +34,6 @@ from imccircuit.networks.exported_chip import (
 )
 from imccircuit.networks.exported_twins import compare_twins
 from imccircuit.networks.finished import Finished, study_key
-from imccircuit.networks.fit_network import fit_network
 from imccircuit.networks.hardware import Hardware
 from imccircuit.networks.mapping import Mapping
 from imccircuit.networks.models import Floats
@@ -48,6 +49,7 @@ from imccircuit.networks.sensitivity import (
 from imccircuit.networks.spot_check import Checked, Operation, check_operation
 from imccircuit.networks.study import NetworkStudy, Progress
 from imccircuit.networks.study_data import load_study_samples
+from imccircuit.networks.study_networks import Maker, load_study_networks
 from imccircuit.surrogates.macro_compose import input_digits
 from imccircuit.sweeps.state import Mode
 
@@ -105,8 +107,9 @@ def run_networks(
     if tables.sensitivity is not None:
         check_bits(tables.sensitivity.bits, converter, study.file)
     samples = load_study_samples(tables.network, study.file)
-    data = (samples.x, samples.y)
-    key = study_key(tables, (array, converter), data, _installed_targets())
+    makers, brought = load_study_networks(tables.network, samples, study.file)
+    data = (samples.x, samples.y, *brought)
+    key = study_key(tables, (array, converter), data, [*_installed_targets(), *_trained_by()])
     finished = Finished(folder, key, mode)
     progress("array and converter: measuring in SPICE, fitting")
     parts = characterise(array, converter, tables.array.read_voltage, folder, jobs)
@@ -118,9 +121,9 @@ def run_networks(
     lines: list[Line] = []
     shifts: list[Shift] = []
     answers: dict[str, _Answers] = {}
-    for model in tables.network.models:
+    for model, make in makers.items():
         answers[model] = _answer(
-            model, samples, mapping, parts, tables, residuals, folder, progress, finished
+            model, make, samples, mapping, parts, tables, residuals, folder, progress, finished
         )
         found, shift = _compare(model, answers[model], samples, tables)
         lines += found
@@ -174,8 +177,14 @@ def _installed_targets() -> list[str]:
     return [target for target in PACKAGES if not missing_packages(target)]
 
 
+def _trained_by() -> list[str]:
+    """The library whose training decides the weights, where it is there."""
+    return [f"torch {version('torch')}"] if find_spec("torch") is not None else []
+
+
 def _answer(
     model: str,
+    make: Maker,
     samples: Samples,
     mapping: Mapping,
     parts: Characterised,
@@ -185,7 +194,7 @@ def _answer(
     progress: Progress,
     finished: Finished,
 ) -> _Answers:
-    """Train and test a network fold by fold, every way."""
+    """Come by a network and test it fold by fold, every way."""
     count, chips, seed = len(samples.y), tables.chips.count, tables.chips.seed
     one = (count, samples.classes)
     several = (chips, *one)
@@ -202,10 +211,7 @@ def _answer(
     for number, (train, test) in enumerate(split):
         progress(f"{model}: fold {number + 1} of {tables.network.folds}, {chips} chips")
         x = samples.x[test]
-        network = fit_network(
-            model, samples.shape, samples.classes, samples.x[train], samples.y[train],
-            tables.network.seed,
-        )  # fmt: skip
+        network = make(samples.x[train], samples.y[train])
         hardware = Hardware(
             network, mapping, parts.population, samples.x[train][: tables.ranges.images],
             tables.ranges.rule, tables.ranges.percentile,

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imccircuit.errors import FileFormatError, SetupError, UsageError
-from imccircuit.networks.fit_network import Shape
+from imccircuit.networks.models import Shape
 from imccircuit.networks.restricted_pickle import load_plain
 
 Floats = NDArray[np.float64]

@@ -22,6 +22,20 @@ Product = Callable[[int, Floats], Floats]
 
 
 @dataclass(frozen=True)
+class Shape:
+    """Size of images: rows of (height, width, channel)."""
+
+    height: int
+    width: int
+    channels: int = 1
+
+    @property
+    def pixels(self) -> int:
+        """Numbers of an image."""
+        return self.height * self.width * self.channels
+
+
+@dataclass(frozen=True)
 class Patches:
     """Windows of ``size`` × ``size`` of images, one step apart, without a border.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import PurePath
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -16,7 +18,9 @@ from imccircuit.units import SI, Time
 Factors = Annotated[tuple[Annotated[float, Field(ge=0, le=100)], ...], Field(max_length=20)]
 
 # The name of a folder, and never of one somewhere else.
-Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")
+Word = Annotated[str, Field(pattern=rf"^{_NAME.pattern}$")]
+Model = Annotated[str, Field(pattern=r"^(linear|mlp|cnn|[^\x00-\x1f`]+\.onnx)$")]
 
 
 class NetworksTable(Section):
@@ -30,10 +34,28 @@ class NetworksTable(Section):
     words: Annotated[tuple[Word, ...], Field(max_length=100)] = Field(
         (), description="of speech_commands: the classes"
     )
-    models: Annotated[list[Literal["linear", "mlp", "cnn"]], Field(min_length=1, max_length=3)]
+    models: Annotated[list[Model], Field(min_length=1, max_length=10)] = Field(
+        description="linear, mlp or cnn, which are trained; or an .onnx file"
+    )
     folds: int = Field(5, ge=2, le=20, description="of the cross-validation")
     images: int | None = Field(None, ge=100, description="the first ones; default all")
     seed: int = Field(1, ge=0, le=2**31 - 1)
+
+    @property
+    def names(self) -> list[str]:
+        """What the networks are called: a file like itself without its end."""
+        return [PurePath(model).stem for model in self.models]
+
+    @model_validator(mode="after")
+    def _has_names(self) -> NetworksTable:
+        names = self.names
+        if len(set(names)) < len(names) or not all(_NAME.fullmatch(name) for name in names):
+            why = (
+                f"models are called {', '.join(names)}; allowed: different names of 1 to 40 "
+                "letters, digits, _ and -"
+            )
+            raise PydanticCustomError("names", "{why}", {"why": why})
+        return self
 
 
 class MappingTable(Section):
@@ -112,7 +134,7 @@ class SpotTable(Section):
 class SensitivityTable(Section):
     """Factors on each non-ideality, alone and together."""
 
-    model: Literal["linear", "mlp", "cnn"]
+    model: Word
     chips: int = Field(5, ge=2, le=1000)
     wires: Factors = ()
     mismatch: Factors = ()
@@ -139,10 +161,10 @@ class NetworkStudyTables(Section):
 
     @model_validator(mode="after")
     def _sensitive_one_is_there(self) -> NetworkStudyTables:
-        if self.sensitivity is not None and self.sensitivity.model not in self.network.models:
+        if self.sensitivity is not None and self.sensitivity.model not in self.network.names:
             why = (
                 f"sensitivity.model = {self.sensitivity.model!r} is not one of network.models; "
-                f"allowed: {', '.join(self.network.models)}"
+                f"allowed: {', '.join(self.network.names)}"
             )
             raise PydanticCustomError("sensitivity", "{why}", {"why": why})
         return self

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from imccircuit.errors import FileFormatError, UsageError
 from imccircuit.networks.datasets import Samples
-from imccircuit.networks.fit_network import Shape
+from imccircuit.networks.models import Shape
 
 Floats = NDArray[np.float64]
 

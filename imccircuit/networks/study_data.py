@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ import numpy as np
 
 from imccircuit.errors import FileFormatError, InputError, UsageError
 from imccircuit.networks.datasets import Samples, load_cifar10, load_digit_samples, load_mnist
-from imccircuit.networks.fit_network import draw_network
 from imccircuit.networks.network_tables import NetworksTable
 from imccircuit.networks.paired import split_folds
 from imccircuit.recipes.paths import FilePolicy
@@ -42,7 +40,7 @@ def load_study_samples(table: NetworksTable, file: str) -> Samples:
     Raises
     ------
     InputError : keys that the data set does not take, files that are missing, torn or of classes
-        that do not match, or fewer images than asked for or than the folds and networks need.
+        that do not match, or fewer images than asked for or than the folds need.
     SetupError : scikit-learn is not installed.
     """
     _check_keys(table, file)
@@ -54,9 +52,6 @@ def load_study_samples(table: NetworksTable, file: str) -> Samples:
     used = slice(0, table.images)
     samples = replace(samples, x=samples.x[used], y=samples.y[used])
     _try(lambda: next(split_folds(samples.y, table.folds, 0)), file, "network.folds", table.folds)
-    for name in table.models:
-        draw = partial(draw_network, name, samples.shape, samples.classes, 0)
-        _try(draw, file, "network.models", name)
     return samples
 
 
@@ -151,9 +146,15 @@ def resolve_data(file: str, table: dict[str, Any], policy: FilePolicy) -> None:
     ------
     InputError : a path that may not be read, or is not there.
     """
-    files, folder = table.get("files"), table.get("folder")
+    files, folder, models = table.get("files"), table.get("folder"), table.get("models")
     if isinstance(files, list) and all(isinstance(item, str) for item in files):
         table["files"] = [_resolved(file, "network.files", item, policy.resolve) for item in files]
+    if isinstance(models, list) and all(isinstance(item, str) for item in models):
+        table["models"] = [
+            _resolved(file, "network.models", item, policy.resolve)
+            if item.endswith(".onnx") else item
+            for item in models
+        ]  # fmt: skip
     if isinstance(folder, str):
         table["folder"] = _resolved(file, "network.folder", folder, policy.resolve_folder)
 

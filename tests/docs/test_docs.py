@@ -126,6 +126,8 @@ def folder(tmp_path, monkeypatch):
         sys.modules["matplotlib.pyplot"].close("all")
 
 
+# PyTorch's exporter of ONNX files uses what PyTorch itself calls deprecated.
+@pytest.mark.filterwarnings("ignore:.*treespec.*:FutureWarning")
 @pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
 def test_page(page, folder):
     run_page(page.read_text(encoding="utf-8"), str(page.relative_to(ROOT)))

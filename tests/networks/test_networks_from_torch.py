@@ -8,8 +8,8 @@ import pytest
 torch = pytest.importorskip("torch", reason="networks of PyTorch")
 
 from imccircuit.errors import UsageError  # noqa: E402
-from imccircuit.networks.fit_network import Shape  # noqa: E402
 from imccircuit.networks.from_torch import from_torch  # noqa: E402
+from imccircuit.networks.models import Shape  # noqa: E402
 
 nn = torch.nn
 
@@ -63,8 +63,8 @@ def test_answers_are_those_of_pytorch(name) -> None:
         ([nn.Linear(60, 4), nn.Sigmoid()], "Sigmoid.*has no place"),
         ([nn.Linear(60, 4), nn.Conv2d(3, 5, 3)], "Conv2d.*has no place"),
         ([nn.ReLU()], "ReLU.*has no place"),
-        ([nn.Linear(59, 4)], r"in_features=59.*allowed: in_features = 60"),
-        ([nn.Linear(60, 5), nn.Linear(4, 4)], "allowed: in_features = 5"),
+        ([nn.Linear(59, 4)], r"in_features=59.*allowed: 60 inputs"),
+        ([nn.Linear(60, 5), nn.Linear(4, 4)], "allowed: 5 inputs"),
         ([nn.Conv2d(3, 5, 3), nn.ReLU(), nn.AvgPool2d(2, divisor_override=1)], "AvgPool2d.*has no"),
         ([], "no layer"),
     ],

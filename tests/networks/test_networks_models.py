@@ -1,4 +1,4 @@
-"""Networks: convolution against scipy, slopes against differences, folds and paired tests."""
+"""Networks: convolution against scipy, training, folds and paired tests."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from scipy.signal import correlate2d
 
 from imccircuit.errors import UsageError
 from imccircuit.networks.datasets import load_digit_samples
-from imccircuit.networks.fit_network import Shape, draw_network, fit_network, gradient
-from imccircuit.networks.models import Layer, Network, Patches
+from imccircuit.networks.fit_network import fit_network, make_module
+from imccircuit.networks.from_torch import from_torch
+from imccircuit.networks.models import Layer, Network, Patches, Shape
 from imccircuit.networks.paired import compute_logit_snr, compute_mcnemar, split_folds
 
 RNG = np.random.default_rng(2)
@@ -33,31 +34,6 @@ def test_convolution_is_that_of_scipy() -> None:
             )
 
 
-@pytest.mark.parametrize("name", ["linear", "mlp", "cnn"])
-def test_slopes_are_differences(name) -> None:
-    network = draw_network(name, Shape(5, 6), 3, 1)
-    x, y = RNG.random((4, 30)), np.array([0, 2, 1, 2])
-
-    def loss(changed):
-        logits = changed.logits(x)
-        shifted = logits - np.log(np.sum(np.exp(logits), axis=1, keepdims=True))
-        return -np.mean(shifted[np.arange(4), y])
-
-    slopes = gradient(network, x, y)
-    for number, layer in enumerate(network.layers):
-        for part, array in enumerate((layer.weights, layer.bias)):
-            for place in [tuple(RNG.integers(size) for size in array.shape) for _ in range(4)]:
-                before = array[place]
-                array[place] = before + 1e-6
-                above = loss(network)
-                array[place] = before - 1e-6
-                below = loss(network)
-                array[place] = before
-                # Rounding of the loss (1e-16) over 2e-6, and the third derivative times 1e-12.
-                expected = (above - below) / 2e-6
-                assert slopes[2 * number + part][place] == pytest.approx(expected, abs=1e-8)
-
-
 @pytest.mark.parametrize(("name", "least"), [("linear", 0.93), ("mlp", 0.95), ("cnn", 0.93)])
 def test_networks_learn_and_repeat(name, least) -> None:
     samples = load_digit_samples()
@@ -73,15 +49,15 @@ def test_networks_learn_and_repeat(name, least) -> None:
 
 
 def test_classes_and_pixels_that_do_not_match_are_one_line() -> None:
-    network = draw_network("mlp", Shape(8, 8), 10, 1)
+    network = from_torch("mlp", make_module("mlp", Shape(8, 8), 10, 1), Shape(8, 8))
     with pytest.raises(UsageError, match=r"classes 0 to 10 do not match network mlp.*0 to 9"):
         network.check_classes([0, 10])
     with pytest.raises(UsageError, match="takes 64"):
         network.logits(np.zeros((2, 65)))
     with pytest.raises(UsageError, match="linear, mlp, cnn"):
-        draw_network("vit", Shape(8, 8), 10, 1)
+        make_module("vit", Shape(8, 8), 10, 1)
     with pytest.raises(UsageError, match="too small"):
-        draw_network("cnn", Shape(3, 8), 10, 1)
+        make_module("cnn", Shape(3, 8), 10, 1)
 
 
 def test_folds_test_each_image_once_and_are_balanced() -> None:

@@ -22,14 +22,14 @@ from imccircuit.networks.sensitivity import (
 
 def test_sensitivities_fall_and_the_costliest_is_named(mlp, digits, tmp_path) -> None:
     _, _, x, y, _ = digits
-    table = SensitivityTable(model="mlp", chips=2, wires=(0, 1, 40), spread=(0, 6), bits=(8, 2))
+    table = SensitivityTable(model="mlp", chips=2, wires=(0, 1, 40), spread=(0, 6), bits=(8, 1))
     points = compute_sensitivity(
         [OnImages(mlp, x[:100], y[:100]), OnImages(mlp, x[100:], y[100:])], table, 1
     )
     assert len(points) == 2 * (3 + 2 + 2)
     alone = {(p.axis, p.value): p.mean for p in points if not p.others}
     assert alone["spread", 6.0] < alone["spread", 0.0] - 0.1
-    assert alone["bits", 2.0] < alone["bits", 8.0] - 0.1
+    assert alone["bits", 1.0] < alone["bits", 8.0] - 0.1
     assert alone["wires", 0.0] == alone["spread", 0.0] == alone["bits", 8.0]  # all ideal
     path = tmp_path / "s.csv"
     write_sensitivity(points, path)

@@ -157,8 +157,10 @@ def test_images_too_small_for_a_network_are_refused(tmp_path, folder) -> None:
     (tmp_path / "images").write_bytes(struct.pack(">4I", 0x803, COUNT, 2, 2) + pixels)
     (tmp_path / "labels").write_bytes((folder / "labels").read_bytes())
     (tmp_path / "mnist.toml").write_text((folder / "mnist.toml").read_text())
+    study = load(tmp_path, "mnist")
     with pytest.raises(InputError, match=r"network.models = 'cnn': images of 2 x 2"):
-        samples_of(tmp_path, "mnist")
+        run_networks(study, tmp_path / "out", jobs=1, progress=lambda _: None)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
@@ -168,12 +170,16 @@ def test_images_too_small_for_a_network_are_refused(tmp_path, folder) -> None:
         ("speech_commands", '"sounds"', '"{there}/sounds"', "network.folder"),
         ("mnist", '"images"', '"nowhere"', "network.files"),
         ("speech_commands", '"sounds"', '"nowhere"', "network.folder"),
+        ("mnist", '"cnn"', '"{there}/own.onnx"', "network.models"),
+        ("mnist", '"cnn"', '"nowhere.onnx"', "network.models"),
     ],
 )
 def test_a_study_reads_below_its_own_folder_only(tmp_path, folder, name, old, new, key) -> None:
     text = (folder / f"{name}.toml").read_text().replace(old, new.format(there=folder))
     if name == "mnist":
-        (tmp_path / "labels").write_bytes(b"")
+        for file in ("labels", "images"):
+            (tmp_path / file).write_bytes(b"")
+    (folder / "own.onnx").write_bytes(b"")
     (tmp_path / f"{name}.toml").write_text(text)
     problem = "no such" if "nowhere" in new else "outside the recipe's folder"
     with pytest.raises(InputError, match=rf"{key} = .*{problem}.*allowed: "):

@@ -1,0 +1,66 @@
+"""The networks that a study names: trained by it, fold by fold, or brought along in a file.
+
+A network that is brought along is the same in every fold; the images are those it never saw, and of
+each fold only the ranges are calibrated on the other images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from imccircuit.errors import FileFormatError, InputError, UsageError
+from imccircuit.networks.datasets import Samples
+from imccircuit.networks.fit_network import check_network, fit_network
+from imccircuit.networks.from_onnx import from_onnx
+from imccircuit.networks.models import Floats, Network
+from imccircuit.networks.network_tables import NetworksTable
+
+Maker = Callable[[Floats, NDArray[Any]], Network]
+"""Training images (image, pixel) and their classes → the network."""
+
+
+def load_study_networks(
+    table: NetworksTable, samples: Samples, file: str
+) -> tuple[dict[str, Maker], list[NDArray[Any]]]:
+    """How each network is come by, by name; and the weights of those that are brought along.
+
+    Parameters
+    ----------
+    table : the study's table ``network``.
+    file : what messages call the study.
+
+    Raises
+    ------
+    InputError : a network that does not fit images or classes, or a file that does not hold one.
+    SetupError : torch, or onnx, is not installed.
+    """
+    makers: dict[str, Maker] = {}
+    brought: list[NDArray[Any]] = []
+    for name, model in zip(table.names, table.models, strict=True):
+        try:
+            if name == model:
+                check_network(name, samples.shape)
+                makers[name] = partial(
+                    fit_network, name, samples.shape, samples.classes, seed=table.seed
+                )
+                continue
+            network = from_onnx(Path(model), samples.shape)
+            if network.classes != samples.classes:
+                problem = f"{network.classes} outputs, and the images are of {samples.classes}"
+                raise UsageError(f"{problem} classes; allowed: {samples.classes} outputs")
+        except (FileFormatError, UsageError) as error:
+            problem, _, allowed = str(error).partition("; allowed: ")
+            raise InputError(file, "network.models", model, problem, allowed) from None
+        makers[name] = partial(_same, network)
+        brought += [part for layer in network.layers for part in (layer.weights, layer.bias)]
+    return makers, brought
+
+
+def _same(network: Network, x: Floats, y: NDArray[Any]) -> Network:
+    del x, y
+    return network
