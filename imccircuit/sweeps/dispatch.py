@@ -47,7 +47,7 @@ _MOST_DEATHS = 2
 # workers as soon as more than _WORTH_WORKERS_S is left.
 _TRIAL_S = 2.0
 _TRIAL_MIN_S = 0.75
-_TRIAL_CHUNK = 16
+_TRIAL_CHUNK = 32
 _WORTH_WORKERS_S = 4.0
 
 
@@ -88,6 +88,7 @@ class Dispatcher:
         self._versions = versions
         self._started = time.monotonic()
         self._task_s = _CHUNK_S
+        self._has_learned = False
         self._tasks: Iterator[Task] = done.missing()
         self._again: deque[list[Task]] = deque()
         # Chunks that ran while a worker died: each is tried again alone, to find the guilty one.
@@ -244,7 +245,8 @@ class Dispatcher:
 
     def _learn(self, measured: Chunk) -> None:
         each_s = measured.seconds / max(1, len(measured.records))
-        self._task_s = 0.5 * self._task_s + 0.5 * each_s
+        self._task_s = 0.5 * self._task_s + 0.5 * each_s if self._has_learned else each_s
+        self._has_learned = True
 
     def _take(self, timeout_s: float | None) -> list[list[Task]]:
         """Record all chunks that ended, together; those whose worker died are returned."""
