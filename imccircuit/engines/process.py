@@ -19,7 +19,9 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import BinaryIO
 
 from imccircuit.engines.halt import current_halt
 from imccircuit.errors import StorageError
@@ -43,6 +45,68 @@ def die_with_parent(parent: int) -> None:
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
+
+
+# Asked for death with its parent already, a shell sees that the parent had not died before that;
+# nothing of a deck or a recipe is in its words.
+_GUARD = """[ "$PPID" = "$1" ] || exit 1
+[ "$2" = 0 ] || ulimit -v "$2" || exit 1
+shift 2
+exec "$@\""""
+
+
+@cache
+def _guard() -> tuple[str, ...] | None:
+    """Programs that prepare a child and become it; None where this machine lacks one.
+
+    What Python itself would do between fork and exec takes a true fork, which copies the tables of
+    all memory of this process: 8 ms, with torch loaded 26 ms, against 2 ms for these.
+    """
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        return None
+    command = (setpriv, "--pdeathsig", "KILL", "/bin/sh", "-c", _GUARD, "sh")
+    try:
+        tried = subprocess.run(
+            [*command, str(os.getpid()), str(1 << 30), "true"],
+            check=False,
+            capture_output=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return command if tried.returncode == 0 else None
+
+
+def _start(
+    command: list[str], folder: Path, env: dict[str, str], memory_bytes: int, *files: BinaryIO
+) -> subprocess.Popen[bytes]:
+    parent, guard = os.getpid(), _guard()
+    stdout, stderr = files
+    if guard is None:
+        return subprocess.Popen(
+            command,
+            cwd=folder,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            start_new_session=True,
+            # Between fork and exec it makes system calls only and takes no lock.
+            preexec_fn=lambda: _prepare(parent, memory_bytes),  # noqa: PLW1509
+        )
+    if shutil.which(command[0], path=env.get("PATH")) is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), command[0])
+    limit_kib = max(1, memory_bytes // 1024) if memory_bytes else 0
+    return subprocess.Popen(
+        [*guard, str(parent), str(limit_kib), *command],
+        cwd=folder,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=stderr,
+        start_new_session=True,
+    )
 
 
 def _prepare(parent: int, memory_bytes: int) -> None:
@@ -120,22 +184,11 @@ def run(
     With ``memory_bytes`` its address space is limited: what it asks for beyond is refused to it.
     Output goes to files in ``folder``: a simulator that floods its output cannot fill memory.
     """
-    parent = os.getpid()
     started = time.monotonic()
     expired = threading.Event()
     out, err = folder / "stdout.txt", folder / "stderr.txt"
     with out.open("wb") as stdout, err.open("wb") as stderr:
-        process = subprocess.Popen(
-            command,
-            cwd=folder,
-            env=env,
-            stdin=subprocess.DEVNULL,
-            stdout=stdout,
-            stderr=stderr,
-            start_new_session=True,
-            # Between fork and exec it makes system calls only and takes no lock.
-            preexec_fn=lambda: _prepare(parent, memory_bytes),  # noqa: PLW1509
-        )
+        process = _start(command, folder, env, memory_bytes, stdout, stderr)
 
         def expire() -> None:
             expired.set()
