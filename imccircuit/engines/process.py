@@ -63,7 +63,7 @@ def _guard() -> tuple[str, ...] | None:
     all memory of this process: 8 ms, with torch loaded 26 ms, against 2 ms for these.
     """
     setpriv = shutil.which("setpriv")
-    if setpriv is None:
+    if setpriv is None or not Path(setpriv).is_absolute():
         return None
     command = (setpriv, "--pdeathsig", "KILL", "/bin/sh", "-c", _GUARD, "sh")
     try:
@@ -95,8 +95,7 @@ def _start(
             # Between fork and exec it makes system calls only and takes no lock.
             preexec_fn=lambda: _prepare(parent, memory_bytes),  # noqa: PLW1509
         )
-    if shutil.which(command[0], path=env.get("PATH")) is None:
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), command[0])
+    _check_program(command[0], folder, env)
     limit_kib = max(1, memory_bytes // 1024) if memory_bytes else 0
     return subprocess.Popen(
         [*guard, str(parent), str(limit_kib), *command],
@@ -107,6 +106,18 @@ def _start(
         stderr=stderr,
         start_new_session=True,
     )
+
+
+def _check_program(name: str, folder: Path, env: dict[str, str]) -> None:
+    """Say what a shell would say in words of its own."""
+    if "/" not in name:
+        found = shutil.which(name, path=env.get("PATH"))
+    else:
+        found = str(folder / name) if (folder / name).is_file() else None
+    if found is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
+    if not os.access(found, os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), name)
 
 
 def _prepare(parent: int, memory_bytes: int) -> None:
@@ -183,6 +194,10 @@ def run(
 
     With ``memory_bytes`` its address space is limited: what it asks for beyond is refused to it.
     Output goes to files in ``folder``: a simulator that floods its output cannot fill memory.
+
+    Raises
+    ------
+    OSError : there is no such program, or it may not be run.
     """
     started = time.monotonic()
     expired = threading.Event()

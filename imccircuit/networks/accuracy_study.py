@@ -93,6 +93,7 @@ def run_networks(
     Raises
     ------
     InputError, UsageError : bad tables, or unfinished work in the way, in one line.
+    SetupError : torch, onnx or scikit-learn is not installed.
     EngineError : SPICE did not solve what was asked.
     """
     tables = study.tables

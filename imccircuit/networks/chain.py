@@ -17,6 +17,8 @@ from imccircuit.networks.models import Floats, Layer, Network, Patches, Shape
 
 Kind = Literal["dense", "convolution", "relu", "pool"]
 
+_POOLED = 2
+
 ALLOWED = (
     "dense layers, and convolutions of square windows one step apart without a border; ReLU, and "
     "means of 2 x 2 behind the ReLU of a convolution; dropout is left out"
@@ -78,13 +80,16 @@ def chain_parts(name: str, parts: Iterable[Part], shape: Shape) -> Network:
             raise refuse(name, part.said)
     if not layers:
         raise UsageError(f"{name}: no layer; allowed: {ALLOWED}")
+    if maps is not None:
+        raise UsageError(f"{name}: it ends in maps; allowed: a dense layer last")
     if not all(np.isfinite(part).all() for layer in layers for part in (layer.weights, layer.bias)):
         raise UsageError(f"{name}: a weight is not a number; allowed: finite weights")
     return Network(name, tuple(layers))
 
 
 def _takes_pool(last: Layer) -> bool:
-    return last.relu and not last.pool and last.patches is not None
+    plain = last.relu and not last.pool
+    return plain and last.patches is not None and min(last.patches.across) >= _POOLED
 
 
 def _behind(layer: Layer) -> Shape:

@@ -42,7 +42,8 @@ def check_network(name: str, shape: Shape) -> None:
     if name not in get_args(NetworkName):
         raise UsageError(f"network {name!r}; allowed: {', '.join(get_args(NetworkName))}")
     if name == "cnn" and min(shape.height, shape.width) <= _WINDOW:
-        raise UsageError(f"images of {shape.height} x {shape.width} are too small for a cnn")
+        problem = f"images of {shape.height} x {shape.width} are too small for a cnn"
+        raise UsageError(f"{problem}; allowed: from {_WINDOW + 1} x {_WINDOW + 1}")
     if find_spec("torch") is None:
         raise SetupError('torch is missing: pip install "imccircuit[torch,digits]"')
 

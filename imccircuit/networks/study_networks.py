@@ -11,13 +11,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from imccircuit.errors import FileFormatError, InputError, UsageError
 from imccircuit.networks.datasets import Samples
 from imccircuit.networks.fit_network import check_network, fit_network
 from imccircuit.networks.from_onnx import from_onnx
-from imccircuit.networks.models import Floats, Network
+from imccircuit.networks.models import Floats, Layer, Network
 from imccircuit.networks.network_tables import NetworksTable
 
 Maker = Callable[[Floats, NDArray[Any]], Network]
@@ -27,7 +28,7 @@ Maker = Callable[[Floats, NDArray[Any]], Network]
 def load_study_networks(
     table: NetworksTable, samples: Samples, file: str
 ) -> tuple[dict[str, Maker], list[NDArray[Any]]]:
-    """How each network is come by, by name; and the weights of those that are brought along.
+    """How each network is come by, by name; and what those that are brought along consist of.
 
     Parameters
     ----------
@@ -57,8 +58,16 @@ def load_study_networks(
             problem, _, allowed = str(error).partition("; allowed: ")
             raise InputError(file, "network.models", model, problem, allowed) from None
         makers[name] = partial(_same, network)
-        brought += [part for layer in network.layers for part in (layer.weights, layer.bias)]
+        brought += [part for layer in network.layers for part in _identity(layer)]
     return makers, brought
+
+
+def _identity(layer: Layer) -> tuple[NDArray[Any], ...]:
+    """Everything that a layer answers by."""
+    p = layer.patches
+    windows = (0, 0, 0, 0) if p is None else (p.height, p.width, p.channels, p.size)
+    shape = np.array([layer.relu, layer.pool, *windows, *layer.weights.shape], dtype=np.int64)
+    return shape, layer.weights, layer.bias
 
 
 def _same(network: Network, x: Floats, y: NDArray[Any]) -> Network:

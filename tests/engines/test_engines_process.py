@@ -59,6 +59,19 @@ def test_a_program_that_is_not_there_is_an_error_of_the_system(way, tmp_path):
     assert caught.value.strerror == "No such file or directory"
 
 
+def test_a_program_that_may_not_be_run_is_an_error_of_the_system(way, tmp_path):
+    (tmp_path / "text").write_text("words")
+    with pytest.raises(PermissionError) as caught:
+        started(tmp_path, "./text")
+    assert caught.value.strerror == "Permission denied"
+
+
+def test_a_path_is_one_from_the_folder(way, tmp_path):
+    (tmp_path / "own").write_text("#!/bin/sh\necho here\n")
+    (tmp_path / "own").chmod(0o755)
+    assert started(tmp_path, "./own").stdout == "here\n"
+
+
 def test_it_dies_with_its_parent(way, tmp_path):
     """The parent is killed as it waits; its child writes its id and sleeps."""
     lines = [

@@ -23,16 +23,17 @@ RNG = np.random.default_rng(4)
 SHAPE = Shape(5, 4, 3)
 
 
-def write(folder: Path, nodes, given_shape=("n", 3, 5, 4), name: str = "mine", **weights) -> Path:
-    """An ONNX file of nodes (kind, inputs, attributes), each named like its place."""
+def write(folder: Path, nodes, given_shape=("n", 3, 5, 4), name: str = "mine",
+          kind: int = TensorProto.DOUBLE, **weights) -> Path:  # fmt: skip
+    """An ONNX file of nodes (kind, inputs, attributes), the outputs named o0, o1 and so on."""
     made = [
-        helper.make_node(kind, inputs, [f"o{k}"], **more)
-        for k, (kind, inputs, more) in enumerate(nodes)
+        helper.make_node(operator, inputs, [f"o{k}"], **more)
+        for k, (operator, inputs, more) in enumerate(nodes)
     ]
     graph = helper.make_graph(
         made, "g",
-        [helper.make_tensor_value_info("x", TensorProto.DOUBLE, given_shape)],
-        [helper.make_tensor_value_info(f"o{len(nodes) - 1}", TensorProto.DOUBLE, ("n", "k"))],
+        [helper.make_tensor_value_info("x", kind, given_shape)],
+        [helper.make_tensor_value_info(f"o{len(nodes) - 1}", kind, ("n", "k"))],
         [numpy_helper.from_array(np.asarray(value), key) for key, value in weights.items()],
     )  # fmt: skip
     path = folder / f"{name}.onnx"
@@ -181,6 +182,113 @@ def test_what_tiles_cannot_hold_is_one_line(tmp_path, nodes, weights, words) -> 
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize("given_shape", [("n", 5, 4, 3), ("n", 3, 4, 5), ("n", 59), ("n",)])
+def test_images_of_another_order_or_size_are_refused(tmp_path, given_shape) -> None:
+    path = write(tmp_path, [FLAT, ("MatMul", ["o0", "v"], {})], given_shape, v=np.ones((60, 4)))
+    with pytest.raises(UsageError, match=r"takes \[0.*allowed: \(n, 3, 5, 4\) or \(n, 60\)"):
+        from_onnx(path, SHAPE)
+
+
+@pytest.mark.parametrize(("given_shape", "shape"), [((7, 60), SHAPE), (("n", "c", 5, "w"), SHAPE)])
+def test_flat_images_and_open_sizes_are_taken(tmp_path, given_shape, shape) -> None:
+    weights = gemm(60, 4)
+    nodes = [FLAT, ("Gemm", ["o0", "w", "b"], {"transB": 1})]
+    if len(given_shape) == 2:
+        nodes = [("Gemm", ["x", "w", "b"], {"transB": 1})]
+    path = write(tmp_path, nodes, given_shape, **weights)
+    x = RNG.random((7, 5, 4, 3))
+    maps = x.transpose(0, 3, 1, 2).reshape((7, 60) if len(given_shape) == 2 else (7, 3, 5, 4))
+    found = from_onnx(path, shape).logits(x.reshape(7, -1))
+    np.testing.assert_allclose(found, answer(path, maps.copy()), rtol=0, atol=1e-12)
+
+
+def test_odd_maps_rows_as_biases_and_left_out_ones_are_those_of_onnxruntime(tmp_path) -> None:
+    path = write(
+        tmp_path,
+        [
+            ("Conv", ["x", "k", ""], {}),
+            ("Relu", ["o0"], {}),
+            ("AveragePool", ["o1"], {"kernel_shape": [2, 2], "strides": [2, 2]}),
+            ("Flatten", ["o2"], {}),
+            ("Gemm", ["o3", "w", "b"], {}),
+        ],
+        ("n", 2, 7, 6), kind=TensorProto.FLOAT,
+        k=RNG.standard_normal((3, 2, 3, 3)).astype(np.float32),
+        w=RNG.standard_normal((12, 4)).astype(np.float32),
+        b=RNG.standard_normal((1, 4)).astype(np.float32),
+    )  # fmt: skip
+    x = RNG.random((5, 7, 6, 2)).astype(np.float32)
+    found = from_onnx(path, Shape(7, 6, 2)).logits(x.reshape(5, -1))
+    wanted = answer(path, x.transpose(0, 3, 1, 2).copy())
+    # onnxruntime has this convolution in single precision alone: 30 products of order one.
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5)
+
+
+KERNEL = {"k": np.ones((4, 3, 3, 3))}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "weights", "words"),
+    [
+        ([("Conv", ["x", "k"], {})], KERNEL, "ends in maps; allowed: a dense layer last"),
+        ([("Conv", ["x", "k"], {}), ("Flatten", ["o0"], {})], KERNEL, "ends in maps"),
+        ([("MatMul", ["x", "v"], {})], {"v": np.ones((4, 4))}, "MatMul on maps has no place"),
+        (
+            [FLAT, DENSE, ("Reshape", ["o1", "s"], {})],
+            {**W, "s": np.array([-1, 2])},
+            "the last layer is not the output",
+        ),
+        (
+            [("Reshape", ["x", "s"], {"allowzero": 1}), DENSE],
+            {**W, "s": np.array([0, 60])},
+            "Gemm on maps|Reshape .*has no place",
+        ),
+        (
+            [("Dropout", ["x", "r", "t"], {}), ("Flatten", ["o0"], {})],
+            {"r": np.array(0.5), "t": np.array(True)},
+            "Dropout in training has no place",
+        ),
+        (
+            [("Conv", ["x", "k"], {}), ("Relu", ["o0"], {}),
+             ("AveragePool", ["o1"], {"kernel_shape": [2, 2], "strides": [2, 2]})],
+            {"k": np.ones((4, 3, 4, 4))},
+            "AveragePool has no place",
+        ),
+        ([FLAT, ("Gemm", ["o0", "w"], {})], {"w": np.ones((60, 4), dtype=complex)}, "type 15"),
+    ],
+)  # fmt: skip
+def test_what_would_be_read_otherwise_is_refused(tmp_path, nodes, weights, words) -> None:
+    with pytest.raises((UsageError, FileFormatError), match=words) as refused:
+        from_onnx(write(tmp_path, nodes, **weights), SHAPE)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_function_of_the_file_is_not_taken_for_the_node_of_its_name(tmp_path) -> None:
+    path = write(tmp_path, [FLAT, DENSE, ("Relu", ["o1"], {})], **W)
+    model = onnx.load(str(path))
+    model.graph.node[2].domain = "my"
+    negative = helper.make_node("Neg", ["a"], ["b"])
+    opset = [helper.make_opsetid("", 17)]
+    model.functions.append(helper.make_function("my", "Relu", ["a"], ["b"], [negative], opset))
+    model.opset_import.append(helper.make_opsetid("my", 1))
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(UsageError, match="a node of 'my' has no place"):
+        from_onnx(path, SHAPE)
+
+
+def test_any_byte_of_a_file_may_be_wrong(tmp_path) -> None:
+    path = write(tmp_path, [FLAT, DENSE], ("n", 1, 5, 3), w=np.ones((4, 15)), b=np.zeros(4))
+    data, refused = path.read_bytes(), 0
+    for place in range(len(data)):
+        for byte in (0, 99):
+            path.write_bytes(data[:place] + bytes([byte]) + data[place + 1 :])
+            try:
+                from_onnx(path, Shape(5, 3))
+            except (FileFormatError, UsageError):
+                refused += 1
+    assert refused > 50
+
+
 def test_a_file_that_is_not_there_and_a_missing_package(tmp_path, monkeypatch) -> None:
     with pytest.raises(FileFormatError, match="no such file"):
         from_onnx(tmp_path / "none.onnx", SHAPE)
@@ -192,7 +300,7 @@ def test_a_file_that_is_not_there_and_a_missing_package(tmp_path, monkeypatch) -
 @given(cut=st.integers(0, 700), place=st.integers(0, 700), byte=st.integers(0, 255))
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_damaged_file_is_one_line_or_read(tmp_path, cut, place, byte) -> None:
-    path = write(tmp_path, [FLAT, DENSE], w=np.ones((4, 15)), b=np.zeros(4))
+    path = write(tmp_path, [FLAT, DENSE], ("n", 1, 5, 3), w=np.ones((4, 15)), b=np.zeros(4))
     data = bytearray(path.read_bytes())[: cut if byte % 2 else None]
     if place < len(data):
         data[place] = byte
