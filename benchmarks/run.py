@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import logging
 import platform
+import subprocess
 import sys
 import time
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 
-import conversion
-import networks
 import numpy as np
-import solver
-import throughput
 
 from imccircuit.circuits.crossbar import crossbar
 from imccircuit.engines.ngspice import NgspiceEngine
@@ -100,17 +98,13 @@ def main() -> None:
     versions = ", ".join(f"{key} {value}" for key, value in library_versions().items())
     print(f"{platform.machine()}, {platform.system()}; {versions}; best of up to {REPEATS}\n")
     print(f"{'what':46s} {'ours':>12s} {'peer':>12s}   {'peer is':34s} {'ratio':>9s}")
-    for measure in (
-        netlists,
-        nodal,
-        solvers,
-        solver.main,
-        conversion.main,
-        networks.main,
-        throughput.main,
-    ):
+    for measure in (netlists, nodal, solvers):
         measure()
     sys.stdout.flush()
+    # Each in a process of its own: workers and simulators start from what it has loaded.
+    for name in ("solver", "conversion", "networks", "throughput"):
+        path = Path(__file__).with_name(f"{name}.py")
+        subprocess.run([sys.executable, str(path)], check=True)
 
 
 if __name__ == "__main__":
