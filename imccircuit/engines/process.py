@@ -17,9 +17,9 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -81,30 +81,25 @@ def _guard() -> tuple[str, ...] | None:
 def _start(
     command: list[str], folder: Path, env: dict[str, str], memory_bytes: int, *files: BinaryIO
 ) -> subprocess.Popen[bytes]:
+    _check_program(command[0], folder, env)
     parent, guard = os.getpid(), _guard()
     stdout, stderr = files
+    prepare: Callable[[], None] | None = None
     if guard is None:
-        return subprocess.Popen(
-            command,
-            cwd=folder,
-            env=env,
-            stdin=subprocess.DEVNULL,
-            stdout=stdout,
-            stderr=stderr,
-            start_new_session=True,
-            # Between fork and exec it makes system calls only and takes no lock.
-            preexec_fn=lambda: _prepare(parent, memory_bytes),  # noqa: PLW1509
-        )
-    _check_program(command[0], folder, env)
-    limit_kib = max(1, memory_bytes // 1024) if memory_bytes else 0
+        # Between fork and exec it makes system calls only and takes no lock.
+        prepare = partial(_prepare, parent, memory_bytes)
+    else:
+        limit_kib = max(1, memory_bytes // 1024) if memory_bytes else 0
+        command = [*guard, str(parent), str(limit_kib), *command]
     return subprocess.Popen(
-        [*guard, str(parent), str(limit_kib), *command],
+        command,
         cwd=folder,
         env=env,
         stdin=subprocess.DEVNULL,
         stdout=stdout,
         stderr=stderr,
         start_new_session=True,
+        preexec_fn=prepare,  # noqa: PLW1509
     )
 
 

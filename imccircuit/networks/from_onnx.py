@@ -23,6 +23,8 @@ _LARGEST = 1 << 30
 _SKIPPED = ("Identity", "Dropout")
 _ON_MAPS, _ON_FLAT = ("Conv", "AveragePool"), ("Gemm", "MatMul")
 _MATRIX, _WINDOWS = 2, 4
+# Place of the input of Dropout that says whether it drops.
+_TRAINING = 2
 _NO_BORDER = {"pads": [0, 0, 0, 0], "auto_pad": b"NOTSET", "dilations": [1, 1]}
 _CONVOLUTION = {**_NO_BORDER, "strides": [1, 1], "group": 1}
 _GEMM = {"alpha": 1.0, "beta": 1.0, "transA": 0}
@@ -138,7 +140,7 @@ def _parts(name: str, model: Any, shape: Shape) -> Iterator[tuple[Part, str]]:
         flat = flat or flattens
         if not flattens and node.op_type not in _SKIPPED:
             yield _part(name, node.op_type, settings, own), node.op_type
-        elif not flattens and len(own) > 1 and bool(own[1]):
+        elif len(node.input) > _TRAINING and np.any(weights.get(node.input[_TRAINING], False)):
             raise refuse(name, f"{node.op_type} in training")
     if now != model.graph.output[0].name or reshaped:
         raise UsageError(f"{name}: the last layer is not the output; allowed: a chain")

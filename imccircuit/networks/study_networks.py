@@ -54,12 +54,21 @@ def load_study_networks(
             if network.classes != samples.classes:
                 problem = f"{network.classes} outputs, and the images are of {samples.classes}"
                 raise UsageError(f"{problem} classes; allowed: {samples.classes} outputs")
+            _check_inputs(network)
         except (FileFormatError, UsageError) as error:
             problem, _, allowed = str(error).partition("; allowed: ")
             raise InputError(file, "network.models", model, problem, allowed) from None
         makers[name] = partial(_same, network)
         brought += [part for layer in network.layers for part in _identity(layer)]
     return makers, brought
+
+
+def _check_inputs(network: Network) -> None:
+    """Rows are driven to one side only: what enters a layer must not be negative."""
+    for number, layer in enumerate(network.layers[:-1], start=1):
+        if not layer.relu:
+            problem = f"layer {number} of {len(network.layers)} has no ReLU, and rows take nothing"
+            raise UsageError(f"{problem} negative; allowed: ReLU behind every layer but the last")
 
 
 def _identity(layer: Layer) -> tuple[NDArray[Any], ...]:

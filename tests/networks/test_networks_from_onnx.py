@@ -249,6 +249,16 @@ KERNEL = {"k": np.ones((4, 3, 3, 3))}
             "Dropout in training has no place",
         ),
         (
+            [("Dropout", ["x", "", "t"], {}), ("Flatten", ["o0"], {}), DENSE],
+            {**W, "t": np.array(True)},
+            "Dropout in training has no place",
+        ),
+        (
+            [("Dropout", ["x", "r", "t"], {}), ("Flatten", ["o0"], {}), DENSE],
+            {**W, "r": np.array(0.5), "t": np.array([False, True])},
+            "Dropout in training has no place",
+        ),
+        (
             [("Conv", ["x", "k"], {}), ("Relu", ["o0"], {}),
              ("AveragePool", ["o1"], {"kernel_shape": [2, 2], "strides": [2, 2]})],
             {"k": np.ones((4, 3, 4, 4))},

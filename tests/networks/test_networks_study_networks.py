@@ -29,16 +29,20 @@ def write(path, inputs: int = 12, outputs: int = 4) -> np.ndarray:
         helper.make_node("Flatten", ["x"], ["flat"]),
         helper.make_node("MatMul", ["flat", "w"], ["y"]),
     ]
+    save(path, nodes, outputs, w=matrix)
+    return matrix
+
+
+def save(path, nodes, outputs: int, **weights) -> None:
     graph = helper.make_graph(
         nodes, "g",
         [helper.make_tensor_value_info("x", TensorProto.DOUBLE, ("n", 1, 4, 3))],
         [helper.make_tensor_value_info("y", TensorProto.DOUBLE, ("n", outputs))],
-        [numpy_helper.from_array(matrix, "w")],
+        [numpy_helper.from_array(value, name) for name, value in weights.items()],
     )  # fmt: skip
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
     model.ir_version = 9
     path.write_bytes(model.SerializeToString())
-    return matrix
 
 
 def table_of(models: list[str]):
@@ -84,6 +88,20 @@ def test_a_file_that_does_not_fit_is_one_line(tmp_path, inputs, outputs, words) 
     assert str(refused.value).startswith("mine.toml: network.models = '")
     assert words in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_what_could_be_negative_inside_is_refused_before_spice(tmp_path) -> None:
+    first, second = np.ones((12, 5)), np.ones((5, 4))
+    nodes = [
+        helper.make_node("Flatten", ["x"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "a"], ["h"]),
+        helper.make_node("MatMul", ["h", "b"], ["y"]),
+    ]
+    save(tmp_path / "own.onnx", nodes, 4, a=first, b=second)
+    table = table_of([str(tmp_path / "own.onnx")]).tables.network
+    words = "layer 1 of 2 has no ReLU.*allowed: ReLU behind every layer but the last"
+    with pytest.raises(InputError, match=rf"mine.toml: network.models = .*{words}"):
+        load_study_networks(table, SAMPLES, "mine.toml")
 
 
 @pytest.mark.parametrize(
