@@ -122,8 +122,20 @@ def _outputs(
         # Of the cells alone: what the law leaves is the law's fault.
         of_cells = np.maximum(np.diag(left) - law.sigmas[2] ** 2, 0.0)
         stated = max(stated, float(np.sqrt(np.max(of_cells))))
-        squares += float(np.sum(error[:, :, j].T * np.linalg.solve(left, error[:, :, j].T)))
+        squares += chi_square(error[:, :, j], left, law.sigmas[2] ** 2)
     return predicted, stated, _ratio(squares, error.size)
+
+
+def chi_square(error: Floats, covariance: Floats, least: float) -> float:
+    """Σ eᵀK⁻¹e of errors (chip, vector) over their covariance (vector, vector).
+
+    Terms that the seen vectors hardly determine make K so large along them that what is left
+    elsewhere drowns in rounding, down to negative variances. No variance is below ``least``, that
+    of what is left of each vector by itself, nor known better than to that rounding.
+    """
+    values, vectors = np.linalg.eigh(covariance)
+    rounding = len(values) * np.finfo(float).eps * values[-1]
+    return float(np.sum((error @ vectors) ** 2 / np.maximum(values, max(least, rounding))))
 
 
 def _spread(model: ChargeColumnSurrogate, measured: Measured, chips: Mask) -> SpreadRatio | None:

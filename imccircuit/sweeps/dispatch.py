@@ -133,7 +133,7 @@ class Dispatcher:
         executor = SerialExecutor(self._job(limit_s, kept, self._slots()), self._stopper)
         begun = time.monotonic()
         try:
-            while not self._ending() and (chunk := self._chunk(1, _TRIAL_CHUNK)):
+            while not self._ending() and (chunk := self._chunk(1, _TRIAL_CHUNK, self._slots())):
                 future = executor.submit(chunk)
                 if future.cancelled():
                     return
@@ -234,14 +234,14 @@ class Dispatcher:
         stopped = self._stopper.requests > 0 or self._summary.stopped_by_max_fail
         return stopped or self._fault is not None
 
-    def _chunk(self, slots: int, largest: int) -> list[Task]:
+    def _chunk(self, slots: int, largest: int, least: int = 1) -> list[Task]:
         """Next tasks, as many as take about `_CHUNK_S` and leave something for all workers."""
         if self._again:
             return self._again.popleft()
         longer = max(1.0, slots / _SHORT_CHUNK_SLOTS)
         size = min(longer * _CHUNK_S / max(self._task_s, 1e-6), longer * largest)
         size = min(size, self._summary.left / (2 * slots))
-        return list(islice(self._tasks, max(1, int(size))))
+        return list(islice(self._tasks, max(least, int(size))))
 
     def _learn(self, measured: Chunk) -> None:
         each_s = measured.seconds / max(1, len(measured.records))

@@ -21,6 +21,7 @@ from synthetic_columns import (
 from imccircuit.errors import UsageError
 from imccircuit.surrogates.base import Surrogate
 from imccircuit.surrogates.charge_column import ChargeColumnSurrogate
+from imccircuit.surrogates.charge_verdict import chi_square
 from imccircuit.surrogates.data import held_out
 from imccircuit.surrogates.fit import fit_results
 from imccircuit.surrogates.testing import SurrogateContract
@@ -123,6 +124,19 @@ def test_injection_of_switches_is_a_smooth_function_of_active_cells(
     if state == "pass":
         # A cubic lies within the law: nothing is left but the least that the fit allows.
         assert model.verdict.errors[0].max < 1e-3 * step
+
+
+def test_what_is_hardly_known_drowns_no_error_that_is() -> None:
+    # One direction of variance `most`, all others of variance 1: Σ eᵀK⁻¹e is known by hand.
+    along = np.full(10, 10**-0.5)
+    across = np.zeros(10)
+    across[:2] = 1.0, -1.0
+    error = np.stack([across, 3e3 * along])
+    covariance = np.eye(10) + (1e6 - 1) * np.outer(along, along)
+    assert chi_square(error, covariance, 1.0) == pytest.approx(2 + 9, abs=1e-6)
+    for most in 1e17, 1e25:  # where rounding makes variances negative
+        covariance = np.eye(10) + most * np.outer(along, along)
+        assert 0 <= chi_square(error, covariance, 1.0) <= 2 + 9e6 / most + 1e-6
 
 
 def test_nine_vectors_are_too_few_to_judge(tmp_path: Path) -> None:

@@ -120,11 +120,23 @@ def simulators(pid):
     return found
 
 
-def wait_for_simulators(process, count):
+def parents(pids):
+    """Process ids of their parents; of one that has ended meanwhile there is none."""
+    found = set()
+    for pid in pids:
+        try:
+            found.add(int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]))
+        except OSError:
+            continue
+    return found
+
+
+def wait_for_simulators(process, count, owners):
+    """As many, of that many processes: a run begins with all of them in one, before workers."""
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline and process.poll() is None:
         found = simulators(process.pid)
-        if len(found) == count:
+        if len(found) == count and len(parents(found)) == owners:
             return found
         time.sleep(0.02)
     process.kill()
@@ -136,14 +148,14 @@ def start(tmp_path):
     """Start long simulations; whatever a failed test leaves of them is killed."""
     started = []
 
-    def begin(jobs, **options):
+    def begin(jobs, owners=None, **options):
         command = [sys.executable, str(Path(__file__).with_name("stop_me.py"))]
         process = subprocess.Popen(
             [*command, str(tmp_path / "r.h5"), str(jobs)],
             **{"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True, **options},
         )
         started.append(process)
-        return process, wait_for_simulators(process, jobs)
+        return process, wait_for_simulators(process, jobs, owners or jobs)
 
     yield begin
     for process in started:
@@ -167,6 +179,14 @@ def test_no_simulator_outlives_a_run_that_a_signal_ends(start, number, jobs):
     process.send_signal(number)
     assert process.wait(PATIENCE_S) == -number
     assert gone(below, PATIENCE_S)
+
+
+@pytest.mark.ngspice
+def test_no_simulator_outlives_a_run_killed_before_it_has_workers(start):
+    process, found = start(2, owners=1)
+    assert parents(found) == {process.pid}
+    process.kill()
+    assert gone(found, PATIENCE_S)
 
 
 @pytest.mark.ngspice
@@ -196,12 +216,9 @@ def test_asked_twice_a_run_kills_its_simulators(start, number, jobs, tmp_path):
 @pytest.mark.long
 def test_no_simulator_outlives_its_worker(start):
     process, found = start(2)
-    parents = {int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-               for pid in found}  # fmt: skip
-    assert len(parents) == 2
-    os.kill(parents.pop(), signal.SIGKILL)
+    os.kill(parents(found).pop(), signal.SIGKILL)
     assert gone(found, PATIENCE_S)  # the other worker is ended too, and both begin again
-    again = wait_for_simulators(process, 1)
+    again = wait_for_simulators(process, 1, 1)
     assert not set(again) & set(found)
     process.kill()
     assert gone(again, PATIENCE_S)
