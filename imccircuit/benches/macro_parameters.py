@@ -58,6 +58,8 @@ class Circuit(Section):
         cols = array.physical_shape[1]
         if self.converters is not None and self.converters > cols:
             raise _bad("converters", str(self.converters), f"allowed: 1 to {cols}, one a column")
+        if converter.group_size > cols:
+            raise _bad("converter.group_size", str(converter.group_size), f"allowed: 1 to {cols}")
         return self
 
 
@@ -160,7 +162,11 @@ class MacroParameters(Parameters):
             **array,
             **converter,
             **keys_idle(True, "a converter behind each of the first columns",
-                        "circuit.converter.columns", "circuit.converter.column"),
+                        "circuit.converter.column"),
+            # Of a converter alone it bounds the size of a group, and of a macro's nothing else.
+            **keys_idle(self.circuit.converter.group_size == 1,
+                        "a converter behind each of the first columns",
+                        "circuit.converter.columns"),
             **keys_idle(True, "no noise measured", "circuit.converter.comparator_noise"),
             **keys_idle(True, "no transistor in the circuit", "technology"),
             **keys_idle(self.stimulus.inputs is not None, "stimulus.inputs given",

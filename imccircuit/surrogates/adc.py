@@ -41,7 +41,7 @@ from imccircuit.surrogates.base import (
     provenance_of,
 )
 from imccircuit.surrogates.carried import cost_figures
-from imccircuit.surrogates.data import Measured, held_out
+from imccircuit.surrogates.data import Measured
 from imccircuit.surrogates.verdict import Verdict
 from imccircuit.units import format_quantity
 
@@ -198,7 +198,7 @@ class AdcSurrogate(Surrogate):
             raise UsageError(f"{measured.results.path} holds no converter")
         forced = forced_levels(measured)
         bits = (forced.shape[1] + 1).bit_length() - 1
-        hidden = held_out(measured.chips)
+        hidden = measured.hidden_chips()
         weights = fit_weights(forced, bits)
         mask = np.zeros(measured.chips, dtype=bool) if hidden is None else hidden
         # What the model says about a held-out chip must not come from what judges it.

@@ -18,7 +18,7 @@ from imccircuit.surrogates.adc_levels import (
     forced_levels,
     predict_levels,
 )
-from imccircuit.surrogates.data import FEWEST, Measured, held_out
+from imccircuit.surrogates.data import FEWEST, Measured
 from imccircuit.surrogates.spread import (
     SpreadRatio,
     compute_quadratic_ratio,
@@ -130,6 +130,8 @@ def judge_many(model: AdcSurrogate, measured: Measured) -> Verdict:
     if error_gate.holds and state == "fail" and not contradicted and not model.admissibility():
         state, reason = "not judged", f"too few chips to tell the spread: {reason}"
     notes.append(_inl_note(model, measured, hidden))
+    if measured.columns > 1:
+        notes.append(f"{measured.columns} converters of each chip, counted as chips of their own")
     chips = int(np.count_nonzero(hidden))
     return Verdict(state, reason, gates, figures, _points(figures), chips, notes=tuple(notes))
 
@@ -137,7 +139,7 @@ def judge_many(model: AdcSurrogate, measured: Measured) -> Verdict:
 def unseen(model: AdcSurrogate, measured: Measured) -> NDArray[np.bool_] | None:
     """Chips (chip,) of which the fit saw nothing; None if those of the fit are too few to tell."""
     if model.was_fitted_to(measured):
-        return held_out(measured.chips)
+        return measured.hidden_chips()
     # The same seed with more samples holds the fit's chips again.
     weights = fit_weights(forced_levels(measured), model.bits)
     seen = np.column_stack([model.array("bit_weight"), model.array("level_offset")])

@@ -39,6 +39,7 @@ class Measured:
     arrays : variable name → (chip, …) values of the good chips.
     dims : variable name → names of the axes after chip.
     left_out : number of chips whose status is not good.
+    columns : so many of what stands here as chips, one after the other, are columns of one chip.
     """
 
     results: Results
@@ -49,11 +50,17 @@ class Measured:
     arrays: Mapping[str, NDArray[Any]]
     dims: Mapping[str, tuple[str, ...]]
     left_out: int
+    columns: int = 1
 
     @property
     def chips(self) -> int:
         """Number of good chips."""
         return len(self.samples)
+
+    def hidden_chips(self) -> NDArray[np.bool_] | None:
+        """`held_out` chips, all columns of one together."""
+        mask = held_out(self.chips // self.columns)
+        return None if mask is None else np.repeat(mask, self.columns)
 
     @property
     def reference(self) -> str:

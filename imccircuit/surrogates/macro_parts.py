@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from imccircuit.benches.adc_parameters import AdcGates
 from imccircuit.benches.crossbar_parameters import CrossbarGates
@@ -83,12 +84,55 @@ def converter_of(measured: Measured, column: int) -> Measured:
 
 
 def fit_parts(measured: Measured) -> MacroParts:
-    """Fit every part to what was measured of it alone."""
+    """Fit every part to what was measured of it alone.
+
+    Converters of many chips are drawn from one law: they are fitted, and their spread is judged,
+    as one population of chips times converters. Those that share capacitors are not independent,
+    and each column has a population of its own.
+    """
+    parameters = macro_parameters(measured)
+    columns = range(parameters.converters)
+    array = CrossbarSurrogate.fit(array_of(measured))
+    if measured.chips == 1 or parameters.circuit.converter.group_size > 1:
+        own = (AdcSurrogate.fit(converter_of(measured, j)) for j in columns)
+        return MacroParts(array, tuple(own))
+    every = AdcSurrogate.fit(_all_converters(measured))
+    return MacroParts(array, tuple(_of_column(every, j, parameters.converters) for j in columns))
+
+
+def _all_converters(measured: Measured) -> Measured:
+    """As `converter_of`, every converter of every chip as a chip of its own."""
     count = macro_parameters(measured).converters
-    return MacroParts(
-        CrossbarSurrogate.fit(array_of(measured)),
-        tuple(AdcSurrogate.fit(converter_of(measured, j)) for j in range(count)),
+
+    def side_by_side(name: str) -> NDArray[np.float64]:
+        values = measured.arrays[name]
+        return values.reshape(-1, *values.shape[2:])
+
+    reference = np.repeat(measured.arrays["reference_voltage"], count)
+    return replace(
+        converter_of(measured, 0),
+        samples=np.repeat(measured.samples, count),
+        arrays={
+            **{name: side_by_side(name) for name in _CONVERTER_VARIABLES},
+            "reference_voltage": reference,
+        },
+        columns=count,
     )
+
+
+def _of_column(every: AdcSurrogate, column: int, count: int) -> AdcSurrogate:
+    """One column's converter of a model of all: its chips, and population and verdict of all."""
+    arrays = {}
+    for name, array in every.model.arrays.items():
+        if array.dims[0] == "chip":
+            arrays[name] = replace(array, values=array.values[column::count])
+        elif array.dims[0] == "replay":
+            chip, own = np.divmod(every.array("replay_chip"), count)
+            values = chip if name == "replay_chip" else array.values
+            arrays[name] = replace(array, values=values[own == column])
+        else:
+            arrays[name] = array
+    return AdcSurrogate(replace(every.model, arrays=arrays))
 
 
 def replay_arrays(measured: Measured) -> dict[str, ModelArray]:

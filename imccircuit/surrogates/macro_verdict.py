@@ -118,22 +118,30 @@ def _with_parts(model: MacroSurrogate, state: State, reason: str) -> tuple[State
 
     A part that fails may be made up for by another on these inputs, and not on the next.
     """
-    failed = {n: part.verdict for n, part in model.parts.named().items()
-              if part.verdict.state == "fail"}  # fmt: skip
+    failed = [names for (own, _), names in _said_by_parts(model).items() if own == "fail"]
     if not failed:
         return state, reason
-    name, verdict = next(iter(failed.items()))
-    more = f", and {len(failed) - 1} more" if len(failed) > 1 else ""
-    text = f"part {name} failed: {verdict.reason}{more}"
+    name = failed[0][0]
+    count = sum(map(len, failed))
+    more = f", and {count - 1} more" if count > 1 else ""
+    text = f"part {name} failed: {model.parts.named()[name].verdict.reason}{more}"
     return "fail", f"{reason}; {text}" if state == "fail" else text
 
 
 def _part_notes(model: MacroSurrogate) -> tuple[str, ...]:
-    """Verdict of every part, one line each."""
+    """Verdict of every part, one line for those that have it in common."""
     return tuple(
-        f"part {name}: {part.verdict.state} ({part.verdict.reason})"
-        for name, part in model.parts.named().items()
+        f"part {', '.join(names)}: {state} ({reason})"
+        for (state, reason), names in _said_by_parts(model).items()
     )
+
+
+def _said_by_parts(model: MacroSurrogate) -> dict[tuple[State, str], list[str]]:
+    """State and reason of a verdict → names of the parts that have it."""
+    found: dict[tuple[State, str], list[str]] = {}
+    for name, part in model.parts.named().items():
+        found.setdefault((part.verdict.state, part.verdict.reason), []).append(name)
+    return found
 
 
 def input_error(voltage_v: Floats, levels_v: Floats, of: Conversions) -> Floats:

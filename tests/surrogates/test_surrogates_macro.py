@@ -81,7 +81,43 @@ def test_parts_that_are_fitted_alone_give_the_codes_of_the_whole(fitted: Surroga
     assert verdict.chips == 5
     # The dense solution and ours agree to 1e-9 of the currents, here to a nanovolt or so.
     assert verdict.errors[0].max < 1e-6 * LSB
-    assert {note.split(":")[0] for note in verdict.notes} >= {"part array", "part converter_1"}
+    assert "part array, converter_0, converter_1: pass" in " ".join(verdict.notes)
+
+
+def test_converters_of_all_columns_are_one_population(fitted: MacroSurrogate) -> None:
+    """12 chips of 2 converters, 5 chips held out: mean and covariance of the 14 others."""
+    parts = fitted.parts.converters
+    seen = np.concatenate(
+        [
+            np.column_stack([part.array("bit_weight"), part.array("level_offset")])[
+                part.array("held_out") == 0
+            ]
+            for part in parts
+        ]
+    )
+    assert len(seen) == 14
+    for part in parts:
+        assert part.value("fitted_chips") == 14
+        assert part.verdict.chips == 10
+        np.testing.assert_allclose(part.array("population_mean"), seen.mean(axis=0), rtol=1e-12)
+        own = np.cov(seen, rowvar=False)
+        np.testing.assert_allclose(part.array("population_covariance"), own, rtol=1e-9, atol=1e-18)
+        assert "2 converters of each chip" in part.verdict.notes[-1]
+    # Each has the levels of its own column: as measured, for this converter is what the law says.
+    with h5py.File(WRITTEN[0]) as file:
+        measured = file["transition_level"][0]
+    for j, part in enumerate(parts):
+        np.testing.assert_allclose(part.levels_v(0), measured[0, j], atol=1e-9)
+        assert part.array("sample").tolist() == list(range(12))
+
+
+def test_converters_that_share_capacitors_are_judged_apart(tmp_path: Path) -> None:
+    settings = (*SETTINGS, "circuit.converter.group_size=2", "circuit.converter.columns=3")
+    model = fit_results(results(tmp_path / "r.h5", settings=settings))
+    assert isinstance(model, MacroSurrogate)
+    one, other = model.parts.converters
+    assert one.value("fitted_chips") == 7
+    assert not np.array_equal(one.array("population_mean"), other.array("population_mean"))
 
 
 def test_an_error_that_only_the_whole_has_is_in_the_verdict(tmp_path: Path) -> None:
@@ -142,7 +178,7 @@ def test_a_part_below_its_gate_fails_the_whole(tmp_path: Path, fitted: MacroSurr
     assert verdict.reason == "part converter_1 failed: max_error: 2 LSB exceeds 1 LSB"
     assert "part converter_1: fail (max_error: 2 LSB exceeds 1 LSB)" in verdict.notes
     array = fitted.parts.array.verdict
-    assert f"part array: {array.state} ({array.reason})" in verdict.notes
+    assert f"part array, converter_0: {array.state} ({array.reason})" in verdict.notes
 
 
 def test_results_of_another_shape_are_refused(tmp_path: Path, fitted: Surrogate) -> None:
