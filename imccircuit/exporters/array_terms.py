@@ -101,5 +101,17 @@ def _in_tables(item: Fidelity, content: Content, place: str) -> Fidelity:
     if item.quantity == "cells and wires":
         return curves_fidelity(content, item.quantity, array_terms(content).matrices)
     if item.quantity == "read-out":
-        return replace(item, how=f"{item.how}, on the currents above")
+        return offset_fidelity(content, item)
     return item
+
+
+def offset_fidelity(content: Content, item: Fidelity) -> Fidelity:
+    """What becomes of the read-out of cells that are not linear where there is no solver."""
+    error = content.numbers.get("offset_error_a")
+    if error is None:
+        return replace(item, how=f"{item.how}, on the currents above")
+    how = (
+        f"{item.how}, on the currents above; input offsets as the constant current that they "
+        "cause at 0 V drive: on the stored vectors off by up to the amount"
+    )
+    return Fidelity(item.quantity, "approximated", how, error, "A")

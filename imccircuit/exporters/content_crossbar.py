@@ -70,10 +70,30 @@ def _crossbar(model: Any) -> Content:
             "r_rise_ohm_per_a": physics.r_rise_ohm_per_a,
             "v0_v": physics.v0_v if np.isfinite(physics.v0_v) else None,
             "transresistance_ohm": array.value("transresistance") if array.has_amplifiers else None,
+            "offset_error_a": _offset_error(array, arrays, replay),
             **cost_numbers(array),
         },
         needs_solver=not array.linear,
     )
+
+
+def _offset_error(
+    array: CrossbarSurrogate, arrays: dict[str, ModelArray], replay: dict[str, ModelArray]
+) -> float | None:
+    """Largest error in A on the stored vectors where the offset current of rest stands for all.
+
+    None where that is exact: cells are linear, or there are no amplifiers.
+    """
+    if array.linear or not array.has_amplifiers:
+        return None
+    error = 0.0
+    for v, chip, expected in zip(
+        *(replay[name].values for name in ("voltage", "chip", "expected_current")), strict=True
+    ):
+        alone = array.physics.currents(array.conductance_s(int(chip)), v[None])[0]
+        difference = alone + arrays["offset_current"].values[chip] - expected
+        error = max(error, float(np.max(np.abs(difference))))
+    return error
 
 
 def _crossbar_fidelity(array: CrossbarSurrogate) -> tuple[Fidelity, ...]:
@@ -84,13 +104,8 @@ def _crossbar_fidelity(array: CrossbarSurrogate) -> tuple[Fidelity, ...]:
     )
     if not array.has_amplifiers:
         readout = Fidelity("read-out", "exact", "ideal: currents into 0 V, no output voltage")
-    elif array.linear:
-        readout = Fidelity("read-out", "exact", "transresistance and each amplifier's offsets")
     else:
-        how = (
-            "as in the surrogate: the input offset acts through the admittance at 0 V, first order"
-        )
-        readout = Fidelity("read-out", "exact", how)
+        readout = Fidelity("read-out", "exact", "transresistance and each amplifier's offsets")
     return (
         Fidelity("programmed conductances", "exact", "of every chip in the model"),
         cells,

@@ -32,7 +32,7 @@ def row_terms(content: Content) -> Floats:
     for cells in content.arrays["cell_conductance"].values:
         rows = cells.shape[0]
         alone = np.concatenate([share * drive * np.eye(rows) for share in _SHARES])
-        current = physics.nonlinear_currents(cells, alone).reshape(3, -1)
+        current = physics.currents(cells, alone).reshape(3, -1)
         powers = (_SHARES * drive)[:, None] ** np.arange(1, 4)
         found.append(np.linalg.solve(powers, current).reshape(3, *cells.shape))
     return np.stack(found)

@@ -51,13 +51,19 @@ class CellLaw:
         """Whether currents are proportional to voltages."""
         return self.kind == "linear"
 
-    def check(self, shape: tuple[int, int], voltage_v: NDArray[np.float64]) -> None:
+    def check(
+        self,
+        shape: tuple[int, int],
+        voltage_v: NDArray[np.float64],
+        sense_v: NDArray[np.float64],
+    ) -> None:
         """Refuse a parameter of another shape, and drives far beyond V0.
 
         Parameters
         ----------
         shape : (rows, cols) of the array.
         voltage_v : (batch, row) drive voltages in V.
+        sense_v : (col,) voltages of the sense ends in V.
 
         Raises
         ------
@@ -68,8 +74,9 @@ class CellLaw:
             what = f"must be one number or of shape {shape}, not {self.parameter.shape}"
             raise UsageError(f"{name} {what}")
         if self.kind == "sinh":
-            # Two lines may be driven apart, so a cell sees at most the span of all and ground.
-            span = np.max(voltage_v, axis=1, initial=0) - np.min(voltage_v, axis=1, initial=0)
+            # Two lines may be driven apart, so a cell sees at most the span of all and the ends.
+            low, high = float(np.min(sense_v)), float(np.max(sense_v))
+            span = np.max(voltage_v, axis=1, initial=high) - np.min(voltage_v, axis=1, initial=low)
             if np.max(span, initial=0.0) / self.parameter.min() > MAX_EXPONENT:
                 raise UsageError(
                     f"drive voltages beyond {MAX_EXPONENT:g} V0 are outside the sinh law"

@@ -16,7 +16,7 @@ from imccircuit.nodal.array import ResistiveArray, segments_s
 from imccircuit.nodal.cells import KINDS, LINEAR, CellLaw
 from imccircuit.nodal.lines import solve_lines
 from imccircuit.nodal.sinh import solve_nonlinear
-from imccircuit.nodal.solve import ArraySolution, drive_voltages, solve_array
+from imccircuit.nodal.solve import ArraySolution, drive_voltages, sense_voltages, solve_array
 
 # Vectors that one thread solves in a row, each nonlinear one from the answer before. Fixed, so
 # that answers do not depend on the number of threads.
@@ -30,7 +30,12 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 
-def solve_fast(array: ResistiveArray, voltage_v: ArrayLike, law: CellLaw = LINEAR) -> ArraySolution:
+def solve_fast(
+    array: ResistiveArray,
+    voltage_v: ArrayLike,
+    law: CellLaw = LINEAR,
+    sense_v: ArrayLike | None = None,
+) -> ArraySolution:
     """Solve ``array`` with cells of ``law``, as `solve_array` and `solve_nonlinear` do.
 
     Node voltages have an error below 1e-11 of a vector's largest drive voltage, output currents
@@ -44,28 +49,34 @@ def solve_fast(array: ResistiveArray, voltage_v: ArrayLike, law: CellLaw = LINEA
     array : the array.
     voltage_v : (batch, row) or (row,) drive voltages in V.
     law : what the cells are.
+    sense_v : (col,) voltages in V of the bit lines' virtual grounds; None is 0 V.
 
     Raises
     ------
     UsageError : voltages or the law's parameter do not fit.
     EngineError : no solver converged.
     """
-    voltage = drive_voltages(array, voltage_v)
-    law.check(array.shape, voltage)
+    voltage, sense = drive_voltages(array, voltage_v), sense_voltages(array, sense_v)
+    law.check(array.shape, voltage, sense)
     if array.ideal_rows or array.ideal_cols:
-        return _direct(array, voltage, law)
+        return _direct(array, voltage, law, sense)
     batch, shape = len(voltage), array.shape
     row_v, col_v = np.empty((batch, *shape)), np.empty((batch, *shape))
-    current, failed = _solve_compiled(array, voltage, law, row_v, col_v)
+    current, failed = _solve_compiled(array, voltage, law, sense, row_v, col_v)
     for v in np.flatnonzero(failed):
-        exact = _direct(array, voltage[v], law)
+        exact = _direct(array, voltage[v], law, sense)
         row_v[v], col_v[v] = exact.row_node_v[0], exact.col_node_v[0]
         current[v] = exact.output_current_a[0]
-    left = _left_over(array, voltage, law, row_v, col_v)
+    left = _left_over(array, voltage, law, sense, row_v, col_v)
     return ArraySolution(current, row_v - col_v, row_v, col_v, left)
 
 
-def solve_currents(array: ResistiveArray, voltage_v: ArrayLike, law: CellLaw = LINEAR) -> Floats:
+def solve_currents(
+    array: ResistiveArray,
+    voltage_v: ArrayLike,
+    law: CellLaw = LINEAR,
+    sense_v: ArrayLike | None = None,
+) -> Floats:
     """Output currents (batch, col) in A alone: `solve_fast` in the memory of one vector a thread.
 
     Raises
@@ -73,19 +84,24 @@ def solve_currents(array: ResistiveArray, voltage_v: ArrayLike, law: CellLaw = L
     UsageError : voltages or the law's parameter do not fit.
     EngineError : no solver converged.
     """
-    voltage = drive_voltages(array, voltage_v)
-    law.check(array.shape, voltage)
+    voltage, sense = drive_voltages(array, voltage_v), sense_voltages(array, sense_v)
+    law.check(array.shape, voltage, sense)
     if array.ideal_rows or array.ideal_cols:
-        return _ideal_currents(array, voltage, law)
+        return _ideal_currents(array, voltage, law, sense)
     none = np.empty((0, *array.shape))
-    current, failed = _solve_compiled(array, voltage, law, none, none)
+    current, failed = _solve_compiled(array, voltage, law, sense, none, none)
     for v in np.flatnonzero(failed):
-        current[v] = _direct(array, voltage[v], law).output_current_a[0]
+        current[v] = _direct(array, voltage[v], law, sense).output_current_a[0]
     return current
 
 
 def _solve_compiled(
-    array: ResistiveArray, voltage: Floats, law: CellLaw, row_v: Floats, col_v: Floats
+    array: ResistiveArray,
+    voltage: Floats,
+    law: CellLaw,
+    sense: Floats,
+    row_v: Floats,
+    col_v: Floats,
 ) -> tuple[Floats, NDArray[np.bool_]]:
     """Output currents, and which vectors were in vain; node voltages where kept."""
     from imccircuit.nodal.newton import Matrix, Newton
@@ -105,11 +121,11 @@ def _solve_compiled(
     failed = np.zeros(len(drive), dtype=bool)
 
     def solve(first: int) -> None:
-        newton = Newton(KINDS.index(law.kind), g, a, wires, matrix, memory)
+        newton = Newton(KINDS.index(law.kind), g, a, wires, matrix, memory, sense)
         for v in range(first, min(first + BLOCK, len(drive))):
             failed[v] = not newton.solve(drive[v])
             if failed[v]:  # no guess for the next one either
-                newton = Newton(KINDS.index(law.kind), g, a, wires, matrix)
+                newton = Newton(KINDS.index(law.kind), g, a, wires, matrix, sense=sense)
                 continue
             current[v] = newton.column
             if len(row_v):
@@ -149,14 +165,17 @@ def _spread(work: Callable[[int], None], parts: range) -> None:
             pass
 
 
-def _direct(array: ResistiveArray, voltage: Floats, law: CellLaw) -> ArraySolution:
-    solution = solve_array(array, voltage) if law.linear else solve_nonlinear(array, law, voltage)
+def _direct(array: ResistiveArray, voltage: Floats, law: CellLaw, sense: Floats) -> ArraySolution:
+    if law.linear:
+        solution = solve_array(array, voltage, sense)
+    else:
+        solution = solve_nonlinear(array, law, voltage, sense)
     if not np.all(np.isfinite(solution.output_current_a)):
         raise EngineError("the nodal solver of the array found no finite currents")
     return solution
 
 
-def _ideal_currents(array: ResistiveArray, voltage: Floats, law: CellLaw) -> Floats:
+def _ideal_currents(array: ResistiveArray, voltage: Floats, law: CellLaw, sense: Floats) -> Floats:
     """Output currents of arrays with merged lines; nonlinear batches by the solver of lines."""
     if array.uniform and (law.kind == "sinh" or (law.kind == "rise" and law.parameter.ndim == 0)):
         # One that is led astray by a step too long says so, or ends in no number.
@@ -168,16 +187,22 @@ def _ideal_currents(array: ResistiveArray, voltage: Floats, law: CellLaw) -> Flo
                 r_col_ohm=float(array.r_col_ohm),
                 r_driver_ohm=float(array.r_driver_ohm),
                 r_sense_ohm=float(array.r_sense_ohm),
+                sense_v=sense,
                 v0_v=law.parameter if law.kind == "sinh" else None,
                 r_rise_ohm_per_a=float(law.parameter) if law.kind == "rise" else 0.0,
             )[0]
             if np.all(np.isfinite(current)):
                 return current
-    return _direct(array, voltage, law).output_current_a
+    return _direct(array, voltage, law, sense).output_current_a
 
 
 def _left_over(
-    array: ResistiveArray, voltage: Floats, law: CellLaw, row_v: Floats, col_v: Floats
+    array: ResistiveArray,
+    voltage: Floats,
+    law: CellLaw,
+    sense: Floats,
+    row_v: Floats,
+    col_v: Floats,
 ) -> float:
     """Largest current left over at any node in A."""
     row_s, far_w, col_s, far_b = segments_s(array)
@@ -186,8 +211,8 @@ def _left_over(
         cell = law.currents(array.conductance_s, w - b)[0]
         flow = row_s * -np.diff(w, axis=1, prepend=drive[:, None])
         after = np.append(flow[:, 1:], (far_w * (w[:, -1] - drive))[:, None], axis=1)
-        below = col_s * -np.diff(b, axis=0, append=0.0)
-        above = np.append((-far_b * b[0])[None], below[:-1], axis=0)
+        below = col_s * -np.diff(b, axis=0, append=sense[None])
+        above = np.append((-far_b * (b[0] - sense))[None], below[:-1], axis=0)
         left = max(np.abs(flow - after - cell).max(), np.abs(cell + above - below).max())
         worst = max(worst, float(left))
     return worst

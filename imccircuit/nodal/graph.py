@@ -20,7 +20,8 @@ Branches = tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]
 class ArrayGraph:
     """Nodes and branches of a `ResistiveArray`, ideal wires already merged.
 
-    Nodes are numbered: unknown nodes first, then one source node a row, then ground. Branches:
+    Nodes are numbered: unknown nodes first, then one source node a row, then the end of each bit
+    line. Branches:
     the cells in C order first, then word-line wires, drivers, far drivers, bit-line wires, sense
     resistances, far ones.
 
@@ -47,13 +48,12 @@ class ArrayGraph:
     def branch_voltage(
         self, node_v: NDArray[np.float64], source_v: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Voltages of all branches (branch, batch) from those of nodes and sources, in V.
+        """Voltages of all branches (branch, batch) from those of nodes, and of sources and ends.
 
         A difference of two neighbouring floats is exact, so the current of a wire comes out of
         it with full relative accuracy; the product of matrix and node voltages has it not.
         """
-        ground = np.zeros((1, source_v.shape[1]))
-        every: NDArray[np.float64] = self.incidence @ np.concatenate([node_v, source_v, ground])
+        every: NDArray[np.float64] = self.incidence @ np.concatenate([node_v, source_v])
         return every
 
     def residual_a(self, branch_a: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -86,7 +86,7 @@ def array_graph(array: ResistiveArray) -> ArrayGraph:
     row_count = 0 if not row_free else rows if array.ideal_rows else rows * cols
     col_count = 0 if not col_free else cols if array.ideal_cols else rows * cols
     unknowns = row_count + col_count
-    ground = unknowns + rows
+    ends = unknowns + rows + np.arange(cols)
 
     if not array.ideal_rows:
         row_node = np.arange(rows * cols).reshape(rows, cols)
@@ -98,9 +98,9 @@ def array_graph(array: ResistiveArray) -> ArrayGraph:
     elif col_free:
         col_node = np.broadcast_to(row_count + np.arange(cols), (rows, cols))
     else:
-        col_node = np.broadcast_to(np.intp(ground), (rows, cols))
+        col_node = np.broadcast_to(ends, (rows, cols))
 
-    source, ends = unknowns + sources[:, 0], np.full(cols, ground)
+    source = unknowns + sources[:, 0]
     branches: list[Branches] = [(row_node, col_node, array.conductance_s)]
     if not array.ideal_rows:
         segment = np.broadcast_to(array.r_row_ohm, array.shape)[:, 1:]
@@ -126,7 +126,7 @@ def array_graph(array: ResistiveArray) -> ArrayGraph:
             np.concatenate([np.ones(start.size), -np.ones(start.size)]),
             (np.concatenate([index, index]), np.concatenate([start, end])),
         ),
-        shape=(start.size, ground + 1),
+        shape=(start.size, unknowns + rows + cols),
     )
     return ArrayGraph(unknowns, row_node, col_node, incidence, conductance)
 

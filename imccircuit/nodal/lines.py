@@ -39,6 +39,7 @@ def solve_lines(
     r_col_ohm: float = 0.0,
     r_driver_ohm: float = 0.0,
     r_sense_ohm: float = 0.0,
+    sense_v: Array | None = None,
     v0_v: float | Array | None = None,
     r_rise_ohm_per_a: float = 0.0,
 ) -> tuple[Array, Array]:
@@ -50,7 +51,8 @@ def solve_lines(
     voltage_v : (batch, row) drive voltages in V.
     r_row_ohm, r_col_ohm : resistance of one segment of a word line and of a bit line in ohm.
     r_driver_ohm : resistance before the first segment of each word line in ohm.
-    r_sense_ohm : resistance between the last segment of each bit line and ground in ohm.
+    r_sense_ohm : resistance between the last segment of each bit line and its end in ohm.
+    sense_v : (col,) voltages in V at which the ends of the bit lines stand; None is 0 V.
     v0_v : None for linear cells; else V0 in V of I = G·V0·sinh(V/V0), a number or (row, col).
     r_rise_ohm_per_a : of cells without V0, by how much their resistance 1/G rises with their own
         current, in ohm/A: V = I/G + r·I·|I|, such as that of a transistor in series.
@@ -69,6 +71,9 @@ def solve_lines(
     drive = np.asarray(voltage_v, dtype=np.float64)
     if g.ndim != 3 or drive.ndim != 2 or drive.shape[1] != g.shape[1]:
         raise ValueError(f"voltages {drive.shape} do not fit conductances {g.shape[1:]}")
+    sense = np.zeros(g.shape[2]) if sense_v is None else np.asarray(sense_v, dtype=np.float64)
+    if sense.shape != g.shape[2:]:
+        raise ValueError(f"voltages {sense.shape} of the ends do not fit {g.shape[1:]} cells")
     v0 = None if v0_v is None else np.asarray(v0_v, dtype=np.float64)
     if v0 is not None and r_rise_ohm_per_a != 0:
         raise ValueError("cells have a V0 or a resistance that rises, not both")
@@ -78,15 +83,15 @@ def solve_lines(
     # "lines" along their last axis whose first node is next to the end.
     rows = _Lines(r_row_ohm, r_row_ohm + r_driver_ohm)
     cols = _Lines(r_col_ohm, r_col_ohm + r_sense_ohm)
-    end_v = drive[:, :, None]
+    end_v, sense_end_v = drive[:, :, None], sense[::-1, None]
     w = np.zeros((drive.shape[0], *g.shape[1:])) + (end_v if rows.ideal else 0.0)
-    b = np.zeros_like(w)
-    scale = np.max(np.abs(drive), axis=1, initial=0.0)
+    b = np.zeros_like(w) + (sense if cols.ideal else 0.0)
+    scale = np.max(np.abs(drive), axis=1, initial=float(np.max(np.abs(sense))))
 
     def unbalance(w: Array, b: Array) -> tuple[Array, Array, Array, Array]:
         current, slope = _cells(g, v0, r_rise_ohm_per_a, w - b)
         into_w = rows.injected(w, end_v) - current
-        into_b = _turn(cols.injected(_turn(b), 0.0)) + current
+        into_b = _turn(cols.injected(_turn(b), sense_end_v)) + current
         return current, slope, into_w, into_b
 
     def norm(into_w: Array, into_b: Array) -> Array:

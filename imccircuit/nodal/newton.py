@@ -69,6 +69,7 @@ def _unbalance(
     a: Float64,
     wires: Wires,
     drive: Float64,
+    sense: Float64,
     w: Float64,
     b: Float64,
     slope: Float64,
@@ -89,7 +90,7 @@ def _unbalance(
     for j in range(cols):
         column[j] = 0.0
         steepest[j] = 0.0
-        above[j] = -far_b[j] * b[0, j]
+        above[j] = -far_b[j] * (b[0, j] - sense[j])
     for i in range(rows):
         if law == LINEAR:
             for j in range(cols):
@@ -105,14 +106,14 @@ def _unbalance(
             into_w[i, j] = unit * (flow[j] - flow[j + 1] - current[j])
         last = i + 1 == rows
         for j in range(cols):
-            below = col_s[i, j] * (b[i, j] - (0.0 if last else b[i + 1, j]))
+            below = col_s[i, j] * (b[i, j] - (sense[j] if last else b[i + 1, j]))
             into_b[i, j] = unit * (current[j] + above[j] - below)
             above[j] = below
             column[j] += current[j]
             steepest[j] = max(steepest[j], slope[i, j])
     for j in range(cols):
         if steepest[j] > max(col_s[rows - 1, j], far_b[j]):
-            column[j] = above[j] + far_b[j] * b[0, j]
+            column[j] = above[j] + far_b[j] * (b[0, j] - sense[j])
     return _norm(into_w, into_b) if law != LINEAR else 0.0
 
 
@@ -203,6 +204,7 @@ class Newton:
         wires: Wires,
         matrix: Matrix | None,
         memory: Memory | None = None,
+        sense: Float64 | None = None,
     ) -> None:
         """Set up.
 
@@ -213,6 +215,7 @@ class Newton:
         wires : conductances in S as of `imccircuit.nodal.array.segments_s`.
         matrix : that of linear cells, which many may share; None of others.
         memory : that of a solver no longer used; None for a new one.
+        sense : (col,) voltages in V of the sense ends; None is 0 V.
         """
         rows, cols = g.shape
         self.law, self.g, self.a, self.wires = law, g, a, wires
@@ -221,8 +224,9 @@ class Newton:
         memory = Memory((rows, cols)) if memory is None else memory
         self.work, self.buffer, self.lines = memory.work, memory.buffer, memory.lines
         self.w, self.b, self.column = memory.w, memory.b, np.zeros(cols)
+        self.sense = np.zeros(cols) if sense is None else sense
         if law != LINEAR:
-            self.w[:], self.b[:] = 0.0, 0.0
+            self.w[:], self.b[:] = 0.0, self.sense
         self.steepest = max(float(g.max()), _TINY)
         self.drive = np.zeros(rows)
         self.steps = self.iterations = 0
@@ -234,12 +238,12 @@ class Newton:
         not depend on what was solved before.
         """
         if self.law == LINEAR:
-            self.w[:], self.b[:] = drive[:, None], 0.0
+            self.w[:], self.b[:] = drive[:, None], self.sense
         else:
             self.w += (drive - self.drive)[:, None]
         self.drive = drive
         self.steps = self.iterations = 0
-        scale = float(np.abs(drive).max())
+        scale = max(float(np.abs(drive).max()), float(np.abs(self.sense).max()))
         if scale == 0.0:
             self.w[:], self.b[:], self.column[:] = 0.0, 0.0, 0.0
             return True
@@ -289,7 +293,7 @@ class Newton:
     def _unbalance(self, unit: float) -> float:
         return float(
             _unbalance(
-                self.law, unit, self.g, self.a, self.wires, self.drive, self.w, self.b,
+                self.law, unit, self.g, self.a, self.wires, self.drive, self.sense, self.w, self.b,
                 self.slope, self.work[6], self.work[0], self.column, self.lines,
             )
         )  # fmt: skip

@@ -9,7 +9,14 @@ from imccircuit.errors import EngineError, UsageError
 from imccircuit.nodal.array import ResistiveArray
 from imccircuit.nodal.cells import CellLaw
 from imccircuit.nodal.graph import ArrayGraph, array_graph
-from imccircuit.nodal.solve import ArraySolution, drive_voltages, factorise, pack_solution
+from imccircuit.nodal.solve import (
+    ArraySolution,
+    drive_voltages,
+    factorise,
+    pack_solution,
+    sense_voltages,
+    source_voltages,
+)
 
 _MAX_STEPS = 60
 # After a Newton step of relative size s the error is of the order s²·(V/V0): far below a unit in
@@ -41,19 +48,25 @@ def solve_sinh_array(array: ResistiveArray, v0_v: ArrayLike, voltage_v: ArrayLik
     return solve_nonlinear(array, CellLaw.sinh(v0_v), voltage_v)
 
 
-def solve_nonlinear(array: ResistiveArray, law: CellLaw, voltage_v: ArrayLike) -> ArraySolution:
+def solve_nonlinear(
+    array: ResistiveArray, law: CellLaw, voltage_v: ArrayLike, sense_v: ArrayLike | None = None
+) -> ArraySolution:
     """Solve ``array`` with cells of ``law``, by damped Newton: `solve_sinh_array` for any law.
+
+    Parameters
+    ----------
+    sense_v : (col,) voltages in V of the bit lines' virtual grounds; None is 0 V.
 
     Raises
     ------
     UsageError : voltages or the law's parameter do not fit.
     EngineError : Newton did not converge.
     """
-    voltage = drive_voltages(array, voltage_v)
-    law.check(array.shape, voltage)
+    voltage, sense = drive_voltages(array, voltage_v), sense_voltages(array, sense_v)
+    law.check(array.shape, voltage, sense)
     graph = array_graph(array)
     cells = CellLaw(law.kind, np.broadcast_to(law.parameter, array.shape).reshape(-1, 1))
-    source_v = voltage.T
+    source_v = source_voltages(voltage, sense)
     node_v = np.zeros((graph.unknowns, source_v.shape[1]))
     if graph.unknowns:
         for k in range(source_v.shape[1]):
@@ -65,7 +78,7 @@ def solve_nonlinear(array: ResistiveArray, law: CellLaw, voltage_v: ArrayLike) -
 def _newton(
     graph: ArrayGraph, cells: CellLaw, source_v: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Node voltages (node, 1) for one vector of drive voltages (row, 1)."""
+    """Node voltages (node, 1) for one vector of voltages of drivers and ends (source, 1)."""
     node_v = np.zeros((graph.unknowns, 1))
     scale = max(float(np.max(np.abs(source_v))), np.finfo(float).tiny)
     current, slope = _currents(graph, cells, graph.branch_voltage(node_v, source_v))

@@ -76,7 +76,9 @@ def solve_crossbar(
     return solve_array(array, voltage_v)
 
 
-def solve_array(array: ResistiveArray, voltage_v: ArrayLike) -> ArraySolution:
+def solve_array(
+    array: ResistiveArray, voltage_v: ArrayLike, sense_v: ArrayLike | None = None
+) -> ArraySolution:
     """Solve ``array`` for a batch of drive voltages, all with one factorisation.
 
     The answer is refined once with a residual from branch voltages. That residual knows each
@@ -87,12 +89,13 @@ def solve_array(array: ResistiveArray, voltage_v: ArrayLike) -> ArraySolution:
     ----------
     array : the array.
     voltage_v : (batch, row) or (row,) drive voltages in V.
+    sense_v : (col,) voltages in V of the bit lines' virtual grounds; None is 0 V.
 
     Raises
     ------
     UsageError : the voltages do not fit the array or are not finite.
     """
-    source_v = drive_voltages(array, voltage_v).T
+    source_v = source_voltages(drive_voltages(array, voltage_v), sense_voltages(array, sense_v))
     graph = array_graph(array)
     node_v = np.zeros((graph.unknowns, source_v.shape[1]))
     if graph.unknowns:
@@ -170,6 +173,29 @@ def drive_voltages(array: ResistiveArray, voltage_v: ArrayLike) -> NDArray[np.fl
     return voltage
 
 
+def sense_voltages(array: ResistiveArray, sense_v: ArrayLike | None) -> NDArray[np.float64]:
+    """Voltages (col,) in V of the virtual grounds, 0 V where there are none.
+
+    Raises
+    ------
+    UsageError : wrong shape, no numbers, or not finite.
+    """
+    cols = array.shape[1]
+    if sense_v is None:
+        return np.zeros(cols)
+    voltage = _numbers(sense_v, "voltages of the sense ends")
+    if voltage.shape != (cols,) or not np.all(np.isfinite(voltage)):
+        raise UsageError(f"voltages of the sense ends must be finite, of shape ({cols},)")
+    return voltage
+
+
+def source_voltages(
+    voltage: NDArray[np.float64], sense: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Voltages (source, batch) of all drivers, then of all ends of bit lines, in V."""
+    return np.concatenate([voltage.T, np.repeat(sense[:, None], len(voltage), axis=1)])
+
+
 def factorise(matrix: Any) -> Any:
     """LU factors of a symmetric positive definite nodal matrix."""
     from scipy.sparse.linalg import splu
@@ -189,7 +215,7 @@ def pack_solution(
     """Solution in the array's own axes, from node voltages and branch currents (…, batch)."""
     rows, cols = graph.row_node.shape
     batch = source_v.shape[1]
-    every = np.concatenate([node_v, source_v, np.zeros((1, batch))]).T
+    every = np.concatenate([node_v, source_v]).T
     row_node_v, col_node_v = every[:, graph.row_node], every[:, graph.col_node]
     cell_a = branch_a[: rows * cols].T.reshape(batch, rows, cols)
     return ArraySolution(

@@ -31,15 +31,23 @@ _LEAST_RISE = 2e-6
 
 @dataclass(frozen=True)
 class ChipData:
-    """What was measured of one chip: (row, col) S, (batch, row) V, (batch, col) A."""
+    """What was measured of one chip: (row, col) S, (batch, row) V, (batch, col) A.
+
+    And where its bit lines' ends are known to stand, (col,) in V; None is 0 V.
+    """
 
     conductance_s: Floats
     voltage_v: Floats
     current_a: Floats
+    sense_v: Floats | None = None
 
 
 def fit_array(
-    chips: Sequence[ChipData], names: tuple[str, ...], *, offset: bool
+    chips: Sequence[ChipData],
+    names: tuple[str, ...],
+    *,
+    offset: bool,
+    begin: ArrayModel | None = None,
 ) -> tuple[ArrayModel, dict[str, Parameter]]:
     """Least-squares fit of ``names`` in the logarithm, to column currents.
 
@@ -47,8 +55,10 @@ def fit_array(
     ----------
     chips : what the fit may see.
     names : attributes of `ArrayModel` that are fitted; all others are 0, or linear.
-    offset : each column's current has an unknown constant besides (an amplifier's offset), which
-        is eliminated: the mean of the residual over the vectors of a chip.
+    offset : the ends of the bit lines stand at voltages that are not known, or not well (offsets
+        of amplifiers). What they do to a column's currents, to first order a voltage times the
+        column's slopes, is eliminated: of linear cells a constant.
+    begin : where the search begins; by default at the best of four guesses.
 
     Returns
     -------
@@ -65,9 +75,14 @@ def fit_array(
     from scipy.optimize import least_squares
 
     problem = _Problem(chips, names, offset)
-    starts = [problem.start(share) for share in _START_SHARES]
-    best = min(starts, key=lambda x: float(np.sum(problem.residual(x) ** 2)))
     lower, upper = problem.bounds()
+    if begin is None:
+        starts = [problem.start(share) for share in _START_SHARES]
+        best = min(starts, key=lambda x: float(np.sum(problem.residual(x) ** 2)))
+    else:
+        with np.errstate(divide="ignore"):
+            known = np.log([float(getattr(begin, name)) for name in names])
+        best = np.clip(known, lower, upper)
     found = least_squares(
         problem.residual, best, bounds=(lower, upper), xtol=1e-12, ftol=1e-14, gtol=1e-14,
         max_nfev=60,
@@ -116,10 +131,15 @@ class _Problem:
         parts = []
         for chip in self.chips:
             try:
-                error = model.currents(chip.conductance_s, chip.voltage_v) - chip.current_a
+                found = model.currents(chip.conductance_s, chip.voltage_v, chip.sense_v)
             except RuntimeError as failure:
                 raise EngineError(f"the surrogate of the crossbar: {failure}") from None
-            parts.append((error - error.mean(axis=0) if self.offset else error).ravel())
+            error = found - chip.current_a
+            if self.offset:
+                shape = model.column_slopes(chip.conductance_s, chip.voltage_v)
+                squares = np.maximum(np.sum(shape**2, axis=0), np.finfo(float).tiny)
+                error = error - shape * np.sum(shape * error, axis=0) / squares
+            parts.append(error.ravel())
         return np.asarray(np.concatenate(parts) / self.scale_a)
 
 

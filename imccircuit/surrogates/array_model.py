@@ -14,6 +14,7 @@ from imccircuit.nodal import (
     effective_conductance,
     port_admittance,
     solve_currents,
+    solve_fast,
 )
 
 Floats = NDArray[np.float64]
@@ -76,25 +77,46 @@ class ArrayModel:
         """Matrix (row, col) in S with current = voltage @ matrix at small voltages."""
         return effective_conductance(self.array(conductance_s))
 
-    def currents(self, conductance_s: Floats, voltage_v: Floats) -> Floats:
+    def currents(
+        self, conductance_s: Floats, voltage_v: Floats, sense_v: Floats | None = None
+    ) -> Floats:
         """Column currents (batch, col) in A for drive voltages (batch, row) in V.
 
-        The fastest way for few vectors; `effective_conductance` is that for many.
-        """
-        if self.linear:
-            return solve_currents(self.array(conductance_s), voltage_v)
-        return self.nonlinear_currents(conductance_s, voltage_v)
+        The fastest way for few vectors; `effective_conductance` is that for many. Nonlinear cells
+        are solved by Newton: as the solver of lines that exports carry, but compiled.
 
-    def nonlinear_currents(self, conductance_s: Floats, voltage_v: Floats) -> Floats:
-        """Likewise, by Newton: as the solver of lines that exports carry, but compiled."""
-        return solve_currents(self.array(conductance_s), voltage_v, self.law)
+        Parameters
+        ----------
+        sense_v : (col,) voltages in V at which the bit lines' ends stand; None is 0 V.
+        """
+        law = CellLaw() if self.linear else self.law
+        return solve_currents(self.array(conductance_s), voltage_v, law, sense_v)
 
     def port_admittance(self, conductance_s: Floats) -> Floats:
         """Matrix (col, col) in S: current that 1 V at sense j drives out of sense k, at 0 V.
 
-        An amplifier whose input stands at e lowers the column currents by e @ this matrix.
+        An amplifier whose input stands at e lowers the column currents by e @ this matrix, in a
+        linear array exactly, else to first order about rest.
         """
         return port_admittance(self.array(conductance_s))
+
+    def column_slopes(self, conductance_s: Floats, voltage_v: Floats) -> Floats:
+        """Slope (batch, col) in S of all cells of a column together, wires apart."""
+        cells = self.cells(conductance_s)
+        if self.linear:
+            return np.repeat(cells.sum(axis=0)[None], len(voltage_v), axis=0)
+        return np.asarray(self.law.currents(cells, voltage_v[:, :, None])[1].sum(axis=1))
+
+    def driven_admittance(
+        self, conductance_s: Floats, voltage_v: Floats, sense_v: Floats
+    ) -> Floats:
+        """As `port_admittance`, with the cells' mean slopes over vectors (batch, row) in V."""
+        array = self.array(conductance_s)
+        if self.linear:
+            return port_admittance(array)
+        across = solve_fast(array, voltage_v, self.law, sense_v).cell_voltage_v
+        slope = self.law.currents(array.conductance_s, across)[1].mean(axis=0)
+        return port_admittance(replace(array, conductance_s=slope))
 
     def with_values(self, names: tuple[str, ...], values: Floats) -> ArrayModel:
         """Copy with some attributes set."""

@@ -6,9 +6,9 @@ of I = G·V0·sinh(V/V0) where the cell has one, of a cell's transistor a series
 it rises with the current, and, where there are amplifiers, their transresistance and each one's
 offsets. A resistance that the recipe gives as 0 is no element of the circuit and stays 0.
 
-Amplifier: its input stands at e_j behind the sense resistance, which lowers the currents by
-e @ Y with Y the admittance of the array seen from its sense ends (for sinh cells: at 0 V, a
-first-order approximation), and V_out = -R_t·I + o_j.
+Amplifier: its input stands at e_j behind the sense resistance, which is where the bit line's end
+stands (linear cells: the currents are lower by e @ Y with Y the admittance of the array seen from
+its sense ends), and V_out = -R_t·I + o_j.
 """
 
 from __future__ import annotations
@@ -46,6 +46,8 @@ _FIT_VECTORS = 16
 _FIT_CHIPS = 4
 _FIT_CELLS = 2**18
 _MOST_REPLAYS = 64
+# Each leaves about a thirtieth of the error that an offset's voltage had.
+_OFFSET_ROUNDS = 3
 
 
 class CrossbarSurrogate(Surrogate):
@@ -117,7 +119,10 @@ class CrossbarSurrogate(Surrogate):
         return self._effective[key]
 
     def offset_current(self, conductance_s: ArrayLike, input_offset_v: ArrayLike) -> Floats:
-        """Column currents (col,) in A at 0 V drive, from the amplifiers' input offsets in V."""
+        """Column currents (col,) in A at 0 V drive, from the amplifiers' input offsets in V.
+
+        Those of linear cells add to the currents of every drive; of others, to first order.
+        """
         g = np.asarray(conductance_s, dtype=np.float64)
         return np.asarray(-np.asarray(input_offset_v) @ self.physics.port_admittance(g))
 
@@ -149,26 +154,29 @@ class CrossbarSurrogate(Surrogate):
         if g.ndim != 2 or voltage.ndim != 2 or voltage.shape[1] != g.shape[0]:
             raise UsageError(f"voltages {voltage.shape} do not fit conductances {g.shape}")
         self.check_domain("voltage_v", voltage, strict=bool(inputs.get("strict", False)))
-        current = self.ideal_input_current(g, voltage)
         if not self.has_amplifiers:
-            return {"output_current_a": current}
+            return {"output_current_a": self._currents(g, voltage, None)}
         e, o = (
             np.asarray(self.array(name)[chip] if inputs.get(f"{name}_v") is None
                        else inputs[f"{name}_v"], dtype=np.float64)
             for name in ("input_offset", "output_offset")
         )  # fmt: skip
-        current = current + self.offset_current(g, e)
+        current = self._currents(g, voltage, e)
         return {
             "output_current_a": current,
             "output_voltage_v": o - self.value("transresistance") * current,
         }
 
-    def ideal_input_current(self, conductance_s: Floats, voltage_v: Floats) -> Floats:
-        """Column currents (batch, col) in A with amplifiers that have no offset."""
+    def _currents(
+        self, conductance_s: Floats, voltage_v: Floats, input_offset_v: Floats | None
+    ) -> Floats:
         if self.linear:
-            return np.asarray(voltage_v @ self.effective_conductance(conductance_s))
+            current = np.asarray(voltage_v @ self.effective_conductance(conductance_s))
+            if input_offset_v is not None:
+                current = current + self.offset_current(conductance_s, input_offset_v)
+            return current
         try:
-            return self.physics.nonlinear_currents(conductance_s, voltage_v)
+            return self.physics.currents(conductance_s, voltage_v, input_offset_v)
         except RuntimeError as error:
             raise EngineError(f"the surrogate of the crossbar: {error}") from None
 
@@ -222,11 +230,9 @@ class CrossbarSurrogate(Surrogate):
         if not isinstance(parameters, CrossbarParameters) or not isinstance(gates, CrossbarGates):
             raise UsageError(f"{measured.results.path} holds no crossbar")
         split = split_of(measured)
-        physics, fitted = fit_array(
-            _fit_data(measured, split),
-            fitted_names(parameters),
-            offset=parameters.circuit.readout != "ideal",
-        )
+        names, data = fitted_names(parameters), _fit_data(measured, split)
+        has_amplifiers = parameters.circuit.readout != "ideal"
+        physics, fitted = fit_array(data, names, offset=has_amplifiers)
         mask = split.hidden_chips.astype(np.int8)
         g = measured.arrays["conductance"]
         arrays = {
@@ -235,8 +241,14 @@ class CrossbarSurrogate(Surrogate):
             "held_out": ModelArray(mask, "1", ("chip",), "not seen by the fit"),
             **_replay(measured, split),
         }
-        if parameters.circuit.readout != "ideal":
+        if has_amplifiers:
             amplifiers, offsets = fit_amplifiers(physics, measured, split)
+            for _ in range(0 if physics.linear else _OFFSET_ROUNDS):
+                # The fit takes what an offset does to first order: of what is known of it, all.
+                seen = offsets["input_offset"].values[_fit_chips(split)]
+                known = [replace(chip, sense_v=e) for chip, e in zip(data, seen, strict=True)]
+                physics, fitted = fit_array(known, names, offset=True, begin=physics)
+                amplifiers, offsets = fit_amplifiers(physics, measured, split)
             fitted |= amplifiers
             arrays |= offsets
         model = Model(
@@ -278,9 +290,13 @@ def fitted_names(parameters: CrossbarParameters) -> tuple[str, ...]:
     return tuple(name for name, there in present.items() if there)
 
 
+def _fit_chips(split: Split) -> NDArray[np.int64]:
+    return np.flatnonzero(~split.hidden_chips)[:_FIT_CHIPS]
+
+
 def _fit_data(measured: Measured, split: Split) -> list[ChipData]:
     arrays = measured.arrays
-    chips = np.flatnonzero(~split.hidden_chips)[:_FIT_CHIPS]
+    chips = _fit_chips(split)
     # Nonlinear cells take a time that goes with vectors times cells; large arrays tell enough
     # in a few vectors.
     most = min(_FIT_VECTORS // len(chips), _FIT_CELLS // arrays["conductance"][0].size)

@@ -10,14 +10,21 @@ from imccircuit.surrogates.base import ModelArray, Parameter
 from imccircuit.surrogates.crossbar_split import Split
 from imccircuit.surrogates.data import Measured
 
+Floats = NDArray[np.float64]
+
+# Vectors over which slopes of nonlinear cells are averaged for a step of Newton.
+_SLOPE_VECTORS = 8
+_MOST_STEPS = 20
+_LAST_STEP_V = 1e-10
+
 
 def fit_amplifiers(
     physics: ArrayModel, measured: Measured, split: Split, r_t_ohm: float | None = None
 ) -> tuple[dict[str, Parameter], dict[str, ModelArray]]:
     """Transresistance of all amplifiers, and offsets of each, from the vectors that may be used.
 
-    Least squares of V_out = o_j - R_t·I over what the fit may see; input offsets from the mean
-    difference of measured and predicted currents, e = -Y⁻¹ (I - I_model).
+    Least squares of V_out = o_j - R_t·I over what the fit may see; input offsets such that the
+    mean of the currents over the vectors is that of the model, by Newton.
     """
     arrays = measured.arrays
     e, o = [], []
@@ -30,9 +37,7 @@ def fit_amplifiers(
         used = split.calibration_vectors if split.hidden_chips[chip] else use
         g, drive = arrays["conductance"][chip], arrays["row_voltage"][chip][used]
         current, voltage = (arrays[n][chip][used] for n in ("output_current", "output_voltage"))
-        rest = (current - physics.currents(g, drive)).mean(axis=0)
-        # Least squares, for a column without cells has no admittance; its offset counts as 0.
-        e.append(-np.linalg.lstsq(physics.port_admittance(g), rest, rcond=1e-12)[0])
+        e.append(_input_offsets(physics, g, drive, current))
         o.append((voltage + r_t * current).mean(axis=0))
     dims = ("chip", "col")
     return (
@@ -42,6 +47,20 @@ def fit_amplifiers(
             "output_offset": ModelArray(np.stack(o), "V", dims, "its output at no current"),
         },
     )
+
+
+def _input_offsets(physics: ArrayModel, g: Floats, drive: Floats, current: Floats) -> Floats:
+    """Voltages (col,) of the amplifiers' inputs in V; one step is exact for linear cells."""
+    found = np.zeros(g.shape[1])
+    for _ in range(_MOST_STEPS):
+        rest = (current - physics.currents(g, drive, found)).mean(axis=0)
+        admittance = physics.driven_admittance(g, drive[:_SLOPE_VECTORS], found)
+        # Least squares, for a column without cells has no admittance; its offset counts as 0.
+        step = -np.linalg.lstsq(admittance, rest, rcond=1e-12)[0]
+        found = found + step
+        if physics.linear or np.max(np.abs(step)) <= _LAST_STEP_V:
+            break
+    return found
 
 
 def _transresistance(

@@ -213,15 +213,20 @@ def test_currents_are_those_of_a_dense_system(torch: Any, tmp_path: Path, v0: fl
         arrays["effective_conductance"] = crossbar_currents(g, np.eye(6), **WIRES)[None]
     else:
         arrays |= {"cell_conductance": g[None], "v0_v": np.array(v0)}
-    shift = np.array([[3e-7, -1e-7, 0.0, 2e-7]])
-    adapter = hand_made(aihwkit, tmp_path, {**arrays, "offset_current": shift})
+    # Of nonlinear cells an offset is where a bit line's end stands, no constant current.
+    shift, stand = np.array([[3e-7, -1e-7, 0.0, 2e-7]]), np.array([[3e-3, -1e-3, 0.0, 2e-3]])
+    arrays |= {"offset_current": shift, "input_offset": stand}
+    adapter = hand_made(aihwkit, tmp_path, arrays)
     if v0 is not None:
         (tmp_path / "lines.py").write_bytes(aihwkit_replay.SOLVER.read_bytes())
     array = adapter.Array(v_max=V_MAX)
     layer = adapter.measured_layer(adapter.configure(array=array, ideal=True, double=True))
     inputs = torch.from_numpy(drive / V_MAX).requires_grad_()
     found = layer(inputs)
-    expected = crossbar_currents(g, drive, v0=v0, **WIRES) + shift
+    if v0 is None:
+        expected = crossbar_currents(g, drive, **WIRES) + shift
+    else:
+        expected = crossbar_currents(g, drive, end_v=stand[0], v0=v0, **WIRES)
     # Six products each, in double; the solver of nonlinear cells promises 1e-10.
     bound = (1e-13 if v0 is None else 2e-10) * np.max(expected)
     assert np.max(np.abs(found.detach().numpy() * array.scale_a - expected)) <= bound

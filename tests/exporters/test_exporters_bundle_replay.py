@@ -80,12 +80,12 @@ def test_bundles_of_the_version_before_are_read(models: dict[str, Path], tmp_pat
 def test_cells_without_wires_are_their_own_law() -> None:
     cells = np.array([[1e-3, 2e-3], [3e-3, 0.0]])
     drive = np.array([0.2, -0.1])
-    found = solve_network(cells, drive, {**IDEAL, "v0_v": 0.1})
+    found = solve_network(cells, drive, np.zeros(2), {**IDEAL, "v0_v": 0.1})
     expected = cells.T @ (0.1 * np.sinh(drive / 0.1))
     np.testing.assert_allclose(found, expected, rtol=1e-13)
     # V = I/G + r·I·|I| with 1 kohm, 1e6 ohm/A and 0.11 V: 0.1 V and 0.01 V of 0.1 mA.
     found = solve_network(
-        np.full((1, 1), 1e-3), np.array([0.11]), {**IDEAL, "r_rise_ohm_per_a": 1e6}
+        np.full((1, 1), 1e-3), np.array([0.11]), np.zeros(1), {**IDEAL, "r_rise_ohm_per_a": 1e6}
     )
     assert found[0] == pytest.approx(1e-4, abs=1e-16)
 
@@ -97,15 +97,18 @@ def test_a_single_cell_behind_its_resistances(wires: tuple[float, ...]) -> None:
     numbers = {**IDEAL, **dict(zip(names, wires, strict=True)), "v0_v": 0.1}
     # 100 ohm in all, and 0.2 V left for the cell: 1 mS·0.1 V·sinh(2).
     current = 1e-4 * np.sinh(2.0)
-    found = solve_network(np.full((1, 1), 1e-3), np.array([0.2 + 100 * current]), numbers)
+    drive, end = np.array([0.25 + 100 * current]), np.array([0.05])
+    found = solve_network(np.full((1, 1), 1e-3), drive, end, numbers)
     assert found[0] == pytest.approx(current, abs=1e-14)
 
 
 def test_lines_without_resistance_are_single_nodes() -> None:
     # Two linear cells on one word line behind 50 ohm: 0.1 V·(G1, G2)/(1 + 50·(G1 + G2)).
     cells = np.array([[1e-3, 3e-3]])
-    found = solve_network(cells, np.array([0.1]), {**IDEAL, "r_driver_ohm": 50.0})
+    found = solve_network(cells, np.array([0.1]), np.zeros(2), {**IDEAL, "r_driver_ohm": 50.0})
     np.testing.assert_allclose(found, 0.1 * cells[0] / 1.2, rtol=1e-13)
     # Two on one bit line before 50 ohm: 0.1 V·(G1 + G2)/(1 + 50·(G1 + G2)).
-    found = solve_network(cells.T, np.array([0.1, 0.1]), {**IDEAL, "r_sense_ohm": 50.0})
+    found = solve_network(
+        cells.T, np.array([0.1, 0.1]), np.zeros(1), {**IDEAL, "r_sense_ohm": 50.0}
+    )
     np.testing.assert_allclose(found, [0.1 * 4e-3 / 1.2], rtol=1e-13)

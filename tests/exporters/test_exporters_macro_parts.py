@@ -28,7 +28,7 @@ CHAINED = ("aihwkit", "crosssim", "spice")
 
 @pytest.mark.parametrize("name", ["macros", "sinh"])
 def test_every_target_takes_a_macro(macros: dict[str, Path], tmp_path: Path, name: str) -> None:
-    folders = export_model(macros[name], target_names(), tmp_path, force=True)
+    folders = export_model(macros[name], target_names(), tmp_path)
     assert [folder.name for folder in folders] == target_names()
     content = content_of(load_model(macros[name]))
     for folder in folders:
@@ -83,7 +83,7 @@ def test_converters_of_all_chips_are_chips_of_one_export(
 @pytest.mark.ngspice
 @pytest.mark.parametrize("name", ["macro", "sinh"])
 def test_ngspice_runs_parts_and_whole(macros: dict[str, Path], tmp_path: Path, name: str) -> None:
-    (folder,) = export_model(macros[name], ["spice"], tmp_path, force=True)
+    (folder,) = export_model(macros[name], ["spice"], tmp_path)
     found = replay_export(folder)
     assert found.good
     whole = found.differences[-1]
@@ -119,7 +119,7 @@ def test_aihwkit_runs_the_whole_in_one_layer(macros: dict[str, Path], tmp_path: 
 def test_crosssim_runs_the_whole_in_one_core(macros: dict[str, Path], tmp_path: Path) -> None:
     pytest.importorskip("simulator.cores", reason="CrossSim is a clone on PYTHONPATH")
     for name, bound in (("macros", 0), ("sinh", 1)):
-        (folder,) = export_model(macros[name], ["crosssim"], tmp_path / name, force=True)
+        (folder,) = export_model(macros[name], ["crosssim"], tmp_path / name)
         found = replay_export(folder)
         assert found.good
         whole = found.differences[-1]
@@ -203,7 +203,7 @@ def test_code_of_somebody_else_is_not_run(
     macros: dict[str, Path], tmp_path: Path, name: str
 ) -> None:
     pytest.importorskip("aihwkit", reason="aihwkit is not in the test extra")
-    (folder,) = export_model(macros["sinh"], ["aihwkit"], tmp_path, force=True)
+    (folder,) = export_model(macros["sinh"], ["aihwkit"], tmp_path)
     (folder / name).write_text("raise SystemExit('run')\n")
     with pytest.raises(FileFormatError, match="not as this version writes it"):
         replay_export(folder)

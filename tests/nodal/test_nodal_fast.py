@@ -39,7 +39,7 @@ def agree(array, voltage, law=LINEAR, direct=False):
     for current in (got.output_current_a, solve_currents(array, voltage, law)):
         assert np.all(np.abs(current - wanted.output_current_a) <= CURRENT * most)
     none = np.empty((0, *array.shape))
-    failed = fast._solve_compiled(array, voltage, law, none, none)[1]
+    failed = fast._solve_compiled(array, voltage, law, np.zeros(array.shape[1]), none, none)[1]
     assert np.any(failed) == direct
 
 
@@ -83,7 +83,9 @@ def test_a_short_far_better_than_its_wires():
     g[5, 6] = 1e3
     array, voltage = ResistiveArray(g, 1e3, 1e3), rng.uniform(-0.3, 0.3, (2, 11))
     none = np.empty((0, *array.shape))
-    current, failed = fast._solve_compiled(array, voltage, LINEAR, none, none)
+    current, failed = fast._solve_compiled(
+        array, voltage, LINEAR, np.zeros(array.shape[1]), none, none
+    )
     assert not np.any(failed)
     solution = solve_array(array, voltage)
     wanted = solution.col_node_v[:, -1] / 1e3

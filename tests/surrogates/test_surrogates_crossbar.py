@@ -88,6 +88,30 @@ def test_amplifiers_are_recovered(tmp_path: Path) -> None:
     np.testing.assert_allclose(predicted["output_voltage_v"], other["output_voltage"], rtol=1e-6)
 
 
+@pytest.mark.parametrize("v0", [0.25, 0.1])
+def test_amplifiers_that_stand_at_their_offsets_on_sinh_cells(tmp_path: Path, v0: float) -> None:
+    """An offset shifts the voltage across cells whose slope depends on it: no constant current."""
+    g, drive = array_and_drive(ROWS, COLS, 40)
+    offset = 1e-3 * np.array([5.0, -4.0, 2.0, 0.0])
+    more = {"gain": 200.0, "feedback": 4e3, "r_in": 1e5, "r_row": 5.0, "r_col": 8.0, "v0": v0}
+    chip = crossbar_chip(g, drive, amplifier_offset=offset, **more)
+    model = fit(tmp_path, [chip], *SINH, "circuit.readout=tia", f"circuit.cols={COLS}")
+    assert model.verdict.state == "pass", str(model.verdict)
+    assert model.value("v0_v") == pytest.approx(v0, rel=1e-5, abs=0)
+    stand = 200.0 * offset / 4e3 / (1 / 1e5 + 201.0 / 4e3)
+    np.testing.assert_allclose(model.array("input_offset")[0], stand, atol=1e-8)
+    # Another chip with other amplifiers, its offsets given.
+    other_g, other_drive = array_and_drive(ROWS, COLS, 5, seed=77)
+    other = crossbar_chip(other_g, other_drive, amplifier_offset=-offset, **more)
+    predicted = model.predict(
+        voltage_v=other_drive,
+        conductance_s=other_g,
+        input_offset_v=-stand,
+        output_offset_v=-model.array("output_offset")[0],
+    )
+    np.testing.assert_allclose(predicted["output_current_a"], other["output_current"], rtol=1e-5)
+
+
 def test_sinh_cells_are_recovered(tmp_path: Path) -> None:
     g, drive = array_and_drive(ROWS, COLS, BATCH)
     chip = crossbar_chip(g, drive, r_row=20.0, r_col=30.0, v0=0.25)

@@ -222,7 +222,7 @@ class Array(_Held):
         found = inputs @ cells.to(inputs.dtype)
         if solved is not None:
             found = solved + (found - found.detach())
-        if "offset_current" in MODEL:
+        if "offset_current" in MODEL and solved is None:
             shift = self.table("shift", inputs, lambda: MODEL["offset_current"][chip])
             found = found + (shift / self.scale_a).to(inputs.dtype)
         straight = AnalogMVM._matmul(weight, inputs.detach())
@@ -235,7 +235,8 @@ class Array(_Held):
                  "r_rise_ohm_per_a")  # fmt: skip
         wires = {name: float(MODEL[name]) for name in names if name in MODEL}
         cells = MODEL["cell_conductance"][self.facts["chip"]]
-        current = _solver()(cells, volt.reshape(-1, volt.shape[-1]), **wires)[0]
+        stand = MODEL["input_offset"][self.facts["chip"]] if "input_offset" in MODEL else None
+        current = _solver()(cells, volt.reshape(-1, volt.shape[-1]), sense_v=stand, **wires)[0]
         found = torch.from_numpy(current / self.scale_a).to(inputs)
         return found.reshape(*volt.shape[:-1], current.shape[-1])
 

@@ -21,13 +21,16 @@ _STEPS = 60
 _LAST_STEP = 1e-9
 
 
-def solve_network(cells_s: Floats, drive_v: Floats, numbers: Mapping[str, Any]) -> Floats:
+def solve_network(
+    cells_s: Floats, drive_v: Floats, sense_v: Floats, numbers: Mapping[str, Any]
+) -> Floats:
     """Column currents (col,) in A of one vector, by Newton's method on all nodes.
 
     Parameters
     ----------
     cells_s : (row, col) conductances at 0 V in S.
     drive_v : (row,) drive voltages in V.
+    sense_v : (col,) voltages of the bit lines' ends in V.
     numbers : of the bundle: ``r_row_ohm`` and so on, ``v0_v`` or ``r_rise_ohm_per_a``.
 
     Raises
@@ -36,10 +39,10 @@ def solve_network(cells_s: Floats, drive_v: Floats, numbers: Mapping[str, Any]) 
     """
     rows, cols = cells_s.shape
     word, bit, edges = _nodes(rows, cols, numbers)
-    # After the nodes of wires come the drivers' sources and 0 V, whose voltages are known.
+    # After the nodes of wires come the drivers' sources and the ends, whose voltages are known.
     first = 2 * rows * cols
-    voltage = np.zeros(first + rows + 1)
-    voltage[first:-1] = drive_v
+    voltage = np.concatenate([np.zeros(first), drive_v, sense_v])
+    most = float(np.max(np.abs(voltage), initial=1e-300))
     used = np.unique(np.concatenate([word.ravel(), bit.ravel()]))
     free = used[used < first]
     one, two, wire = edges
@@ -56,7 +59,7 @@ def solve_network(cells_s: Floats, drive_v: Floats, numbers: Mapping[str, Any]) 
         matrix = _laplacian(ends, np.concatenate([wire, slope.ravel()]), len(voltage))
         change = splu(csc_matrix(matrix[free][:, free])).solve(flow[free])
         voltage[free] += change
-        if step and np.max(np.abs(change)) <= _LAST_STEP * np.max(np.abs(drive_v), initial=1e-300):
+        if step and np.max(np.abs(change)) <= _LAST_STEP * most:
             current, _ = _cell(cells_s, voltage[word] - voltage[bit], numbers)
             break
     else:
@@ -69,20 +72,20 @@ def _nodes(
 ) -> tuple[Nodes, Nodes, tuple[Nodes, Nodes, Floats]]:
     """Nodes of the cells on word and bit lines, and the segments that join nodes.
 
-    A resistance of 0 makes one node of two. Sources are numbered behind the nodes of wires, 0 V is
-    the last.
+    A resistance of 0 makes one node of two. Sources are numbered behind the nodes of wires, then
+    the ends of the bit lines.
     """
     r_row, r_col = float(numbers["r_row_ohm"]), float(numbers["r_col_ohm"])
     driver, sense = float(numbers["r_driver_ohm"]) + r_row, float(numbers["r_sense_ohm"]) + r_col
     count = rows * cols
     place = np.arange(count).reshape(rows, cols)
-    source, ground = 2 * count + np.arange(rows), 2 * count + rows
+    source, ends = 2 * count + np.arange(rows), 2 * count + rows + np.arange(cols)
     word = place if r_row else np.repeat(place[:, :1], cols, axis=1)
     bit = count + (place if r_col else np.repeat(place[-1:], rows, axis=0))
     if not driver:
         word = np.repeat(source[:, None], cols, axis=1)
     if not sense:
-        bit = np.full((rows, cols), ground)
+        bit = np.repeat(ends[None], rows, axis=0)
     joints: list[tuple[Nodes, Nodes, float]] = []
     if r_row:
         joints.append((word[:, :-1], word[:, 1:], r_row))
@@ -91,7 +94,7 @@ def _nodes(
     if driver:
         joints.append((source, word[:, 0], driver))
     if sense:
-        joints.append((bit[-1], np.full(cols, ground), sense))
+        joints.append((bit[-1], ends, sense))
     none: Nodes = np.zeros(0, dtype=np.int64)
     one = np.concatenate([none, *(a.ravel() for a, _, _ in joints)])
     two = np.concatenate([none, *(b.ravel() for _, b, _ in joints)])

@@ -126,10 +126,11 @@ def _currents(arrays: Arrays, numbers: Numbers, voltage_v: Floats, chips: NDArra
     for k, (drive, chip) in enumerate(zip(voltage_v, chips, strict=True)):
         if "effective_conductance" in arrays:
             found[k] = drive @ arrays["effective_conductance"][chip]
+            if "offset_current" in arrays:
+                found[k] += arrays["offset_current"][chip]
         else:
-            found[k] = solve_network(arrays["cell_conductance"][chip], drive, numbers)
-        if "offset_current" in arrays:
-            found[k] += arrays["offset_current"][chip]
+            stand = arrays["input_offset"][chip] if "input_offset" in arrays else np.zeros(cols)
+            found[k] = solve_network(arrays["cell_conductance"][chip], drive, stand, numbers)
     return found
 
 

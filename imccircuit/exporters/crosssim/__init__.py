@@ -55,6 +55,9 @@ def _usage(content: Content) -> str:
 def fidelity(content: Content) -> tuple[Fidelity, ...]:
     """What CrossSim keeps of every quantity of ``content``."""
     solver = "by CrossSim's own solver, to 2·v_error·v_max·Σ G of a column"
+    offsets = content.numbers.get("offset_error_a") or 0.0
+    if offsets:
+        solver += ", with input offsets as the constant currents that they cause at 0 V drive"
     wires = (
         Fidelity("cells and wires", "exact", f'with wires="effective"; else {solver}')
         if "effective_conductance" in content.arrays
@@ -62,7 +65,7 @@ def fidelity(content: Content) -> tuple[Fidelity, ...]:
             "cells and wires",
             "approximated",
             f"{solver}, G being their largest slope; amount: at the largest stored drive",
-            crosssim_solver_bound(content) if content.kind == "crossbar" else None,
+            crosssim_solver_bound(content) + offsets if content.kind == "crossbar" else None,
             "A",
         )
     )

@@ -88,6 +88,7 @@ def _currents(adapter: Any, stored: Any) -> tuple[Difference, ...]:
     answered = _answers(adapter, stored, v_max, wires="solver", v_error=CROSSSIM_ERROR)
     # The surrogate's own solver of nonlinear cells promises 1e-10.
     bound = _solver_bound(adapter, v_max) + (1e-12 if linear else 2e-10) * largest
+    bound += float(adapter.MODEL.get("offset_error_a", 0.0))
     found.append(compare_values("current by CrossSim's solver", "A", answered, expected, bound))
     return tuple(found)
 

@@ -63,8 +63,8 @@ class Crossbar:
     ----------
     arrays : ``conductance`` (chip, row, col) in S, and ``effective_conductance`` (linear cells)
         or ``cell_conductance`` with ``v0_v`` or ``r_rise_ohm_per_a`` and the wires' resistances in
-        ohm; with amplifiers
-        ``offset_current`` A and ``output_offset`` V (chip, col) and ``transresistance_ohm``.
+        ohm; with amplifiers ``output_offset`` V (chip, col), ``transresistance_ohm`` and
+        ``offset_current`` A, or ``input_offset`` V where cells are not linear, both (chip, col).
     solver : ``solve_lines`` of the file ``lines.py``; only nonlinear cells need it.
     """
 
@@ -93,10 +93,9 @@ class Crossbar:
         voltage = np.atleast_2d(np.asarray(voltage_v, dtype=np.float64))
         if voltage.ndim != 2 or voltage.shape[1] != self.shape[0]:
             raise ValueError(f"voltages must be (batch, {self.shape[0]}), not {voltage.shape}")
-        if self.linear:
-            current = voltage @ self._arrays["effective_conductance"][chip]
-        else:
-            current = self._solve(voltage, chip)
+        if not self.linear:
+            return np.asarray(self._solve(voltage, chip))
+        current = voltage @ self._arrays["effective_conductance"][chip]
         if self.has_amplifiers:
             current = current + self._arrays["offset_current"][chip]
         return np.asarray(current)
@@ -119,7 +118,9 @@ class Crossbar:
                          "r_rise_ohm_per_a")
             if name in self._arrays
         }  # fmt: skip
-        return self._solver(self._arrays["cell_conductance"][chip], voltage, **wires)[0]
+        stand = self._arrays["input_offset"][chip] if self.has_amplifiers else None
+        cells = self._arrays["cell_conductance"][chip]
+        return self._solver(cells, voltage, sense_v=stand, **wires)[0]
 
 
 class Macro:

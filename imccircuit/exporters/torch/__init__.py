@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imccircuit.exporters.amounts import gradient_error
+from imccircuit.exporters.array_terms import offset_fidelity
 from imccircuit.exporters.content import (
     NOISE_OF_A_CONVERSION,
     Content,
@@ -95,7 +95,7 @@ def _fidelity(content: Content) -> tuple[Fidelity, ...]:
         elif item.quantity == "cells and wires" and content.needs_solver:
             found.append(curves_fidelity(content, item.quantity, row_terms(content)))
         elif item.quantity == "read-out" and content.needs_solver:
-            found.append(replace(item, how=item.how + ", on the currents above"))
+            found.append(offset_fidelity(content, item))
         else:
             found.append(item)
     if content.kind == "adc":
