@@ -23,6 +23,7 @@ from imccircuit.surrogates.spread import (
     SpreadRatio,
     compute_quadratic_ratio,
     compute_spread_ratio,
+    judge_spreads,
 )
 from imccircuit.surrogates.verdict import ErrorFigure, Gate, Verdict, judge, largest_error
 
@@ -123,12 +124,7 @@ def judge_many(model: AdcSurrogate, measured: Measured) -> Verdict:
     spreads = _spreads(model, measured, hidden)
     gates = (error_gate, *(gate for gate, _ in spreads.values()))
     notes = [f"{name}, held out over fitted: {ratio}" for name, (_, ratio) in spreads.items()]
-    state, reason = judge(gates, model.admissibility())
-    contradicted = [
-        name for name, (gate, r) in spreads.items() if not gate.holds and r.excludes_one
-    ]
-    if error_gate.holds and state == "fail" and not contradicted and not model.admissibility():
-        state, reason = "not judged", f"too few chips to tell the spread: {reason}"
+    state, reason = judge_spreads((error_gate,), spreads.values(), model.admissibility())
     notes.append(_inl_note(model, measured, hidden))
     if measured.columns > 1:
         notes.append(f"{measured.columns} converters of each chip, counted as chips of their own")

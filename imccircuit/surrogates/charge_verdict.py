@@ -24,7 +24,7 @@ from scipy.stats import chi2
 from imccircuit.surrogates.charge_cells import cells_of, products_of
 from imccircuit.surrogates.charge_law import design
 from imccircuit.surrogates.data import FEWEST, Measured, held_out
-from imccircuit.surrogates.spread import CONFIDENCE, SpreadRatio
+from imccircuit.surrogates.spread import QUANTILES, SpreadRatio
 from imccircuit.surrogates.verdict import ErrorFigure, Gate, Verdict, judge
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def judge_charge(model: ChargeColumnSurrogate, measured: Measured) -> Verdict:
     if state == "fail" and not problems:
         vary = bool(np.isfinite(law_error(model)))
         unknown = vary and not gates[0].holds and _OUT * stated > limit and chi.low <= 1.0
-        few = spread is not None and not gates[-1].holds and not spread.excludes_one
+        few = spread is not None and not gates[-1].holds and not spread.is_contradicted
         if (unknown or gates[0].holds) and (spread is None or gates[-1].holds or few):
             state = "not judged"
             why = "these vectors do not determine the cells" if unknown else "too few chips"
@@ -167,13 +167,7 @@ def law_error(model: ChargeColumnSurrogate) -> float:
 
 def _ratio(squares: float, count: int) -> SpreadRatio:
     """√(χ²/n) with the interval that n independent Gaussian numbers give."""
-    tail = (1 - CONFIDENCE) / 2
-    low, middle, high = (float(chi2.ppf(q, count)) for q in (tail, 0.5, 1 - tail))
-    return SpreadRatio(
-        float(np.sqrt(squares / middle)),
-        float(np.sqrt(squares / high)),
-        float(np.sqrt(squares / low)),
-    )
+    return SpreadRatio.of(float(np.sqrt(squares)), np.sqrt(chi2.ppf(QUANTILES, count)))
 
 
 def _best_line(

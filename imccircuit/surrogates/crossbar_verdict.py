@@ -11,8 +11,8 @@ from imccircuit.errors import UsageError
 from imccircuit.surrogates.crossbar_amplifiers import fit_amplifiers
 from imccircuit.surrogates.crossbar_split import Split, calibration_of, split_of
 from imccircuit.surrogates.data import FEWEST, Measured
-from imccircuit.surrogates.spread import SpreadRatio, compute_spread_ratio
-from imccircuit.surrogates.verdict import ErrorFigure, Gate, Verdict, judge
+from imccircuit.surrogates.spread import SpreadRatio, compute_spread_ratio, judge_spreads
+from imccircuit.surrogates.verdict import ErrorFigure, Gate, Verdict
 
 if TYPE_CHECKING:
     from imccircuit.surrogates.crossbar import CrossbarSurrogate
@@ -60,13 +60,14 @@ def judge_crossbar(model: CrossbarSurrogate, measured: Measured) -> Verdict:
             Gate.at_most(f"max_error of {name}", figure.max / full_scale, limits["max_error"], "FS")
         )
         figures.append(figure)
-    notes = []
+    spreads, notes = [], []
     spread = _offset_spread(model, split, offsets)
     if spread is not None:
         limit = model.model.gates["offset_spread_factor"]
-        gates.append(Gate.at_most("offset_spread_factor", spread.factor, limit, "1"))
-        notes.append(f"spread of amplifier offsets, held out over fitted: {spread}")
-    state, reason = judge(tuple(gates), model.admissibility())
+        spreads = [(Gate.at_most("offset_spread_factor", spread.factor, limit, "1"), spread)]
+        notes = [f"spread of amplifier offsets, held out over fitted: {spread}"]
+    state, reason = judge_spreads(gates, spreads, model.admissibility())
+    gates += [gate for gate, _ in spreads]
     chips = int(np.count_nonzero(split.judged.any(axis=1)))
     count = sum(figure.count for figure in figures)
     if model.has_amplifiers and split.calibration_vectors.any():

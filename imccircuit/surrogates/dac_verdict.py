@@ -12,7 +12,13 @@ from imccircuit.errors import UsageError
 from imccircuit.metrics.dac import compute_dac_inl_dnl
 from imccircuit.surrogates.dac_law import step_variance
 from imccircuit.surrogates.data import FEWEST, Measured, held_out
-from imccircuit.surrogates.spread import CONFIDENCE, SpreadRatio, compute_spread_ratio
+from imccircuit.surrogates.spread import (
+    CONFIDENCE,
+    QUANTILES,
+    SpreadRatio,
+    compute_spread_ratio,
+    judge_spreads,
+)
 from imccircuit.surrogates.verdict import ErrorFigure, Gate, Verdict, judge
 
 if TYPE_CHECKING:
@@ -66,16 +72,13 @@ def judge_many(model: DacSurrogate, measured: Measured) -> Verdict:
     figure = _figure(model, levels[hidden], law.levels(numbers[hidden]), judged)
     error_gate = _error_gate(model, figure)
     ratio = _spread(model, levels[hidden])
-    gates: tuple[Gate, ...] = (error_gate,)
-    notes = []
+    spreads, notes = [], []
     if ratio is not None:
         limit = model.model.gates["spread_factor"]
-        gates = (error_gate, Gate.at_most("spread_factor", ratio.factor, limit, "1"))
+        spreads = [(Gate.at_most("spread_factor", ratio.factor, limit, "1"), ratio)]
         notes = [f"spread, held out over fitted: {ratio}", _inl_note(model, levels[hidden])]
-    state, reason = judge(gates, model.admissibility())
-    told = ratio is None or gates[-1].holds or ratio.excludes_one
-    if state == "fail" and error_gate.holds and not told and not model.admissibility():
-        state, reason = "not judged", f"too few chips to tell the spread: {reason}"
+    state, reason = judge_spreads((error_gate,), spreads, model.admissibility())
+    gates = (error_gate, *(gate for gate, _ in spreads))
     chips = int(np.count_nonzero(hidden))
     return Verdict(state, reason, gates, (figure,), figure.count, chips, notes=tuple(notes))
 
@@ -136,11 +139,8 @@ def step_ratio(levels: Floats, step_sigma: float, fitted_chips: int) -> SpreadRa
     if not step_sigma > 0:
         return None
     steps = levels.shape[1] - 1
-    tail = (1 - CONFIDENCE) / 2
     law = f_distribution(freedom, (fitted_chips - 1) * steps)
-    q = float(np.sqrt(variance)) / step_sigma
-    middle, top, bottom = (float(np.sqrt(law.ppf(p))) for p in (0.5, 1 - tail, tail))
-    return SpreadRatio(q / middle, q / top, q / bottom)
+    return SpreadRatio.of(float(np.sqrt(variance)) / step_sigma, np.sqrt(law.ppf(QUANTILES)))
 
 
 def _inl_note(model: DacSurrogate, levels: Floats) -> str:

@@ -11,7 +11,7 @@ from imccircuit.errors import UsageError
 from imccircuit.metrics.transfer import compute_best_fit
 from imccircuit.surrogates.data import FEWEST, Measured, held_out
 from imccircuit.surrogates.front_end_law import TERMS, TransferLaw, calibration_levels
-from imccircuit.surrogates.spread import SpreadRatio, compute_spread_ratio
+from imccircuit.surrogates.spread import SpreadRatio, compute_spread_ratio, judge_spreads
 from imccircuit.surrogates.verdict import ErrorFigure, Gate, Verdict, judge, largest_error
 
 if TYPE_CHECKING:
@@ -67,10 +67,8 @@ def judge_many(model: FrontEndSurrogate, measured: Measured, current_a: Floats) 
     spread = _spread(model, own[hidden])
     gates = (error_gate, *((spread[0],) if spread else ()))
     notes = (f"spread, held out over fitted: {spread[1]}",) if spread else ()
-    state, reason = judge(gates, model.admissibility())
-    told = spread is None or spread[0].holds or spread[1].excludes_one
-    if state == "fail" and error_gate.holds and not told and not model.admissibility():
-        state, reason = "not judged", f"too few chips to tell the spread: {reason}"
+    judged_spread = (spread,) if spread else ()
+    state, reason = judge_spreads((error_gate,), judged_spread, model.admissibility())
     chips_out = int(np.count_nonzero(hidden))
     return Verdict(state, reason, gates, figures, _points(figures), chips_out, notes=notes)
 

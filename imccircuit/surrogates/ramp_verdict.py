@@ -11,8 +11,8 @@ from imccircuit.recipes.fields import value_of
 from imccircuit.surrogates.adc_verdict import compute_loop_error
 from imccircuit.surrogates.data import FEWEST, Measured, held_out
 from imccircuit.surrogates.ramp_law import column_levels, fit_ramps
-from imccircuit.surrogates.spread import SpreadRatio, compute_spread_ratio
-from imccircuit.surrogates.verdict import ErrorFigure, Gate, Verdict, judge, largest_error
+from imccircuit.surrogates.spread import SpreadRatio, compute_spread_ratio, judge_spreads
+from imccircuit.surrogates.verdict import ErrorFigure, Gate, Verdict, largest_error
 
 if TYPE_CHECKING:
     from imccircuit.surrogates.ramp_adc import RampAdcSurrogate
@@ -63,10 +63,7 @@ def judge_ramp(model: RampAdcSurrogate, measured: Measured) -> Verdict:
         gates.append(gate)
         notes.append(f"{name}, held out over fitted: {ratio}")
     problems = model.admissibility()
-    state, reason = judge(tuple(gates), problems)
-    contradicted = [name for name, (g, r) in spreads.items() if not g.holds and r.excludes_one]
-    if state == "fail" and gates[0].holds and not contradicted and not problems:
-        state, reason = "not judged", f"too few chips to tell the spread: {reason}"
+    state, reason = judge_spreads(gates[:1], spreads.values(), problems)
     return Verdict(
         state,
         reason,

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from imccircuit.surrogates.verdict import Gate, State, judge
+
 CONFIDENCE = 0.90
+_CONTRADICTION = 0.99
+QUANTILES = np.array(
+    [(1 - _CONTRADICTION) / 2, (1 - CONFIDENCE) / 2, 0.5, (1 + CONFIDENCE) / 2,
+     (1 + _CONTRADICTION) / 2]
+)  # fmt: skip
+"""Of a statistic's distribution for a right spread: what `SpreadRatio.of` takes."""
 _REPLICATES = 2000
 _SEED = 20_160_101
 # Numbers drawn at a time: bounds the memory, not the answer.
@@ -22,31 +30,49 @@ class SpreadRatio:
     Attributes
     ----------
     ratio : estimate of σ(held out) / σ(fitted), no unit; 1 is perfect.
-    low, high : ends of its interval.
-    confidence : level of the interval, 90 %: each end alone is a one-sided test at 5 %.
+    low, high : ends of its interval of 90 %: each end alone is a one-sided test at 5 %.
+    is_contradicted : chance makes a right spread as far off in less than 1 % of cases.
     """
 
     ratio: float
     low: float
     high: float
-    confidence: float = CONFIDENCE
+    is_contradicted: bool
+
+    @classmethod
+    def of(cls, statistic: float, quantiles: NDArray[np.float64]) -> SpreadRatio:
+        """From a spread that was found, and `QUANTILES` of it for a right one."""
+        least, low, middle, high, most = (float(q) for q in quantiles)
+        outside = not least <= statistic <= most
+        return cls(statistic / middle, statistic / high, statistic / low, outside)
 
     @property
     def factor(self) -> float:
         """Factor within which the fitted spread is shown to be right: max(high, 1 / low)."""
         return max(self.high, 1.0 / self.low)
 
-    @property
-    def excludes_one(self) -> bool:
-        """Whether a fitted spread that is right is contradicted."""
-        return not self.low <= 1.0 <= self.high
-
     def __str__(self) -> str:
         """Ratio with its interval."""
         return (
-            f"{self.ratio:.3g} ({100 * self.confidence:.0f} % interval "
+            f"{self.ratio:.3g} ({100 * CONFIDENCE:.0f} % interval "
             f"{self.low:.3g} to {self.high:.3g})"
         )
+
+
+def judge_spreads(
+    errors: Sequence[Gate], spreads: Iterable[tuple[Gate, SpreadRatio]], problems: tuple[str, ...]
+) -> tuple[State, str]:
+    """State and reason from gates on errors and on spreads.
+
+    A gate on a spread that is exceeded is a failure where the spread is contradicted; else there
+    are too few chips to tell, and nothing is judged.
+    """
+    pairs = list(spreads)
+    state, reason = judge((*errors, *(gate for gate, _ in pairs)), problems)
+    told = any(not gate.holds and ratio.is_contradicted for gate, ratio in pairs)
+    if state == "fail" and all(gate.holds for gate in errors) and not told and not problems:
+        return "not judged", f"too few chips to tell the spread: {reason}"
+    return state, reason
 
 
 def compute_spread_ratio(
@@ -85,7 +111,7 @@ def compute_spread_ratio(
         centred = others - fitted.mean(axis=1, keepdims=True)
         scaled = centred / fitted.std(axis=1, ddof=1, keepdims=True)
         drawn.append(np.sqrt(np.mean(scaled**2, axis=(1, 2))))
-    return _interval(q, np.concatenate(drawn))
+    return SpreadRatio.of(q, np.quantile(np.concatenate(drawn), QUANTILES))
 
 
 def compute_quadratic_ratio(
@@ -115,7 +141,7 @@ def compute_quadratic_ratio(
         middle = fitted.mean(axis=1, keepdims=True)
         of_fitted = squares(fitted - middle).sum(axis=1) / (fitted_chips - 1)
         drawn.append(np.sqrt(squares(others - middle).mean(axis=1) / of_fitted))
-    return _interval(q, np.concatenate(drawn))
+    return SpreadRatio.of(q, np.quantile(np.concatenate(drawn), QUANTILES))
 
 
 def _draws(
@@ -129,12 +155,6 @@ def _draws(
         count = min(block, _REPLICATES - start)
         drawn = generator.standard_normal((count, fitted + others, len(root))) @ root.T
         yield drawn[:, :fitted], drawn[:, fitted:]
-
-
-def _interval(q: float, drawn: NDArray[np.float64]) -> SpreadRatio:
-    tail = (1 - CONFIDENCE) / 2
-    high, middle, low = np.quantile(drawn, [tail, 0.5, 1 - tail])
-    return SpreadRatio(q / float(middle), q / float(low), q / float(high))
 
 
 def _root(correlation: NDArray[np.float64]) -> NDArray[np.float64]:

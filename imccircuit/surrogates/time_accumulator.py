@@ -29,7 +29,7 @@ from imccircuit.surrogates.base import (
 )
 from imccircuit.surrogates.carried import carried_figures
 from imccircuit.surrogates.data import FEWEST, Measured, held_out
-from imccircuit.surrogates.spread import SpreadRatio, compute_spread_ratio
+from imccircuit.surrogates.spread import SpreadRatio, compute_spread_ratio, judge_spreads
 from imccircuit.surrogates.time_law import (
     CURVATURE,
     TimeLaw,
@@ -38,7 +38,7 @@ from imccircuit.surrogates.time_law import (
     own_delays,
     own_parts,
 )
-from imccircuit.surrogates.verdict import ErrorFigure, Gate, Verdict, judge
+from imccircuit.surrogates.verdict import ErrorFigure, Gate, Verdict
 from imccircuit.units import format_quantity
 
 Floats = NDArray[np.float64]
@@ -291,20 +291,17 @@ def _judge(model: TimeAccumulatorSurrogate, measured: Measured) -> Verdict:
         "output_delay", "s", predicted - truth, linear_error=line - truth,
         resolution=_RESOLUTION_LSB * lsb, lsb=lsb,
     )  # fmt: skip
-    gates = [Gate.at_most("max_error", figure.max / lsb, model.model.gates["max_error"], "LSB")]
-    notes, spread = [], _spread(model, own) if model.array("held_out").any() else None
+    error = Gate.at_most("max_error", figure.max / lsb, model.model.gates["max_error"], "LSB")
+    spreads, notes = [], []
+    spread = _spread(model, own) if model.array("held_out").any() else None
     if spread is not None:
         limit = model.model.gates["spread_factor"]
-        gates.append(Gate.at_most("spread_factor", spread.factor, limit, "1"))
-        notes.append(f"spread of cells, held out over fitted: {spread}")
-    problems = model.admissibility()
-    state, reason = judge(tuple(gates), problems)
-    if spread is not None and gates[0].holds and not spread.excludes_one and not problems:
-        state, reason = (state, reason) if state == "pass" else (
-            "not judged", f"too few chips to tell the spread: {reason}"
-        )  # fmt: skip
+        spreads = [(Gate.at_most("spread_factor", spread.factor, limit, "1"), spread)]
+        notes = [f"spread of cells, held out over fitted: {spread}"]
+    state, reason = judge_spreads((error,), spreads, model.admissibility())
+    gates = (error, *(gate for gate, _ in spreads))
     count = int(np.count_nonzero(chips))
-    return Verdict(state, reason, tuple(gates), (figure,), figure.count, count, notes=tuple(notes))
+    return Verdict(state, reason, gates, (figure,), figure.count, count, notes=tuple(notes))
 
 
 def _spread(model: TimeAccumulatorSurrogate, own: Floats) -> SpreadRatio | None:
