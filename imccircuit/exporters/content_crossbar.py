@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -70,15 +71,17 @@ def _crossbar(model: Any) -> Content:
             "r_rise_ohm_per_a": physics.r_rise_ohm_per_a,
             "v0_v": physics.v0_v if np.isfinite(physics.v0_v) else None,
             "transresistance_ohm": array.value("transresistance") if array.has_amplifiers else None,
-            "offset_error_a": _offset_error(array, arrays, replay),
+            "offset_error_a": offset_error(array, arrays, replay),
             **cost_numbers(array),
         },
         needs_solver=not array.linear,
     )
 
 
-def _offset_error(
-    array: CrossbarSurrogate, arrays: dict[str, ModelArray], replay: dict[str, ModelArray]
+def offset_error(
+    array: CrossbarSurrogate,
+    arrays: Mapping[str, ModelArray],
+    replay: Mapping[str, ModelArray],
 ) -> float | None:
     """Largest error in A on the stored vectors where the offset current of rest stands for all.
 

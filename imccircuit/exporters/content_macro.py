@@ -16,6 +16,7 @@ from imccircuit.exporters.content import (
     cost_numbers,
     replay_of,
 )
+from imccircuit.exporters.content_crossbar import offset_error
 from imccircuit.surrogates.base import ModelArray
 from imccircuit.surrogates.macro import MacroSurrogate
 from imccircuit.surrogates.macro_parts import ARRAY
@@ -34,7 +35,10 @@ def _macro(model: Any) -> Content:
     stored = replay_of(macro)
     if stored:
         # What a target states of an array it only approximates holds for what drives the whole.
-        parts[ARRAY] = replace(parts[ARRAY], replay=_of_the_array(macro, stored))
+        array, vectors = parts[ARRAY], _of_the_array(macro, stored)
+        error = offset_error(macro.parts.array, array.arrays, vectors)
+        numbers = {**array.numbers, "offset_error_a": error}
+        parts[ARRAY] = replace(array, replay=vectors, numbers=numbers)
     return Content(
         kind="macro",
         arrays={},

@@ -97,6 +97,8 @@ def curves_fidelity(content: Content, quantity: str, terms: Floats) -> Fidelity:
         "a curve of three terms for each row driven alone, summed over rows: on the stored "
         f"vectors off by up to {error:.3g} A, {100 * error / largest:.2g} % of the largest current"
     )
+    if content.numbers.get("offset_error_a"):
+        how += ", constant offset currents included"
     return Fidelity(quantity, "approximated", how, error, "A")
 
 

@@ -157,7 +157,7 @@ def _fidelity(target: Target, content: Content) -> tuple[Fidelity, ...]:
         if item.quantity == "codes" and target.chain is None:
             how = f"{target.name} has no place for array and converters at once"
             found.append(Fidelity("codes", "dropped", how))
-        elif item.quantity == "array: read-out" and item.treatment == "approximated":
+        elif item.quantity == "array: read-out" and item.unit == "V":
             kept = replace(item, treatment="exact", amount=None, unit="")
             how = "currents with the amplifiers' offsets; output offsets stand at the converters"
             found.append(item if target.chain is None else replace(kept, how=how))

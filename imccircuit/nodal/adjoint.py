@@ -24,6 +24,7 @@ def conductance_gradient(
     voltage_v: ArrayLike,
     current_gradient: ArrayLike,
     law: CellLaw = LINEAR,
+    sense_v: ArrayLike | None = None,
 ) -> Floats:
     """Gradient of a loss with respect to the cells' conductances, summed over the batch.
 
@@ -40,6 +41,7 @@ def conductance_gradient(
     current_gradient : (batch, col) or (col,) derivative of the loss to each output current, in
         units of the loss over A.
     law : what the cells are.
+    sense_v : (col,) voltages in V of the bit lines' virtual grounds; None is 0 V.
 
     Returns
     -------
@@ -60,7 +62,7 @@ def conductance_gradient(
     gradient = np.zeros(array.shape)
     for start in range(0, len(voltage), _CHUNK):
         part = slice(start, start + _CHUNK)
-        cell_v = solve_fast(array, voltage[part], law).cell_voltage_v
+        cell_v = solve_fast(array, voltage[part], law, sense_v).cell_voltage_v
         adjoint_v = _adjoint_v(array, cell_v, weight[part], law)
         gain = law.conductance_slope(array.conductance_s, cell_v)
         gradient += np.einsum("bij,bij->ij", gain, adjoint_v)

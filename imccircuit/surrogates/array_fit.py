@@ -136,7 +136,7 @@ class _Problem:
                 raise EngineError(f"the surrogate of the crossbar: {failure}") from None
             error = found - chip.current_a
             if self.offset:
-                shape = model.column_slopes(chip.conductance_s, chip.voltage_v)
+                shape = model.column_slopes(chip.conductance_s, chip.voltage_v, chip.sense_v)
                 squares = np.maximum(np.sum(shape**2, axis=0), np.finfo(float).tiny)
                 error = error - shape * np.sum(shape * error, axis=0) / squares
             parts.append(error.ravel())

@@ -19,6 +19,9 @@ from imccircuit.nodal import (
 
 Floats = NDArray[np.float64]
 
+# Vectors at a time where voltages of all cells are held: bounds the memory.
+_CHUNK = 64
+
 
 @dataclass(frozen=True)
 class ArrayModel:
@@ -100,12 +103,15 @@ class ArrayModel:
         """
         return port_admittance(self.array(conductance_s))
 
-    def column_slopes(self, conductance_s: Floats, voltage_v: Floats) -> Floats:
+    def column_slopes(
+        self, conductance_s: Floats, voltage_v: Floats, sense_v: Floats | None = None
+    ) -> Floats:
         """Slope (batch, col) in S of all cells of a column together, wires apart."""
         cells = self.cells(conductance_s)
         if self.linear:
             return np.repeat(cells.sum(axis=0)[None], len(voltage_v), axis=0)
-        return np.asarray(self.law.currents(cells, voltage_v[:, :, None])[1].sum(axis=1))
+        across = voltage_v[:, :, None] - (0.0 if sense_v is None else sense_v)
+        return np.asarray(self.law.currents(cells, across)[1].sum(axis=1))
 
     def driven_admittance(
         self, conductance_s: Floats, voltage_v: Floats, sense_v: Floats
@@ -114,9 +120,12 @@ class ArrayModel:
         array = self.array(conductance_s)
         if self.linear:
             return port_admittance(array)
-        across = solve_fast(array, voltage_v, self.law, sense_v).cell_voltage_v
-        slope = self.law.currents(array.conductance_s, across)[1].mean(axis=0)
-        return port_admittance(replace(array, conductance_s=slope))
+        slope = np.zeros(array.shape)
+        for start in range(0, len(voltage_v), _CHUNK):
+            part = voltage_v[start : start + _CHUNK]
+            across = solve_fast(array, part, self.law, sense_v).cell_voltage_v
+            slope += self.law.currents(array.conductance_s, across)[1].sum(axis=0)
+        return port_admittance(replace(array, conductance_s=slope / len(voltage_v)))
 
     def with_values(self, names: tuple[str, ...], values: Floats) -> ArrayModel:
         """Copy with some attributes set."""

@@ -33,7 +33,7 @@ from imccircuit.surrogates.base import (
     check_count,
     provenance_of,
 )
-from imccircuit.surrogates.crossbar_amplifiers import fit_amplifiers
+from imccircuit.surrogates.crossbar_amplifiers import fit_amplifiers, fit_behind_amplifiers
 from imccircuit.surrogates.crossbar_split import Split, split_of
 from imccircuit.surrogates.crossbar_verdict import judge_crossbar
 from imccircuit.surrogates.data import Measured
@@ -46,8 +46,8 @@ _FIT_VECTORS = 16
 _FIT_CHIPS = 4
 _FIT_CELLS = 2**18
 _MOST_REPLAYS = 64
-# Each leaves about a thirtieth of the error that an offset's voltage had.
-_OFFSET_ROUNDS = 3
+# Where the input offsets of a model of nonlinear cells act; what older versions wrote has none.
+_AT_THE_ENDS = "at the ends of the bit lines"
 
 
 class CrossbarSurrogate(Surrogate):
@@ -70,6 +70,9 @@ class CrossbarSurrogate(Surrogate):
     def __init__(self, model: Model) -> None:
         super().__init__(model)
         self._effective: dict[bytes, Floats] = {}
+        at_ends = model.settings.get("input_offsets") == _AT_THE_ENDS
+        if self.has_amplifiers and not self.linear and not at_ends:
+            raise ValueError("its offsets are those of constant currents; fit the results again")
 
     @property
     def physics(self) -> ArrayModel:
@@ -232,7 +235,11 @@ class CrossbarSurrogate(Surrogate):
         split = split_of(measured)
         names, data = fitted_names(parameters), _fit_data(measured, split)
         has_amplifiers = parameters.circuit.readout != "ideal"
-        physics, fitted = fit_array(data, names, offset=has_amplifiers)
+        physics, fitted = (
+            fit_behind_amplifiers(data, names)
+            if has_amplifiers
+            else fit_array(data, names, offset=False)
+        )
         mask = split.hidden_chips.astype(np.int8)
         g = measured.arrays["conductance"]
         arrays = {
@@ -243,18 +250,16 @@ class CrossbarSurrogate(Surrogate):
         }
         if has_amplifiers:
             amplifiers, offsets = fit_amplifiers(physics, measured, split)
-            for _ in range(0 if physics.linear else _OFFSET_ROUNDS):
-                # The fit takes what an offset does to first order: of what is known of it, all.
-                seen = offsets["input_offset"].values[_fit_chips(split)]
-                known = [replace(chip, sense_v=e) for chip, e in zip(data, seen, strict=True)]
-                physics, fitted = fit_array(known, names, offset=True, begin=physics)
-                amplifiers, offsets = fit_amplifiers(physics, measured, split)
             fitted |= amplifiers
             arrays |= offsets
         model = Model(
             arrays=arrays,
             parameters=fitted,
-            settings={"cell": parameters.circuit.cell, "readout": parameters.circuit.readout},
+            settings={
+                "cell": parameters.circuit.cell,
+                "readout": parameters.circuit.readout,
+                "input_offsets": _AT_THE_ENDS,
+            },
             gates={name: float(value) for name, value in gates},
             domain=_domain(parameters, measured),
             provenance=provenance_of(measured),
@@ -290,13 +295,9 @@ def fitted_names(parameters: CrossbarParameters) -> tuple[str, ...]:
     return tuple(name for name, there in present.items() if there)
 
 
-def _fit_chips(split: Split) -> NDArray[np.int64]:
-    return np.flatnonzero(~split.hidden_chips)[:_FIT_CHIPS]
-
-
 def _fit_data(measured: Measured, split: Split) -> list[ChipData]:
     arrays = measured.arrays
-    chips = _fit_chips(split)
+    chips = np.flatnonzero(~split.hidden_chips)[:_FIT_CHIPS]
     # Nonlinear cells take a time that goes with vectors times cells; large arrays tell enough
     # in a few vectors.
     most = min(_FIT_VECTORS // len(chips), _FIT_CELLS // arrays["conductance"][0].size)

@@ -139,7 +139,7 @@ class Dispatcher:
                     return
                 measured = future.result()
                 records = measured.records
-                self._learn(measured)
+                self._learn(measured, self._slots())
                 hasty = limit_s < self._options.timeout_s and any(
                     record.status is Status.TIMEOUT for record in records
                 )
@@ -152,7 +152,7 @@ class Dispatcher:
                     _move_files(kept, self._ledger.folder / "failed")
                 self._record(records)
                 self._report()
-                rest_s = self._summary.left * self._task_s
+                rest_s = self._summary.left * self._task_s / self._slots()
                 spent_s = time.monotonic() - begun
                 if hasty or (spent_s > _TRIAL_MIN_S and rest_s > _WORTH_WORKERS_S):
                     return
@@ -234,17 +234,22 @@ class Dispatcher:
         stopped = self._stopper.requests > 0 or self._summary.stopped_by_max_fail
         return stopped or self._fault is not None
 
-    def _chunk(self, slots: int, largest: int, least: int = 1) -> list[Task]:
-        """Next tasks, as many as take about `_CHUNK_S` and leave something for all workers."""
+    def _chunk(self, slots: int, largest: int, side_by_side: int = 1) -> list[Task]:
+        """Next tasks, as many as take about `_CHUNK_S` and leave something for all workers.
+
+        ``side_by_side`` tasks of a chunk are measured at once, and no chunk has fewer.
+        """
         if self._again:
             return self._again.popleft()
         longer = max(1.0, slots / _SHORT_CHUNK_SLOTS)
-        size = min(longer * _CHUNK_S / max(self._task_s, 1e-6), longer * largest)
+        longest_s = longer * _CHUNK_S * side_by_side
+        size = min(longest_s / max(self._task_s, 1e-6), longer * largest)
         size = min(size, self._summary.left / (2 * slots))
-        return list(islice(self._tasks, max(least, int(size))))
+        return list(islice(self._tasks, max(side_by_side, int(size))))
 
-    def _learn(self, measured: Chunk) -> None:
-        each_s = measured.seconds / max(1, len(measured.records))
+    def _learn(self, measured: Chunk, side_by_side: int = 1) -> None:
+        count = len(measured.records)
+        each_s = measured.seconds * min(side_by_side, max(1, count)) / max(1, count)
         self._task_s = 0.5 * self._task_s + 0.5 * each_s if self._has_learned else each_s
         self._has_learned = True
 

@@ -77,6 +77,17 @@ def test_bundles_of_the_version_before_are_read(models: dict[str, Path], tmp_pat
         replay_export(folder)
 
 
+def test_bundles_with_offsets_as_constant_currents_are_refused(
+    macros: dict[str, Path], tmp_path: Path
+) -> None:
+    (folder,) = export_model(macros["sinh"], ["bundle"], tmp_path)
+    assert replay_export(folder).good
+    head = json.loads((folder / "bundle.json").read_text())
+    (folder / "bundle.json").write_text(json.dumps({**head, "schema": "imccircuit-bundle-2"}))
+    with pytest.raises(UsageError, match=r"bundle-2.*fit and export again"):
+        replay_export(folder)
+
+
 def test_cells_without_wires_are_their_own_law() -> None:
     cells = np.array([[1e-3, 2e-3], [3e-3, 0.0]])
     drive = np.array([0.2, -0.1])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from synthetic_macro import BITS, COLS, CONVERTERS, ROWS
+from synthetic_macro import BITS, COLS, CONVERTERS, ROWS, SETTINGS, results
 
 from imccircuit.exporters.content import content_of
 from imccircuit.exporters.costs import costs_of
@@ -16,6 +16,8 @@ from imccircuit.exporters.numpy import runtime
 from imccircuit.exporters.parts import levels_within
 from imccircuit.nodal.lines import solve_lines
 from imccircuit.surrogates.files import load_model
+from imccircuit.surrogates.fit import fit_results
+from imccircuit.surrogates.macro import MacroSurrogate
 
 NAMES = ("macros", "macro", "sinh")
 
@@ -35,6 +37,23 @@ def test_stored_vectors_are_of_the_whole(macros: dict[str, Path], name: str) -> 
         held_out = load_model(macros[name]).array("array.held_out")
         assert np.all(held_out[replay["chip"].values] == 1)
         assert len(np.unique(replay["chip"].values)) == 5
+
+
+def test_what_constant_offsets_cost_is_of_the_stored_vectors(tmp_path: Path) -> None:
+    """The array of a macro of many chips has other vectors than the array's own model."""
+    rows = (*SETTINGS, "circuit.array.cell=1r_sinh", "circuit.array.sinh_voltage=1 V")
+    model = fit_results(results(tmp_path / "r.h5", chips=11, settings=rows, v0=0.1))
+    assert isinstance(model, MacroSurrogate)
+    part = content_of(model).parts["array"]
+    error = 0.0
+    for v, chip, expected in zip(
+        *(part.replay[n].values for n in ("voltage", "chip", "expected_current")), strict=True
+    ):
+        physics, g = model.parts.array.physics, part.arrays["conductance"].values[chip]
+        taken = physics.currents(g, v[None])[0] + part.arrays["offset_current"].values[chip]
+        error = max(error, float(np.max(np.abs(taken - expected))))
+    assert part.numbers["offset_error_a"] == pytest.approx(error, rel=1e-12, abs=0)
+    assert error > 1e-9
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -66,21 +66,24 @@ def test_an_elimination_that_went_wrong_is_found_out(monkeypatch):
 
 @pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
 @pytest.mark.parametrize("ends", [ENDS["near"], ENDS["four ends"]], ids=["near", "four ends"])
-def test_gradient_is_that_of_finite_differences(ends, law):
+@pytest.mark.parametrize("lifted", [0.0, 0.05])
+def test_gradient_is_that_of_finite_differences(ends, law, lifted):
     rng = np.random.default_rng(4)
     shape = (5, 4)
     array = some_array(rng, shape, ends)
     g = np.maximum(array.conductance_s, 1e-6)
     voltage, weight = rng.uniform(-0.3, 0.3, (3, 5)), rng.uniform(-1, 1, (3, 4))
     ends = {"r_driver_ohm": 20.0, "r_sense_ohm": 10.0, **ends}
+    sense = lifted * rng.uniform(-1, 1, 4)
 
     def make(conductance):
         return ResistiveArray(conductance, array.r_row_ohm, array.r_col_ohm, **ends)
 
     def loss(conductance):
-        return np.sum(weight * solve_nonlinear(make(conductance), law, voltage).output_current_a)
+        solved = solve_nonlinear(make(conductance), law, voltage, sense)
+        return np.sum(weight * solved.output_current_a)
 
-    got = conductance_gradient(make(g), voltage, weight, law)
+    got = conductance_gradient(make(g), voltage, weight, law, sense)
     # Steps of 1e-4 of G: 1e-8 of curvature, and 1e-16/1e-4 of rounding.
     wanted = np.empty(shape)
     for cell in np.ndindex(shape):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +111,31 @@ def test_amplifiers_that_stand_at_their_offsets_on_sinh_cells(tmp_path: Path, v0
         output_offset_v=-model.array("output_offset")[0],
     )
     np.testing.assert_allclose(predicted["output_current_a"], other["output_current"], rtol=1e-5)
+
+
+@pytest.mark.parametrize("v0", [0.1, 0.05, 0.035])
+def test_drives_that_rise_from_vector_to_vector(tmp_path: Path, v0: float) -> None:
+    """The first vectors are small and their slopes say little of the last ones'."""
+    g, drive = array_and_drive(ROWS, COLS, 40)
+    drive *= np.linspace(0.02, 1, 40)[:, None]
+    offset = 1e-3 * np.array([5.0, -4.0, 2.0, 0.0])
+    more = {"gain": 200.0, "feedback": 4e3, "r_in": 1e5, "r_row": 5.0, "r_col": 8.0, "v0": v0}
+    chip = crossbar_chip(g, drive, amplifier_offset=offset, **more)
+    model = fit(tmp_path, [chip], *SINH, "circuit.readout=tia", f"circuit.cols={COLS}")
+    assert model.verdict.state == "pass", str(model.verdict)
+    stand = 200.0 * offset / 4e3 / (1 / 1e5 + 201.0 / 4e3)
+    np.testing.assert_allclose(model.array("input_offset")[0], stand, atol=1e-6)
+
+
+def test_models_whose_offsets_are_constant_currents_are_refused(tmp_path: Path) -> None:
+    g, drive = array_and_drive(ROWS, COLS, 20)
+    chip = crossbar_chip(
+        g, drive, amplifier_offset=np.full(COLS, 1e-3), r_row=5.0, r_col=8.0, v0=0.1
+    )
+    model = fit(tmp_path, [chip], *SINH, "circuit.readout=tia", f"circuit.cols={COLS}")
+    settings = {k: text for k, text in model.model.settings.items() if k != "input_offsets"}
+    with pytest.raises(ValueError, match="fit the results again"):
+        type(model)(replace(model.model, settings=settings))
 
 
 def test_sinh_cells_are_recovered(tmp_path: Path) -> None:

@@ -125,6 +125,26 @@ def test_many_workers_get_longer_chunks(tmp_path):
     assert chunk(1000, largest=4) == 40
 
 
+def test_time_of_a_point_is_that_on_one_core(tmp_path):
+    """A run begins with a point on every core; its workers get chunks of a second all the same."""
+    made = dispatch.Dispatcher.__new__(dispatch.Dispatcher)
+    made._again, made._has_learned = [], False
+    made._summary = dispatch.Summary(tmp_path, 10**9)
+    made._task_s, made._tasks = 1.0, iter([(k, 0) for k in range(10**4)])
+    first = made._chunk(1, 32, 64)
+    assert len(first) == 64
+    made._learn(dispatch.Chunk([None] * 64, 0.9), 64)
+    assert made._task_s == pytest.approx(0.9, abs=1e-12)
+    assert len(made._chunk(64, 256)) == 1
+    # Fewer points than cores leave cores idle, and say nothing else of a point.
+    made._has_learned = False
+    made._learn(dispatch.Chunk([None] * 3, 0.9), 64)
+    assert made._task_s == pytest.approx(0.9, abs=1e-12)
+    # Short points: a second on all cores at once.
+    made._task_s = 0.1
+    assert len(made._chunk(1, 10**6, 4)) == 40
+
+
 # -- workers that die --------------------------------------------------------------------------
 
 

@@ -23,7 +23,7 @@ from imccircuit.exporters.target import Target
 from imccircuit.surrogates.base import ModelArray, Surrogate
 from imccircuit.surrogates.registry import kind_names
 
-SCHEMA = "imccircuit-bundle-2"
+SCHEMA = "imccircuit-bundle-3"
 
 _SOLVE = (
     "the reader solves the network of wires and cells, whose equations docs/bundle-format.md has"

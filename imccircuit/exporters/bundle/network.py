@@ -17,7 +17,7 @@ Floats = NDArray[np.float64]
 Nodes = NDArray[np.int64]
 
 _STEPS = 60
-# Of the largest drive: the next Newton step would be about the square of this.
+# Of the largest voltage given: the next Newton step would be about the square of this.
 _LAST_STEP = 1e-9
 
 

@@ -25,7 +25,8 @@ Floats = NDArray[np.float64]
 Arrays = Mapping[str, NDArray[Any]]
 Numbers = Mapping[str, Any]
 
-READABLE = ("imccircuit-bundle-1", "imccircuit-bundle-2")
+READABLE = ("imccircuit-bundle-1", "imccircuit-bundle-2", "imccircuit-bundle-3")
+_CONSTANT_OFFSETS = READABLE[:2]
 _KINDS = ("adc", "crossbar", "macro")
 
 
@@ -44,6 +45,11 @@ def replay_bundle(folder: Path) -> Replay:
     kind, numbers = str(head["kind"]), head["numbers"]
     if kind not in _KINDS:
         raise UsageError(f"{folder}: no vectors are stored of kind {kind}; nothing to replay")
+    solved = any(name.rpartition(".")[2] == "cell_conductance" for name in arrays)
+    offsets = any(name.rpartition(".")[2] == "input_offset" for name in arrays)
+    if head["schema"] in _CONSTANT_OFFSETS and solved and offsets:
+        text = "takes offsets of amplifiers for constant currents; fit and export again"
+        raise UsageError(f"{folder}: a bundle of schema {head['schema']!r} {text}")
     stored = stored_vectors(folder)
     program = f"numpy {np.__version__}, formulas of docs/bundle-format.md"
     try:
