@@ -128,18 +128,18 @@ class Dispatcher:
 
     def _measure_here(self) -> None:
         """Measure in this process until the rest is worth starting workers."""
-        limit_s = min(self._options.timeout_s, _TRIAL_S)
+        limit_s, slots = min(self._options.timeout_s, _TRIAL_S), self._slots()
         kept = self._ledger.folder / "trial"
-        executor = SerialExecutor(self._job(limit_s, kept, self._slots()), self._stopper)
+        executor = SerialExecutor(self._job(limit_s, kept, slots), self._stopper)
         begun = time.monotonic()
         try:
-            while not self._ending() and (chunk := self._chunk(1, _TRIAL_CHUNK, self._slots())):
+            while not self._ending() and (chunk := self._chunk(1, _TRIAL_CHUNK, slots)):
                 future = executor.submit(chunk)
                 if future.cancelled():
                     return
                 measured = future.result()
                 records = measured.records
-                self._learn(measured, self._slots())
+                self._learn(measured, slots)
                 hasty = limit_s < self._options.timeout_s and any(
                     record.status is Status.TIMEOUT for record in records
                 )
@@ -152,7 +152,7 @@ class Dispatcher:
                     _move_files(kept, self._ledger.folder / "failed")
                 self._record(records)
                 self._report()
-                rest_s = self._summary.left * self._task_s / self._slots()
+                rest_s = self._summary.left * self._task_s / slots
                 spent_s = time.monotonic() - begun
                 if hasty or (spent_s > _TRIAL_MIN_S and rest_s > _WORTH_WORKERS_S):
                     return
