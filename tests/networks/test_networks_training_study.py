@@ -45,7 +45,7 @@ def run_loaded(settings: Sequence[str], folder: Path) -> None:
 
 @pytest.fixture
 def synthetic(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Results as SPICE would leave them: unit capacitors off by 40 %, offsets of 2 LSB."""
+    """Results as SPICE would leave them: unit capacitors off by 40 %."""
     pytest.importorskip("torch", reason="torch is not in the test extra")
     pytest.importorskip("sklearn", reason="the digits are scikit-learn's")
 
@@ -65,7 +65,9 @@ def synthetic(monkeypatch: pytest.MonkeyPatch) -> None:
         bits = int(circuit.resolution)
         # As on the shipped card: σ goes with 1/√area; 40 % at 0.01 fF.
         spread = 0.4 * np.sqrt(0.01e-15 / circuit.unit_f)
-        chips = adc_population(20, 1, bits=bits, spread=spread, offset_v=0.12)
+        # Rough converters are off by 2 LSB, those of which sizes are tried by a tenth of one.
+        offset = 2.4 * circuit.comparator_offset_sigma
+        chips = adc_population(20, 1, bits=bits, spread=spread, offset_v=offset)
         if recipe.common.variation.samples == 1:
             chips = [adc_chip(2.0 ** np.arange(bits), 1.0, 0.0)]
         write(output, "adc_sar8_mismatch", [f"circuit.bits={bits}"], chips)
@@ -99,7 +101,9 @@ def test_the_command_trains_and_writes_its_table(tmp_path, capsys) -> None:
     assert ways["float"]["high"] - p == pytest.approx(half, abs=1e-5)
     against = ways["chip in the loop"]["against"]
     assert set(ways["naive"]["against"]) == set(ways["uniform converter"]["against"]) == {"float"}
-    assert against["naive"]["loss"]["most"] < 0
+    # Lost in pairs, image by image, and so the difference of the means.
+    gained = ways["chip in the loop"]["mean"] - ways["naive"]["mean"]
+    assert against["naive"]["loss"]["mean"] == pytest.approx(-gained, abs=1e-9)
     assert against["naive"]["p_of_median"] < 1e-6
     assert set(report["overhead"]) == {"population", "chip"}
     assert (ways["float"]["sd"], report["chips"], report["epochs"]) == (None, 2, 8)
@@ -155,7 +159,7 @@ def test_columns_share_ramps_and_sizes_are_tried(tmp_path, capsys) -> None:
     assert json.loads((tmp_path / "ramp" / "study.json").read_text())["bits"] == 6
     ways = 'training.ways=["float", "naive", "calibrated converter"]'
     sizes = ["capacitors.units=['0.01 fF', '10 fF']", "capacitors.loss=0.5", "training.epochs=4"]
-    assert run(tmp_path, *sizes, ways, "training.chips=1", study="digits_capacitors") in (0, 3)
+    assert run(tmp_path, *sizes, ways, "training.chips=4", study="digits_capacitors") in (0, 3)
     report = json.loads((tmp_path / "study.json").read_text())
     small, large = report["sizes"]
     assert (small["unit_f"], large["unit_f"]) == (1e-17, 1e-14)

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numba import njit
 from scipy.stats import kstest, norm
 
 from imccircuit.errors import UsageError
 from imccircuit.surrogates.kernels.noise import LARGEST, draw_normals, normals_of, philox_group
-from imccircuit.surrogates.kernels.noise_twin import draw_normals_twin, draw_words, philox4x32
+from imccircuit.surrogates.kernels.noise_twin import (
+    SLOPE,
+    draw_normals_twin,
+    draw_words,
+    normal_pairs,
+    philox4x32,
+)
 
 # Known answers that the authors publish with Random123 (kat_vectors, philox4x32 10):
 # counter, key, words.
@@ -21,9 +28,10 @@ KNOWN = [
      "d16cfe09 94fdcceb 5001e420 24126ea1"),
 ]  # fmt: skip
 
-# Cephes' single-precision polynomials are right to a few units in the last place; a variate is at
-# most 6.8, of which one unit is 4.8e-7, and its factor has three roundings more.
-ROUNDING = 3 * 4.8e-7
+# Cephes' single-precision polynomials are right to a unit in the last place. The radius has half
+# the relative error of the logarithm and a rounding of its own, cosine and sine a unit each, their
+# sum and the product a half: six halves of 2^-23 times the largest variate.
+ROUNDING = 3 * 2.0**-23 * LARGEST
 
 
 def numbers(text: str) -> np.ndarray:
@@ -77,19 +85,56 @@ def test_a_batch_in_parts_is_the_same_batch() -> None:
 
 
 def test_extreme_words_are_finite() -> None:
-    edge = np.array([0, 1, 2**31, 0xB504F333, 0xB504F400, 2**32 - 2, 2**32 - 1], dtype=np.uint32)
-    words = np.zeros(64, dtype=np.uint32)
-    words[: len(edge)] = words[32 : 32 + len(edge)] = edge
-    turns = np.array([0, 2**29, 2**30, 2**31, 2**32 - 1], dtype=np.uint32)
-    for turn in turns:
-        words[16:32] = words[48:] = turn
-        found = np.empty(64, dtype=np.float32)
-        normals_of(words, found)
-        radius = np.sqrt(-2 * np.log((words[:16] + 0.5) / 2**32))
-        angle = 2 * np.pi * float(turn) / 2**32
-        np.testing.assert_allclose(found[:16], radius * np.cos(angle), atol=ROUNDING, rtol=0)
-        np.testing.assert_allclose(found[16:32], radius * np.sin(angle), atol=ROUNDING, rtol=0)
-        assert np.max(np.abs(found)) <= LARGEST
+    # The ends of both shares, of a quarter of a turn, and where the logarithm changes its exponent.
+    share = np.array([0, 1, 2**29, 0x2D413CCC, 0x2D413CCD, 2**30 - 2, 2**30 - 1], dtype=np.uint32)
+    inverse = pow(SLOPE, -1, 2**32)
+    turns = np.array([t * inverse % 2**32 for t in (0, 2**31 - 1, 2**31, 2**32 - 1)], np.uint32)
+    edge = np.concatenate([(4 * share[:, None] + np.arange(4, dtype=np.uint32)).ravel(), turns])
+    words = np.resize(edge, 64)
+    found = np.empty(128, dtype=np.float32)
+    normals_of(words, found)
+    pairs = found.reshape(4, 2, 16).swapaxes(1, 2).reshape(64, 2)
+    np.testing.assert_allclose(pairs, normal_pairs(words), atol=ROUNDING, rtol=0)
+    assert np.max(np.abs(found)) <= LARGEST
+    assert np.hypot(*pairs[0]) == pytest.approx(np.sqrt(2 * np.log(2**31)), abs=ROUNDING)
+
+
+@njit
+def count_all(first, last, counts, sums):  # type: ignore[no-untyped-def]
+    """Histograms and moments of the pairs of words ``first`` to ``last``, sixteen bins a unit."""
+    words, normals = np.empty(64, np.uint32), np.empty(128, np.float32)
+    for start in range(first, last, 64):
+        for j in range(64):
+            words[j] = start + j
+        normals_of(words, normals)
+        for word in range(4):
+            for j in range(16):
+                a = np.float64(normals[32 * word + j])
+                b = np.float64(normals[32 * word + 16 + j])
+                counts[int((a + 7) * 16), int((b + 7) * 16)] += 1
+                for k, moment in enumerate((a, b, a * a, b * b, a * b, a * a * b * b)):
+                    sums[k] += moment
+
+
+@pytest.mark.long
+def test_the_law_of_all_words() -> None:
+    counts, sums = np.zeros((224, 224), np.int64), np.zeros(6)
+    count_all(0, 2**32, counts, sums)
+    assert counts.sum() == 2**32
+    # Means, variances, correlation, and that of the squares.
+    np.testing.assert_allclose(sums / 2**32, [0, 0, 1, 1, 0, 1], atol=2e-8, rtol=0)
+    edges = np.arange(1, 224) / 16 - 7
+    for axis in (0, 1):
+        below = np.cumsum(counts.sum(axis=1 - axis))[:-1] / 2**32
+        np.testing.assert_allclose(below, norm.cdf(edges), atol=3e-7, rtol=0)
+        for threshold, error in ((4, 1e-4), (5, 5e-3), (5.5, 0.02), (6, 0.5)):
+            for share in (below[edges == -threshold], 1 - below[edges == threshold]):
+                assert share == pytest.approx(norm.sf(threshold), abs=error * norm.sf(threshold))
+    # Both together: as many in each square as two independent ones would put there.
+    share = np.diff(norm.cdf(np.arange(225) / 16 - 7))
+    expected = 2.0**32 * np.outer(share, share)
+    many = expected > 1e4
+    np.testing.assert_allclose(counts[many] / expected[many], 1, atol=0.01)
 
 
 def test_normals_are_normal() -> None:
@@ -111,10 +156,11 @@ def test_normals_are_normal() -> None:
         assert abs(scaled.mean()) < 5 / np.sqrt(scaled.size)
 
 
-def test_partners_of_a_pair_share_their_words() -> None:
-    words = draw_words((2, 64), seed=1)
-    np.testing.assert_array_equal(words[:, :16, 0], words[:, 16:32, 1])
-    np.testing.assert_array_equal(words[:, 48:, 1], words[:, 32:48, 0])
+def test_partners_of_a_pair_share_their_word() -> None:
+    words = draw_words((2, 128), seed=1)
+    np.testing.assert_array_equal(words[:, :16], words[:, 16:32])
+    np.testing.assert_array_equal(words[:, 112:], words[:, 96:112])
+    assert np.unique(words).size == 2 * 64
 
 
 @pytest.mark.parametrize("key", [{"seed": -1}, {"seed": 2**64}, {"seed": 0, "chip": 2**32}])

@@ -26,10 +26,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from imccircuit.errors import UsageError
 from imccircuit.metrics.adc import NO_CODE
-from imccircuit.surrogates.kernels.noise import GROUP, ConversionNoise, add_noise
+from imccircuit.surrogates.kernels.noise import ConversionNoise, add_noise
 
 # Buckets a code: levels half an LSB apart still have buckets of their own.
 _BUCKETS_PER_CODE = 2
+# Columns that are converted together: their tables stay in the cache.
+_GROUP = 64
 
 Codes = NDArray[np.int16] | NDArray[np.int32]
 
@@ -139,16 +141,16 @@ def bucket_of(voltage: NDArray[Any], low: Any, scale: Any, buckets: int) -> NDAr
 @njit(cache=True, nogil=True)
 def code_rows(low, scale, start, pair, level, depth, voltage, codes, first, last):  # type: ignore[no-untyped-def]
     """Codes of rows ``first`` to ``last`` of voltages (batch, col) in V, both contiguous."""
-    where = np.empty(GROUP, np.uint32)
+    where = np.empty(_GROUP, np.uint32)
     columns, buckets, stride = len(low), start.shape[1] - 1, level.shape[1]
     zero, most = low.dtype.type(0), low.dtype.type(buckets - 1)
     starts, pairs, levels = start.ravel(), pair.ravel(), level.ravel()
     volts, found = voltage.ravel(), codes.ravel()
     # The tables of a group of columns stay in the cache while all vectors pass.
-    for base in range(0, columns, GROUP):
-        width = min(GROUP, columns - base)
+    for base in range(0, columns, _GROUP):
+        width = min(_GROUP, columns - base)
         # Copies of fixed length, for loops whose indices need no look at their sign.
-        lows, scales = np.zeros(GROUP, low.dtype), np.zeros(GROUP, low.dtype)
+        lows, scales = np.zeros(_GROUP, low.dtype), np.zeros(_GROUP, low.dtype)
         lows[:width], scales[:width] = low[base : base + width], scale[base : base + width]
         for i in range(first, last):
             here = np.uint64(i * columns + base)

@@ -23,8 +23,9 @@ from imccircuit.surrogates.kernels.codes import (
 )
 from imccircuit.surrogates.kernels.noise import ConversionNoise, add_noise
 
-# Half of a second-level cache of 1 MB; at 128 columns that is 1024 vectors.
-_BUFFER_BYTES = 2**19
+# 256 vectors at 1024 columns: with fewer, numpy packs the weights so often that the product takes
+# up to a fifth longer, which is more than a second-level cache of half this size costs.
+_BUFFER_BYTES = 2**20
 _FEWEST_ROWS = 64
 
 

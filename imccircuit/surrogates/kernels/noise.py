@@ -11,22 +11,27 @@ stream, index of the vector and column:
 ========  ================================================================================
 word      holds
 ========  ================================================================================
-0         16 (column // 64) + column % 16, and bits 32 to 47 of the vector's index above it
+0         16 (column // 128) + column % 16, and bits 32 to 47 of the vector's index above it
 1         bits 0 to 31 of the vector's index
 2         stream
 3         chip
 ========  ================================================================================
 
-Each block answers four columns, 16 apart: word (column // 16) % 4 belongs to ``column``. So 64
-columns are 16 blocks side by side in vector registers, and their draws leave in order.
+Each block answers eight columns, 16 apart: word (column // 32) % 4 belongs to ``column`` and to the
+column 16 beside it. So 128 columns are 16 blocks side by side in vector registers, and their draws
+leave in order.
 
-Normal variates come from the words in pairs by Box and Muller [2]_: u = (x + 1/2) / 2³² of one
-word gives the radius √(-2 ln u), the other, as a signed share of a turn, the angle. The largest
-variate is √(2 ln 2³³) = 6.76: the power beyond is 1e-11 of all.
+A word w gives two normal variates by Box and Muller [2]_, as a point of a lattice [3]_ of 2³²
+points in the square of radius and angle: u = (⌊w/4⌋ + 1/2) / 2³⁰ gives the radius √(-2 ln u),
+w φ/4 modulo 1 (φ the golden section) the angle within a quarter of a turn, and the two lowest bits
+the quarter. Such points fill the square more evenly than random ones. The law is that of all words,
+which a test goes through: distribution within 3e-7 of the normal one, σ within 1e-8, correlation of
+the two 2e-9, probability beyond 4 σ within 0.01 %, 5 σ 0.5 %, 5.5 σ 2 %, 6 σ (1e-9) a factor of
+1.5. The largest variate is √(2 ln 2³¹) = 6.56.
 
-Logarithm, sine and cosine are polynomials in single precision, of multiplications and additions in
-a fixed order that the compiler may not fuse; so a stored seed gives the same bits everywhere. The
-twin is `imccircuit.surrogates.kernels.noise_twin`.
+Logarithm, sine and cosine are polynomials in single precision. Each step is one multiplication and
+addition, rounded once where the code says so (`fused`) and never elsewhere; so a stored seed gives
+the same bits everywhere. The twin is `imccircuit.surrogates.kernels.noise_twin`.
 
 References
 ----------
@@ -34,23 +39,29 @@ References
    Proc. SC11, 2011.
 .. [2] G. Box, M. Muller, "A note on the generation of random normal deviates", Ann. Math. Statist.
    29, 610, 1958. The polynomials are those of S. Moshier's Cephes, single precision.
+.. [3] N. Korobov, "The approximate computation of multiple integrals", Dokl. Akad. Nauk SSSR 124,
+   1207, 1959.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numba import njit
+from numba import njit, types
+from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from imccircuit.errors import UsageError
 
-GROUP = 64
+GROUP = 128
 """Columns that are drawn together."""
 LANES = 16
-LARGEST = 6.77
+WORDS = 4 * LANES
+"""Words that they are drawn from."""
+LARGEST = 6.56
 """No normal variate is larger than this."""
 
 SAMPLED = 0
@@ -58,11 +69,13 @@ SAMPLED = 0
 DECISION = 1
 """Stream of the decision on bit 0; that on bit k is k further."""
 
-MOST_COLUMNS = 2**18
+MOST_COLUMNS = 2**19
 MOST_VECTORS = 2**48
 
 _M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 _W0, _W1 = np.uint32(0x9E3779B9), np.uint32(0xBB67AE85)
+# 2³² φ/4, odd: the lattice of each quarter has the golden section as its slope.
+_SLOPE = np.uint32(0x278DDE6D)
 
 Uint32 = NDArray[np.uint32]
 Float32 = NDArray[np.float32]
@@ -144,72 +157,84 @@ def philox_group(counter: Uint32, key: Uint32, words: Uint32) -> None:
         words[3 * LANES + j] = c3
 
 
-@njit(cache=True, inline="always")
-def _log_of_share(word):  # type: ignore[no-untyped-def]
-    """Logarithm of (word + 1/2) / 2³², word from 0 to 2³² - 1."""
-    real = np.float32(word) + np.float32(0.5)
-    bits = np.float32(real).view(np.int32)
-    # real = mantissa 2^exponent with a mantissa between √½ and √2
-    exponent = np.int32((bits - np.int32(0x3F3504F3)) >> np.int32(23))
-    mantissa = np.int32(bits - np.int32(exponent << np.int32(23))).view(np.float32)
-    # Near 1 what is missing to 1 has more digits than the share itself.
-    missing = (np.float32(np.uint32(~word)) + np.float32(0.5)) * np.float32(2.0**-32)
-    near = word >= np.uint32(0xB504F400)
-    x = -missing if near else mantissa - np.float32(1.0)
-    scale = np.float32(0.0) if near else np.float32(exponent - np.int32(32))
-    p = np.float32(7.0376836292e-2)
-    p = p * x + np.float32(-1.1514610310e-1)
-    p = p * x + np.float32(1.1676998740e-1)
-    p = p * x + np.float32(-1.2420140846e-1)
-    p = p * x + np.float32(1.4249322787e-1)
-    p = p * x + np.float32(-1.6668057665e-1)
-    p = p * x + np.float32(2.0000714765e-1)
-    p = p * x + np.float32(-2.4999993993e-1)
-    p = p * x + np.float32(3.3333331174e-1)
-    square = x * x
-    # ln 2 in two parts: the first times any exponent is exact.
-    log = p * x * square + scale * np.float32(-2.12194440e-4)
-    log = log - np.float32(0.5) * square
-    return x + log + scale * np.float32(0.693359375)
+def _fused(typing: Any, a: Any, b: Any, c: Any) -> Any:
+    """``a * b + c`` in single precision, rounded once."""
+    del typing
+    return types.float32(a, b, c), lambda _context, builder, _signature, args: builder.fma(*args)
+
+
+fused: Any = intrinsic(_fused)
 
 
 @njit(cache=True, inline="always")
-def _unit_vector(word):  # type: ignore[no-untyped-def]
-    """Cosine and sine of word / 2³² turns."""
-    turn = np.int32(word)
-    # The nearest quarter of a turn, and what is left, -π/4 to π/4.
-    quarter = np.int32(np.int32(turn >> np.int32(29)) + np.int32(1)) >> np.int32(1)
-    rest = np.int32(turn - np.int32(quarter << np.int32(30)))
-    a = np.float32(rest) * np.float32(2.0 * math.pi / 2**32)
-    z = a * a
-    s = np.float32(-1.9515295891e-4) * z + np.float32(8.3321608736e-3)
-    s = (s * z + np.float32(-1.6666654611e-1)) * z * a + a
-    c = np.float32(2.443315711809948e-5) * z + np.float32(-1.388731625493765e-3)
-    c = (c * z + np.float32(4.166664568298827e-2)) * z * z
-    c = c - np.float32(0.5) * z + np.float32(1.0)
-    swap = np.int32(quarter & np.int32(1)) != np.int32(0)
-    cosine, sine = (s if swap else c), (c if swap else s)
-    # cos is negative in quarters 1 and 2, sin in quarters 2 and 3 (and -1, -2 as 3, 2).
-    cosine = (
-        -cosine
-        if np.int32(np.int32(quarter + np.int32(1)) & np.int32(2)) != np.int32(0)
-        else cosine
-    )
-    sine = -sine if np.int32(quarter & np.int32(2)) != np.int32(0) else sine
-    return cosine, sine
+def _minus_log_of_share(word):  # type: ignore[no-untyped-def]
+    """-ln u of u = (⌊word / 4⌋ + 1/2) / 2³⁰."""
+    real = np.float32(np.int32(word >> np.uint32(2))) + np.float32(0.5)
+    # real = (1 + x) 2^exponent with 1 + x between √½ and √2
+    bits = np.uint32(np.float32(real).view(np.uint32) - np.uint32(0x3F3504F3))
+    exponent = np.int32(np.int32(bits) >> np.int32(23))
+    mantissa = np.uint32(np.uint32(bits & np.uint32(0x007FFFFF)) + np.uint32(0x3F3504F3))
+    x = mantissa.view(np.float32) - np.float32(1.0)
+    p = fused(np.float32(-7.0376836292e-2), x, np.float32(1.1514610310e-1))
+    p = fused(p, x, np.float32(-1.1676998740e-1))
+    p = fused(p, x, np.float32(1.2420140846e-1))
+    p = fused(p, x, np.float32(-1.4249322787e-1))
+    p = fused(p, x, np.float32(1.6668057665e-1))
+    p = fused(p, x, np.float32(-2.0000714765e-1))
+    p = fused(p, x, np.float32(2.4999993993e-1))
+    p = fused(p, x, np.float32(-3.3333331174e-1))
+    p = fused(p, x, np.float32(0.5))
+    p = fused(p, x, np.float32(-1.0))
+    halvings = np.float32(np.int32(np.int32(30) - exponent))
+    return fused(p, x, np.float32(halvings * np.float32(math.log(2.0))))
+
+
+@njit(cache=True, inline="always")
+def _pair(word):  # type: ignore[no-untyped-def]
+    """The two normal variates of a word."""
+    # The angle is a + π/4 with a between -π/4 and π/4; √2 cos(a + π/4) = cos a - sin a, and √2
+    # sin(a + π/4) = cos a + sin a. The √2 goes into the radius, √(-2 ln u).
+    radius = np.float32(math.sqrt(_minus_log_of_share(word)))
+    turn = np.int32(np.uint32(word * _SLOPE))
+    a = np.float32(turn) * np.float32(0.5 * math.pi / 2**32)
+    z = np.float32(a * a)
+    s = fused(np.float32(-1.9515295891e-4), z, np.float32(8.3321608736e-3))
+    s = fused(s, z, np.float32(-1.6666654611e-1))
+    s = fused(s, np.float32(z * a), a)
+    c = fused(np.float32(2.443315711809948e-5), z, np.float32(-1.388731625493765e-3))
+    c = fused(c, z, np.float32(4.166664568298827e-2))
+    c = fused(c, z, np.float32(-0.5))
+    c = fused(c, z, np.float32(1.0))
+    one = np.float32(radius * np.float32(c - s)).view(np.uint32)
+    two = np.float32(radius * np.float32(c + s)).view(np.uint32)
+    # The lowest bits are the signs.
+    one = np.uint32(one ^ np.uint32(word << np.uint32(31)))
+    two = np.uint32(two ^ np.uint32(np.uint32(word << np.uint32(30)) & np.uint32(0x80000000)))
+    return one.view(np.float32), two.view(np.float32)
 
 
 @njit(cache=True)
 def normals_of(words: Uint32, normals: Float32, halves: int = 2) -> None:
-    """Normal variates (64,) of random words (64,), or the first half of them."""
-    # Words 0 and 1 of a block make a pair, and so do words 2 and 3.
-    for half in range(halves):
-        one, two = 2 * LANES * half, 2 * LANES * half + LANES
+    """Normal variates (128,) of random words (64,), or the first half of them."""
+    for word in range(2 * halves):
+        source, target = LANES * word, 2 * LANES * word
         for j in range(LANES):
-            radius = np.float32(math.sqrt(np.float32(-2.0) * _log_of_share(words[one + j])))
-            cosine, sine = _unit_vector(words[two + j])
-            normals[one + j] = radius * cosine
-            normals[two + j] = radius * sine
+            one, two = _pair(words[source + j])
+            normals[target + j] = one
+            normals[target + LANES + j] = two
+
+
+@njit(cache=True)
+def random_words(
+    key: Uint32, chip: int, stream: int, vector: int, group: int, words: Uint32
+) -> None:
+    """Random words (64,) of columns 128 ``group`` … of one vector."""
+    # The counter lies in the words until they are drawn: no memory is asked for in here.
+    words[0] = np.uint32(group * LANES) | np.uint32((vector >> 32) << 16)
+    words[1] = np.uint32(vector & 0xFFFFFFFF)
+    words[2] = np.uint32(stream)
+    words[3] = np.uint32(chip)
+    philox_group(words, key, words)
 
 
 @njit(cache=True)
@@ -223,22 +248,17 @@ def draw_group(
     normals: Float32,
     halves: int = 2,
 ) -> None:
-    """Normal variates of columns 64 ``group`` … of one vector; ``words`` is for work.
+    """Normal variates of columns 128 ``group`` … of one vector; ``words`` is for work.
 
-    Of the 64 the first half alone is drawn where ``halves`` is 1.
+    Of the 128 the first half alone is drawn where ``halves`` is 1.
     """
-    # The counter lies in the words until they are drawn: no memory is asked for in here.
-    words[0] = np.uint32(group * LANES) | np.uint32((vector >> 32) << 16)
-    words[1] = np.uint32(vector & 0xFFFFFFFF)
-    words[2] = np.uint32(stream)
-    words[3] = np.uint32(chip)
-    philox_group(words, key, words)
+    random_words(key, chip, stream, vector, group, words)
     normals_of(words, normals, halves)
 
 
 @njit(cache=True)
 def _fill(key: Uint32, chip: int, stream: int, first: int, out: Float32) -> None:
-    words, normals = np.empty(GROUP, np.uint32), np.empty(GROUP, np.float32)
+    words, normals = np.empty(WORDS, np.uint32), np.empty(GROUP, np.float32)
     rows, cols = out.shape
     for i in range(rows):
         for group in range((cols + GROUP - 1) // GROUP):
@@ -257,13 +277,16 @@ def add_noise(  # type: ignore[no-untyped-def]
 
     The voltages are contiguous.
     """
-    words, normals = np.empty(GROUP, np.uint32), np.empty(GROUP, np.float32)
+    words, normals = np.empty(WORDS, np.uint32), np.empty(GROUP, np.float32)
     cols, volts = voltage.shape[1], voltage.ravel()
-    for i in range(start, stop):
-        for group in range((cols + GROUP - 1) // GROUP):
-            draw_group(key, chip, SAMPLED, first_index + i, group, words, normals)
+    for group in range((cols + GROUP - 1) // GROUP):
+        width = min(GROUP, cols - group * GROUP)
+        halves = 1 if 2 * width <= GROUP else 2
+        for i in range(start, stop):
+            random_words(key, chip, SAMPLED, first_index + i, group, words)
+            normals_of(words, normals, halves)
             here = np.uint64(i * cols + group * GROUP)
-            for j in range(min(GROUP, cols - group * GROUP)):
+            for j in range(width):
                 volts[here + np.uint64(j)] += sigma * normals[j]
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-GROUP, LANES = 64, 16
+GROUP, LANES = 128, 16
+SLOPE = 0x278DDE6D
 _MASK = np.uint64(0xFFFFFFFF)
 
 
@@ -28,11 +29,7 @@ def philox4x32(counter: NDArray[np.uint32], key: NDArray[np.uint32]) -> NDArray[
 def draw_words(
     shape: tuple[int, int], *, seed: int, chip: int = 0, stream: int = 0, first_index: int = 0
 ) -> NDArray[np.uint32]:
-    """Random words (vector, column, 2): of a column and of its partner in the pair.
-
-    Columns whose number has bit 4 clear are the first of a pair and take the radius from their own
-    word; the others take it from their partner's, 16 columns below.
-    """
+    """Random words (vector, column): columns whose numbers differ in bit 4 share theirs."""
     rows, cols = shape
     column = np.arange(cols)
     vector = first_index + np.arange(rows)[:, None]
@@ -41,18 +38,26 @@ def draw_words(
     counter[..., 1] = vector & 0xFFFFFFFF
     counter[..., 2], counter[..., 3] = stream, chip
     words = philox4x32(counter, np.array([seed & 0xFFFFFFFF, seed >> 32], dtype=np.uint32))
-    own = (column // LANES) % 4
-    pair = np.stack([own, own ^ 1], axis=-1)
-    return np.asarray(np.take_along_axis(words, pair[None], axis=-1))
+    which = np.broadcast_to((column // (2 * LANES)) % 4, shape)
+    return np.asarray(np.take_along_axis(words, which[..., None], axis=-1)[..., 0])
+
+
+def normal_pairs(words: NDArray[np.uint32]) -> NDArray[np.float64]:
+    """The two normal variates (…, 2) of words (…), in double precision, by libm."""
+    # The share is of single precision in the kernel, too: near 1 it has no digits to spare.
+    share = ((words >> 2).astype(np.float32) + np.float32(0.5)).astype(np.float64) / 2.0**30
+    turn = (words * np.uint32(SLOPE)).view(np.int32)
+    angle = np.pi / 4 + np.pi / 2 * turn.astype(np.float64) / 2.0**32
+    radius = np.sqrt(-2.0 * np.log(share))
+    signs = [1.0 - 2.0 * (words & 1), 1.0 - (words & 2)]
+    return np.stack([signs[0] * radius * np.cos(angle), signs[1] * radius * np.sin(angle)], -1)
 
 
 def draw_normals_twin(
     shape: tuple[int, int], *, seed: int, chip: int = 0, stream: int = 0, first_index: int = 0
 ) -> NDArray[np.float64]:
-    """Normal variates (vector, column) in double precision, logarithm and angle by libm."""
+    """Normal variates (vector, column)."""
     words = draw_words(shape, seed=seed, chip=chip, stream=stream, first_index=first_index)
     second = (np.arange(shape[1]) // LANES) % 2 == 1
-    own, partner = words[..., 0].astype(np.float64), words[..., 1].astype(np.float64)
-    radius = np.sqrt(-2.0 * np.log((np.where(second, partner, own) + 0.5) / 2.0**32))
-    angle = 2.0 * np.pi * np.where(second, own, partner) / 2.0**32
-    return np.asarray(radius * np.where(second, np.sin(angle), np.cos(angle)))
+    pairs = normal_pairs(words)
+    return np.asarray(np.where(second, pairs[..., 1], pairs[..., 0]))

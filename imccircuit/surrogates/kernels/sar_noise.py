@@ -10,7 +10,7 @@ The levels are those of the trial codes themselves, before clipping through the 
 reach codes that are missing without it.
 
 A decision whose level is farther than 9 σ from the input of every column of a group needs no draw.
-That changes nothing at all, for no normal variate of the generator is larger than 6.77.
+That changes nothing at all, for no normal variate of the generator is larger than 6.56.
 
 The twin is `imccircuit.surrogates.kernels.sar_twin`.
 """
@@ -30,6 +30,7 @@ from imccircuit.surrogates.kernels.noise import (
     DECISION,
     GROUP,
     SAMPLED,
+    WORDS,
     ConversionNoise,
     draw_group,
 )
@@ -42,7 +43,7 @@ def sar_rows(  # type: ignore[no-untyped-def]
     level, bits, voltage, codes, first, last, sampled, decision, key, chip, first_index
 ):
     """Codes of rows ``first`` to ``last`` of voltages (batch, col) in V."""
-    words, normals = np.empty(GROUP, np.uint32), np.empty(GROUP, np.float32)
+    words, normals = np.empty(WORDS, np.uint32), np.empty(GROUP, np.float32)
     noisy, margin = np.empty(GROUP, voltage.dtype), np.empty(GROUP, voltage.dtype)
     code = np.empty(GROUP, np.int32)
     columns, stride = level.shape
