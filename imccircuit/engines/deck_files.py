@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 _INCLUDE = re.compile(
@@ -14,7 +16,14 @@ _INCLUDE = re.compile(
 _OTHER = re.compile(r"file\s*=|osdi|codemodel", re.IGNORECASE)
 # Nine of ten lines of a large deck are resistors: those cost no look.
 _LOOKED_AT = re.compile(r"\n([^rRvV\n].*)")
-_DEEPEST = 20
+
+
+@dataclass(frozen=True)
+class _File:
+    """What a file says, with the paths of what it includes cut out, and those files in order."""
+
+    text_sha256: str
+    included: tuple[Path, ...]
 
 
 class DeckFiles:
@@ -24,51 +33,101 @@ class DeckFiles:
     """
 
     def __init__(self) -> None:
-        self._known: dict[Path, str] = {}
+        self._files: dict[Path, _File | None] = {}
+        self._hashes: dict[Path, str] = {}
         self.all_known = True
 
     def portable(self, text: str) -> str:
         """``text`` with every included path replaced by the file's name and a hash of its content.
 
-        What the file includes itself is in that hash. A file that cannot be read, or one that is
-        read in another way than by ``.include`` and ``.lib``, makes ``all_known`` False.
+        What the file includes itself is in that hash, also where files include each other, as
+        libraries do whose corners share a section. A file that cannot be read, or one that is read
+        in another way than by ``.include`` and ``.lib``, makes ``all_known`` False.
         """
-        return self._portable(text, Path(), 0)
+        return self._replaced(text, Path(), self._hash)[0]
 
     def unchanged(self) -> bool:
         """Whether every file still holds what it held when it was read."""
         again = DeckFiles()
-        return all(again._hash(path, 0) == digest for path, digest in self._known.items())
+        return all(again._read(path) == file for path, file in self._files.items())
 
-    def _portable(self, text: str, folder: Path, depth: int) -> str:
-        if depth > _DEEPEST:
-            self.all_known = False
+    def _replaced(
+        self, text: str, folder: Path, said_of: Callable[[Path], str]
+    ) -> tuple[str, list[Path]]:
+        """Text with what is said of each included file in place of its path, and those files."""
         text = f"\n{text}"
-        parts, end = [], 0
+        parts, end, included = [], 0, []
         for place in _LOOKED_AT.finditer(text):
             line = place[1]
             if _OTHER.search(line):
                 self.all_known = False
             found = _INCLUDE.match(line)
-            if found:
-                parts += [text[end : place.start(1)], self._included(found, folder, depth)]
-                end = place.end()
-        return "".join([*parts, text[end:]])[1:]
+            if found is None or _opens_section(found):
+                continue
+            path = folder / found["path"].strip("'\"")
+            # Else a file that reaches itself by a detour would have a longer name each time.
+            path = path.parent.resolve() / path.name
+            included.append(path)
+            line = f"{found['command']} {path.name} {said_of(path)}{found['rest']}"
+            parts += [text[end : place.start(1)], line]
+            end = place.end()
+        return "".join([*parts, text[end:]])[1:], included
 
-    def _included(self, found: re.Match[str], folder: Path, depth: int) -> str:
-        if found["command"].strip().lower() == ".lib" and not found["rest"].strip():
-            return found[0]  # inside a library, ".lib NAME" opens a section
-        path = folder / found["path"].strip("'\"")
-        return f"{found['command']} {path.name} {self._hash(path, depth)}{found['rest']}"
-
-    def _hash(self, path: Path, depth: int) -> str:
-        if path not in self._known:
+    def _read(self, path: Path) -> _File | None:
+        """A file, None if it cannot be read."""
+        if path not in self._files:
             try:
                 text = path.read_text(encoding="utf-8", errors="surrogateescape")
             except OSError:
                 self.all_known = False
-                return "unreadable"
-            inner = self._portable(text, path.parent, depth + 1) if depth <= _DEEPEST else text
-            digest = hashlib.sha256(inner.encode("utf-8", "surrogateescape"))
-            self._known[path] = digest.hexdigest()
-        return self._known[path]
+                self._files[path] = None
+            else:
+                thin, included = self._replaced(text, path.parent, lambda _: "")
+                self._files[path] = _File(_sha256(thin), tuple(included))
+        return self._files[path]
+
+    def _hash(self, path: Path) -> str:
+        """Hash of a file and of all that can be reached from it.
+
+        Files may include each other in a circle, so a hash of the hashes of what is included has no
+        beginning. Instead all begin with their own text and take in, round by round, what those
+        that they include have. Two sets of N files that tell apart at all do within 2 N rounds.
+        """
+        if path not in self._hashes:
+            files = self._reached(path)
+            hashes = {each: file.text_sha256 for each, file in files.items()}
+            for _ in range(2 * len(files)):
+                hashes = {
+                    each: _sha256(
+                        " ".join(
+                            [
+                                file.text_sha256,
+                                *(hashes.get(i, "unreadable") for i in file.included),
+                            ]
+                        )
+                    )
+                    for each, file in files.items()
+                }
+            self._hashes[path] = hashes.get(path, "unreadable")
+        return self._hashes[path]
+
+    def _reached(self, path: Path) -> dict[Path, _File]:
+        """Files that can be read, from this one on."""
+        found: dict[Path, _File] = {}
+        waiting = [path]
+        while waiting:
+            each = waiting.pop()
+            file = self._read(each)
+            if file is not None and each not in found:
+                found[each] = file
+                waiting += file.included
+        return found
+
+
+def _opens_section(found: re.Match[str]) -> bool:
+    """Whether the line is ``.lib NAME`` within a library, which reads no file."""
+    return found["command"].strip().lower() == ".lib" and not found["rest"].strip()
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()

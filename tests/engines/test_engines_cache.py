@@ -10,7 +10,6 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 from contract import EngineContract, array_problem, numbers
 
@@ -18,7 +17,6 @@ from imccircuit.benches.problem import OperatingPoint, Probe, Problem, Transient
 from imccircuit.engines import store as store_module
 from imccircuit.engines.cached import CachedEngine
 from imccircuit.engines.contract import Status
-from imccircuit.engines.deck_files import DeckFiles
 from imccircuit.engines.ngspice import NgspiceEngine
 from imccircuit.engines.store import AnswerStore, cache_folder
 
@@ -275,14 +273,3 @@ def test_where_the_cache_lies(monkeypatch, tmp_path):
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert cache_folder() == tmp_path / ".cache" / "imccircuit"
-
-
-def test_sections_of_libraries_stand_as_they_are(tmp_path):
-    library = tmp_path / "models.lib"
-    library.write_text(".lib tt\n.model n nmos level=1\n.endl\n.lib ff\n.endl\n")
-    files = DeckFiles()
-    text = files.portable(f'.lib "{library}" tt\nr1 1 0 1\n')
-    assert files.all_known
-    assert text.startswith(".lib models.lib ")
-    assert text.splitlines()[0].endswith(" tt")
-    assert np.unique([len(word) for word in text.split()]).max() == 64
