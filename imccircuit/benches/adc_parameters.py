@@ -290,17 +290,26 @@ class AdcParameters(Parameters):
 
     @model_validator(mode="after")
     def _within_supply(self) -> AdcParameters:
+        self.check_supply("circuit")
+        return self
+
+    def check_supply(self, table: str) -> None:
+        """Refuse voltages of transistors beyond their supply; ``table`` is where the keys stand.
+
+        Raises
+        ------
+        PydanticCustomError : there are some.
+        """
         if not self.has_transistors:
-            return self
+            return
         for key in ("reference_voltage", "common_mode_voltage"):
             value = getattr(self.circuit, key)
             if not 0 <= value <= self.supply_v:
                 why = (
-                    f"circuit.{key} = {format_quantity(value, 'V')}: outside the transistors' "
+                    f"{table}.{key} = {format_quantity(value, 'V')}: outside the transistors' "
                     f"supply; allowed: 0 to {format_quantity(self.supply_v, 'V')}"
                 )
                 raise PydanticCustomError("supply", "{why}", {"why": why})
-        return self
 
 
 class AdcGates(Section):

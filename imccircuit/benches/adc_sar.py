@@ -159,7 +159,7 @@ class SarConverter:
         return _OPTIONS
 
     @property
-    def _clocked_options(self) -> Mapping[str, str | float]:
+    def clocked_options(self) -> Mapping[str, str | float]:
         """Options of problems in which a decision counts."""
         return self.options if self.adc.latch is None else {**self.options, "trtol": _TRTOL_LATCH}
 
@@ -213,7 +213,7 @@ class SarConverter:
             analysis=self.transient(self.adc.forced_stop_s),
             probes=(Probe("decision", ("v(decision)",), (), self.bound_v),),
             alterations=(self._at(code, input_v),),
-            options=self._clocked_options,
+            options=self.clocked_options,
             temperature_degc=self.temperature_degc,
         )
 
@@ -228,7 +228,7 @@ class SarConverter:
             analysis=self.transient(self.adc.loop_stop_s),
             probes=(self.bit_probe(),),
             alterations=tuple({"vin": float(voltage)} for voltage in inputs_v),
-            options=self._clocked_options,
+            options=self.clocked_options,
             temperature_degc=self.temperature_degc,
         )
 

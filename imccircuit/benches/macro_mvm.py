@@ -14,9 +14,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from imccircuit.benches.adc_cost import (
+    BLOCKS,
+    all_costs,
+    costs,
+    energy_inputs,
+    not_measured,
+    two_conversions,
+)
+from imccircuit.benches.adc_latch import latch_offset
+from imccircuit.benches.adc_noise import sampling_noise, total_noise_v
 from imccircuit.benches.adc_null import null_levels
 from imccircuit.benches.adc_sar import SarConverter, draw_adc
 from imccircuit.benches.bench import (
+    Along,
     Arrays,
     Bench,
     Measurement,
@@ -24,6 +35,7 @@ from imccircuit.benches.bench import (
     Variable,
     Variation,
 )
+from imccircuit.benches.cost import NOT_MODELLED, blocks_along
 from imccircuit.benches.crossbar_mvm import BENCH as CROSSBAR
 from imccircuit.benches.macro_parameters import QUANTITIES, MacroGates, MacroParameters
 from imccircuit.benches.problem import Answer, Probe, Problem
@@ -54,6 +66,7 @@ def _sizes(parameters: MacroParameters) -> dict[str, int]:
         "converter": parameters.converters,
         "code": 2**bits - 1,
         "bit": bits,
+        "block": len(BLOCKS),
     }
 
 
@@ -71,18 +84,32 @@ def _variables(parameters: MacroParameters) -> tuple[Variable, ...]:
         Variable("tia_offset", ("col",), "V", "drawn offset of the front ends, with the bias"),
         Variable("transition_level", ("converter", "code"), "V", "level T[k], converter alone"),
         Variable("forced_level", ("converter", "code"), "V", "likewise, before tree clipping"),
+        Variable("latch_offset", ("converter",), "V", "offset of the latch with its kickback",
+                 missing="none: the comparator is behavioural"),
         Variable("null_residual", ("converter",), "LSB", "largest move in the last null pass"),
         Variable("reference_voltage", (), "V", "full scale"),
         Variable("bit_capacitor", ("converter", "bit"), "F", "drawn capacitors, LSB first"),
         Variable("comparator_offset", ("converter",), "V", "drawn comparator offset"),
         Variable("conversion_time", (), "s", "from the inputs to the codes"),
-    )
+        Variable("converter_energy", ("converter", "block"), "J",
+                 "energy of a conversion, converter alone", missing=NOT_MODELLED),
+        Variable("converter_noise", ("converter",), "V",
+                 "noise of a conversion at the converter's input"),
+        Variable("converter_latency", ("converter",), "s", "latency, converter alone"),
+        Variable("converter_area", ("converter",), "m**2", "area of a converter, counted",
+                 missing="not modelled: the technology card has no layout, or a block is "
+                 "behavioural"),
+    )  # fmt: skip
 
 
-def _coordinates(parameters: MacroParameters) -> Mapping[str, NDArray[Any]]:
+def _coordinates(parameters: MacroParameters) -> Mapping[str, NDArray[Any] | Along]:
     sizes = _sizes(parameters)
     found = {name: np.arange(sizes[name]) for name in ("row", "col", "converter", "bit")}
-    return {**found, "code": np.arange(1, sizes["code"] + 1)}
+    return {
+        **found,
+        "code": np.arange(1, sizes["code"] + 1),
+        "block": blocks_along(BLOCKS),
+    }
 
 
 def drive_voltages(parameters: MacroParameters, entropy: int) -> Floats:
@@ -107,26 +134,51 @@ def _measure(parameters: MacroParameters, variation: Variation) -> Measurement:
         )
         for j in range(parameters.converters)
     }
-    levels = []
+    alone = []
     for converter in converters.values():
-        found = yield from null_levels(converter, parameters.stimulus.null_tolerance)
-        levels.append(found)
-    forced = np.stack([level for level, _ in levels])
+        found = yield from _alone(parameters, converter)
+        alone.append(found)
     whole = yield from _whole(parameters, arrays, converters)
     adcs = [converter.adc for converter in converters.values()]
-    bits = adcs[0].bits
     return {
         **{name: arrays[name] for name in ("row_voltage", "conductance", "output_current",
                                            "output_voltage", "tia_offset")},
         **whole,
-        "forced_level": forced,
-        "transition_level": np.stack([compute_tree_levels(level, bits) for level in forced]),
-        "null_residual": np.array([residual for _, residual in levels]),
+        **{name: np.stack([found[name] for found in alone]) for name in alone[0]},
         "reference_voltage": np.asarray(adcs[0].v_ref),
         "bit_capacitor": np.stack([np.asarray(adc.bit_capacitors_f) for adc in adcs]),
         "comparator_offset": np.array([adc.offset_v for adc in adcs]),
         "conversion_time": np.asarray(adcs[0].loop_stop_s),
     }  # fmt: skip
+
+
+def _alone(
+    parameters: MacroParameters, converter: SarConverter
+) -> Generator[Problem, Answer, Arrays]:
+    """Levels of a converter in decks of its own, and what a conversion costs."""
+    adc, stimulus = converter.adc, parameters.stimulus
+    own, static = np.nan, converter
+    if adc.latch is not None:
+        own = yield from latch_offset(converter, stimulus.null_tolerance)
+        static = converter.with_offset(own)
+    forced, residual = yield from null_levels(static, stimulus.null_tolerance)
+    answer = yield sampling_noise(adc, parameters.conditions.temperature)
+    noise = total_noise_v(
+        adc, float(answer.final("noise")[0]), parameters.circuit.converter.comparator_noise
+    )
+    card, found = parameters.technology, not_measured()
+    if stimulus.energy_inputs > 0:
+        answer = yield two_conversions(converter, energy_inputs(adc, stimulus.energy_inputs))
+        found = costs(converter, card, parameters.supply_v, answer)
+    cost = all_costs(found, adc, card)
+    return {
+        "forced_level": forced,
+        "transition_level": compute_tree_levels(forced, adc.bits),
+        "latch_offset": np.asarray(own),
+        "null_residual": np.asarray(residual),
+        "converter_noise": np.asarray(noise),
+        **{f"converter_{name}": cost[name] for name in ("energy", "latency", "area")},
+    }
 
 
 def _cell(parameters: MacroParameters) -> Cell:
@@ -159,7 +211,7 @@ def _whole(
     # Twice what the array alone gives, with a floor: kicks of the converters are far below.
     current = 2 * float(np.max(np.abs(arrays["output_current"]))) + 1e-4
     output = 2 * float(np.max(np.abs(arrays["output_voltage"]))) + first.bound_v
-    options = dict(first.options)
+    options = dict(first.clocked_options)
     if part.cell != "1r":
         options["reltol"] = _RELTOL_NONLINEAR
     count = len(adcs)

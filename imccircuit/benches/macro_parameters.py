@@ -6,7 +6,7 @@ under ``circuit.array`` and ``circuit.converter``; here stands what joins them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated
 
 import numpy as np
@@ -51,10 +51,6 @@ class Circuit(Section):
             raise _bad("array.readout", array.readout, 'allowed: "tia"')
         if array.cell == "1t1r":
             raise _bad("array.cell", array.cell, 'allowed: "1r", "1r_sinh"')
-        if converter.switches != "sw":
-            raise _bad("converter.switches", converter.switches, 'allowed: "sw"')
-        if converter.comparator != "behavioural":
-            raise _bad("converter.comparator", converter.comparator, 'allowed: "behavioural"')
         cols = array.physical_shape[1]
         if self.converters is not None and self.converters > cols:
             raise _bad("converters", str(self.converters), f"allowed: 1 to {cols}, one a column")
@@ -83,6 +79,10 @@ class Stimulus(Section):
     null_tolerance: Annotated[float, SI("LSB"), Field(gt=0, le=1)] = Field(
         0.001, description="a level that moves by less between two passes is found"
     )
+    energy_inputs: int = Field(
+        0, ge=0, le=256, description="inputs, evenly spread, over which the energy of a converter "
+        "alone is averaged; 0: no energy is measured"
+    )  # fmt: skip
 
     @model_validator(mode="after")
     def _reads(self) -> Stimulus:
@@ -99,13 +99,13 @@ class MacroParameters(Parameters):
 
     @property
     def has_transistors(self) -> bool:
-        """Nothing here is made of any."""
-        return False
+        """Whether the converters are made of any."""
+        return self.converter_parameters(0).has_transistors
 
     @property
-    def has_temperature(self) -> bool:
-        """Only cells of a card that knows a coefficient depend on it."""
-        return self.circuit.array.device_card.temperature_coefficient is not None
+    def has_supply(self) -> bool:
+        """Likewise, and for the energy of the counted logic."""
+        return self.converter_parameters(0).has_supply
 
     @property
     def rows(self) -> int:
@@ -151,11 +151,11 @@ class MacroParameters(Parameters):
             technology=self.technology,
             conditions=self.conditions,
             circuit=self.circuit.converter.model_copy(update=own),
-            stimulus=adc_parameters.Stimulus(energy_inputs=0),
+            stimulus=adc_parameters.Stimulus(energy_inputs=self.stimulus.energy_inputs),
         )
 
     def idle_keys(self) -> Mapping[str, str]:
-        """Those of the parts, what the macro sets itself, and what only noise would need."""
+        """Those of the parts, and what the macro sets itself."""
         array = _within("array", self.array_parameters(np.zeros((1, self.rows))).idle_keys())
         converter = _within("converter", self.converter_parameters(0).idle_keys())
         return {
@@ -167,8 +167,8 @@ class MacroParameters(Parameters):
             **keys_idle(self.circuit.converter.group_size == 1,
                         "a converter behind each of the first columns",
                         "circuit.converter.columns"),
-            **keys_idle(True, "no noise measured", "circuit.converter.comparator_noise"),
-            **keys_idle(True, "no transistor in the circuit", "technology"),
+            **keys_idle(not self.has_supply, "no transistor in the circuit and no logic counted",
+                        "technology"),
             **keys_idle(self.stimulus.inputs is not None, "stimulus.inputs given",
                         "stimulus.batch"),
         }  # fmt: skip
@@ -181,6 +181,10 @@ class MacroParameters(Parameters):
         }
         return {name: why for name, why in found.items() if name in QUANTITIES}
 
+    def transistor_quantities(self) -> Collection[str]:
+        """Those of the converters."""
+        return self.converter_parameters(0).transistor_quantities()
+
     def spread_keys(self) -> Mapping[str, str | tuple[str, ...]]:
         """Those of the parts."""
         found = {
@@ -192,6 +196,7 @@ class MacroParameters(Parameters):
     @model_validator(mode="after")
     def _consistent(self) -> MacroParameters:
         circuit, stimulus = self.circuit, self.stimulus
+        self.converter_parameters(0).check_supply("circuit.converter")
         rows = circuit.array.physical_shape[0]
         if self.rows != rows:
             why = (
@@ -209,7 +214,13 @@ class MacroParameters(Parameters):
         return self
 
 
-QUANTITIES = ("conductance", "tia_offset", "bit_capacitors", "comparator_offset")
+QUANTITIES = (
+    "conductance",
+    "tia_offset",
+    "bit_capacitors",
+    "comparator_offset",
+    "comparator_transistors",
+)
 """What may differ from chip to chip."""
 
 

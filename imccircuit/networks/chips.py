@@ -191,7 +191,10 @@ def draw_tile(
             current = -(front.at_input * offset) @ physics.port_admittance(g)
     weights, level_offset = _converters(population.converter, cols, seed, scales)
     both = np.column_stack([weights, level_offset])
-    levels = predict_levels(both, weights.shape[1])
+    shared = population.converter.shared_level_v
+    # A converter without mismatch and offset is an ideal one.
+    ideal = scales.mismatch == 0 and scales.offsets == 0
+    levels = predict_levels(both, weights.shape[1], None if ideal else shared)
     every = 2**scales.drop_bits
     return TileChip(
         conductance_s=g,

@@ -29,7 +29,13 @@ from imccircuit.benches.adc_parameters import AdcGates, AdcParameters
 from imccircuit.benches.adc_transfer import checked_codes
 from imccircuit.errors import UsageError
 from imccircuit.metrics.adc import compute_codes
-from imccircuit.surrogates.adc_levels import fit_weights, forced_levels, predict_levels
+from imccircuit.surrogates.adc_levels import (
+    fit_weights,
+    forced_levels,
+    predict_forced,
+    predict_levels,
+    shared_level,
+)
 from imccircuit.surrogates.adc_noise import convert_noisy, noise_parameters, noise_text
 from imccircuit.surrogates.adc_verdict import judge_many, judge_one
 from imccircuit.surrogates.base import (
@@ -98,6 +104,11 @@ class AdcSurrogate(Surrogate):
     def has_population(self) -> bool:
         """Whether chips can be drawn."""
         return "population_mean" in self.model.arrays
+
+    @property
+    def shared_level_v(self) -> NDArray[np.float64] | None:
+        """Curvature (code,) in V that all chips have beyond their weights; None for none."""
+        return self.array("shared_level") if "shared_level" in self.model.arrays else None
 
     def levels_v(self, chip: int = 0) -> NDArray[np.float64]:
         """Transition levels (code,) of a chip in V, T[k] for k = 1 … 2^bits - 1.
@@ -169,7 +180,7 @@ class AdcSurrogate(Surrogate):
         normal = draw_normals((n, len(root)), seed=seed, stream=zlib.crc32(b"adc_weights"))
         drawn = self.array("population_mean") + normal @ root.T
         return {
-            "transition_level": predict_levels(drawn, self.bits),
+            "transition_level": predict_levels(drawn, self.bits, self.shared_level_v),
             "bit_weight": drawn[:, :-1],
             "level_offset": drawn[:, -1],
         }
@@ -201,10 +212,15 @@ class AdcSurrogate(Surrogate):
         hidden = measured.hidden_chips()
         weights = fit_weights(forced, bits)
         mask = np.zeros(measured.chips, dtype=bool) if hidden is None else hidden
-        # What the model says about a held-out chip must not come from what judges it.
-        weights[mask] = fit_weights(forced[mask], bits, checked_codes(bits))
         one = measured.chips == 1
-        levels = measured.arrays["transition_level"] if one else predict_levels(weights, bits)
+        full_scale = float(measured.arrays["reference_voltage"][0])
+        shared = None if one else shared_level(forced[~mask], weights[~mask], full_scale / 2**bits)
+        # What the model says about a held-out chip must not come from what judges it.
+        curvature = 0.0 if shared is None else shared
+        weights[mask] = fit_weights(forced[mask] - curvature, bits, checked_codes(bits))
+        levels = measured.arrays["transition_level"]
+        if not one:
+            levels = predict_levels(weights, bits, shared)
         arrays = {
             "transition_level": ModelArray(levels, "V", ("chip", "code"), "transition level T[k]"),
             "bit_weight": ModelArray(weights[:, :-1], "V", ("chip", "bit"), "level step of a bit"),
@@ -219,8 +235,17 @@ class AdcSurrogate(Surrogate):
             )
         else:
             arrays |= _population(weights[~mask])
+        if shared is not None:
+            arrays |= {
+                "shared_level": ModelArray(
+                    shared, "V", ("code",), "beyond bit weights and offset, the same for all chips"
+                ),
+                "decision_level": ModelArray(
+                    predict_forced(weights, bits, shared), "V", ("chip", "code"),
+                    "level of each trial code, before tree clipping",
+                ),
+            }  # fmt: skip
         noise = noise_parameters(measured, ~mask)
-        full_scale = float(measured.arrays["reference_voltage"][0])
         fitted = {
             "reference_voltage": Parameter("reference_voltage", full_scale, "V"),
             "fitted_chips": Parameter("fitted_chips", float(np.count_nonzero(~mask)), "1"),

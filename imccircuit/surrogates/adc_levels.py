@@ -1,4 +1,8 @@
-"""Bit weights from levels, and levels from bit weights: S_d = Σ w_k b_k(d) + o."""
+"""Bit weights from levels, and levels from bit weights: S_d = Σ w_k b_k(d) + o + c_d.
+
+c_d is what all converters of a population share beyond their weights: the curvature that the
+junctions of transistor switches bend into the charge. Of ideal switches it is nothing.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,8 @@ from numpy.typing import NDArray
 
 from imccircuit.errors import UsageError
 from imccircuit.surrogates.data import Measured
+
+_NO_CURVATURE_LSB = 1e-3
 
 
 def forced_levels(measured: Measured) -> NDArray[np.float64]:
@@ -39,11 +45,43 @@ def fit_weights(
     return np.asarray(solution.T)
 
 
-def predict_levels(weights_v: NDArray[np.float64], bits: int) -> NDArray[np.float64]:
-    """Transition levels (chip, 2^bits - 1) in V of converters with these weights and offset."""
+def shared_level(
+    forced_v: NDArray[np.float64], weights_v: NDArray[np.float64], lsb_v: float
+) -> NDArray[np.float64] | None:
+    """Curvature c_d (code,) in V that converters share, the mean of what their weights leave.
+
+    None where it is below a thousandth of an LSB, which is what the null method may leave.
+
+    Parameters
+    ----------
+    forced_v, weights_v : (chip, code) and (chip, bits + 1), as of `fit_weights` over all codes.
+    """
+    codes = np.arange(1, forced_v.shape[1] + 1)
+    bits = weights_v.shape[1] - 1
+    shared = np.mean(forced_v - weights_v @ design_matrix(codes, bits).T, axis=0)
+    return None if np.max(np.abs(shared)) < _NO_CURVATURE_LSB * lsb_v else np.asarray(shared)
+
+
+def predict_forced(
+    weights_v: NDArray[np.float64], bits: int, shared_v: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
+    """Levels (chip, 2^bits - 1) in V of forced codes, of converters with these weights and offset.
+
+    Parameters
+    ----------
+    shared_v : (code,) curvature in V of all of them, None for none.
+    """
+    levels = weights_v @ design_matrix(np.arange(1, 2**bits), bits).T
+    return np.ascontiguousarray(levels if shared_v is None else levels + shared_v)
+
+
+def predict_levels(
+    weights_v: NDArray[np.float64], bits: int, shared_v: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
+    """Transition levels (chip, 2^bits - 1) in V: those of `predict_forced` that a search has."""
     from imccircuit.surrogates.kernels.tree import clip_tree
 
-    levels = np.ascontiguousarray(weights_v @ design_matrix(np.arange(1, 2**bits), bits).T)
+    levels = predict_forced(weights_v, bits, shared_v)
     clip_tree(levels)
     return levels
 

@@ -8,6 +8,7 @@ recipe gives the comparator's own. Other converters draw all of it once a conver
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 
 SAMPLED, DECISION = "noise_sampled", "noise_decision"
 
-# Columns that the generator draws together; conversion n is column n % 64 of vector n // 64.
-_GROUP = 64
+# Columns that the generator draws together; conversion n is column n % 128 of vector n // 128.
+_GROUP = 128
 
 
 def noise_parameters(measured: Measured, used: NDArray[np.bool_]) -> dict[str, Parameter]:
@@ -86,29 +87,48 @@ def convert_noisy(
     ------
     UsageError : the model knows no noise, or seed or index do not fit the generator.
     """
-    from imccircuit.surrogates.kernels.codes import code_table, convert_codes
-    from imccircuit.surrogates.kernels.noise import ConversionNoise
-    from imccircuit.surrogates.kernels.sar_noise import convert_sar
-
-    if SAMPLED not in model.model.parameters or DECISION not in model.model.parameters:
-        raise UsageError("the model knows no noise, so a seed has no meaning; leave it out")
     if first_index < 0:
         raise UsageError(f"the first index must not be negative, it is {first_index}")
-    noise = ConversionNoise(
-        seed, model.value(SAMPLED), model.value(DECISION), chip, first_index // _GROUP
-    )
     before = first_index % _GROUP
     rows = -(-(before + len(voltage_v)) // _GROUP)
     voltage = np.zeros((rows, _GROUP))
     voltage.ravel()[before : before + len(voltage_v)] = voltage_v
+    codes = convert_columns([model] * _GROUP, voltage, chip, seed, first_index // _GROUP)
+    return codes.ravel()[before : before + len(voltage_v)]
+
+
+def convert_columns(
+    models: Sequence[AdcSurrogate],
+    voltage_v: NDArray[np.float64],
+    chip: int,
+    seed: int,
+    first_index: int,
+) -> NDArray[np.int64]:
+    """Codes (vector, column) of voltages (vector, column) in V, a converter a column, with noise.
+
+    The converters' noise is that of the first.
+
+    Raises
+    ------
+    UsageError : the models know no noise, or seed or index do not fit the generator.
+    """
+    from imccircuit.surrogates.kernels.codes import code_table, convert_codes
+    from imccircuit.surrogates.kernels.noise import ConversionNoise
+    from imccircuit.surrogates.kernels.sar_noise import convert_sar
+
+    first = models[0]
+    if SAMPLED not in first.model.parameters or DECISION not in first.model.parameters:
+        raise UsageError("the model knows no noise, so a seed has no meaning; leave it out")
+    noise = ConversionNoise(seed, first.value(SAMPLED), first.value(DECISION), chip, first_index)
     codes: NDArray[Any]
     if noise.decision_v == 0.0:
-        levels = np.broadcast_to(model.levels_v(chip), (_GROUP, 2**model.bits - 1))
-        codes = convert_codes(code_table(levels, np.float64), voltage, noise)
+        levels = np.stack([model.levels_v(chip) for model in models])
+        codes = convert_codes(code_table(levels, np.float64), voltage_v, noise)
     else:
-        levels = np.broadcast_to(decision_levels(model, chip), (_GROUP, 2**model.bits - 1))
-        codes = convert_sar(levels, voltage, noise)
-    return codes.ravel()[before : before + len(voltage_v)].astype(np.int64)
+        codes = convert_sar(
+            np.stack([decision_levels(model, chip) for model in models]), voltage_v, noise
+        )
+    return codes.astype(np.int64)
 
 
 def decision_levels(model: AdcSurrogate, chip: int) -> NDArray[np.float64]:

@@ -152,8 +152,9 @@ def _figures(
     checked = checked_codes(bits)
     others = np.setdiff1d(np.arange(1, 2**bits), checked)
     levels = measured.arrays["transition_level"][chips]
-    weights = fit_weights(forced_levels(measured)[chips], bits, checked)
-    predicted = predict_levels(weights, bits)
+    shared = model.shared_level_v
+    forced = forced_levels(measured)[chips] - (0.0 if shared is None else shared)
+    predicted = predict_levels(fit_weights(forced, bits, checked), bits, shared)
     line = compute_inl_dnl(levels, method="best-fit")
     linear = line.inl_lsb * line.q_v[:, None]
     by_null = ErrorFigure.of(
@@ -163,7 +164,8 @@ def _figures(
         linear_error=linear[:, others - 1],
         resolution=1e-3 * lsb,
         lsb=lsb,
-        note=f"from the weights that {len(checked)} checked codes give",
+        note=f"from the weights that {len(checked)} checked codes give"
+        + ("" if shared is None else ", and the curvature that all chips share"),
     )
     if "loop_input" not in measured.arrays:
         return (by_null,)

@@ -11,6 +11,7 @@ see `imccircuit.surrogates.macro_compose`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Self, cast
 
@@ -21,6 +22,7 @@ from imccircuit.benches.macro_parameters import MacroGates
 from imccircuit.errors import UsageError
 from imccircuit.metrics.adc import compute_codes
 from imccircuit.surrogates.adc import AdcSurrogate
+from imccircuit.surrogates.adc_noise import convert_columns
 from imccircuit.surrogates.base import Model, Parameter, Surrogate, check_count, provenance_of
 from imccircuit.surrogates.crossbar import CrossbarSurrogate
 from imccircuit.surrogates.data import Measured
@@ -96,6 +98,9 @@ class MacroSurrogate(Surrogate):
             remain those of ``chip``.
         input_offset_v, output_offset_v : (col,) offsets of other front ends in V.
         transition_level : (converter, code) levels of other converters in V.
+        seed : of the converters' noise, 64 bits; without one there is none. Draws are keyed by
+            seed, chip, vector and column, so a batch in parts gives the same codes as in one.
+        first_index : number of the first vector, for the noise.
         strict : refuse inputs outside the domain instead of warning once.
 
         Returns
@@ -105,7 +110,8 @@ class MacroSurrogate(Surrogate):
 
         Raises
         ------
-        UsageError : shapes do not fit, or there is no such chip.
+        UsageError : shapes do not fit, there is no such chip, or a seed is given where no noise is
+            known: by an older model, or of other converters.
         """
         bias, chip = self.value("bias_voltage"), int(inputs.get("chip", 0))
         if not 0 <= chip < self.chips:
@@ -123,17 +129,23 @@ class MacroSurrogate(Surrogate):
             voltage_v=drive, chip=chip, **{name: inputs.get(name) for name in names}
         )
         voltage = outputs["output_voltage_v"][:, : self.converters]
-        levels = inputs.get("transition_level")
-        if levels is None:
-            levels = [part.levels_v(chip) for part in self.parts.converters]
-        code = np.stack(
-            [compute_codes(levels[j], voltage[:, j]) for j in range(self.converters)], axis=1
-        )
         return {
-            "output_code": code,
+            "output_code": self._codes(voltage, chip, inputs),
             "sampled_voltage_v": voltage,
             "output_current_a": outputs["output_current_a"],
         }
+
+    def _codes(self, voltage_v: Floats, chip: int, inputs: Mapping[str, Any]) -> NDArray[np.int64]:
+        levels, seed = inputs.get("transition_level"), inputs.get("seed")
+        if seed is not None:
+            if levels is not None:
+                raise UsageError("the noise of other converters is not known; leave the seed out")
+            first = int(inputs.get("first_index", 0))
+            return convert_columns(self.parts.converters, voltage_v, chip, int(seed), first)
+        if levels is None:
+            levels = [part.levels_v(chip) for part in self.parts.converters]
+        each = [compute_codes(levels[j], voltage_v[:, j]) for j in range(self.converters)]
+        return np.stack(each, axis=1)
 
     def matrix_product(
         self, inputs: ArrayLike, weights: ArrayLike, composition: Composition, chip: int = 0
@@ -275,7 +287,7 @@ def _domain(array: CrossbarSurrogate, converter: AdcSurrogate, count: int) -> di
         **found,
         "converters": f"{count}, {converter.bits} bit, 0 V to {full}",
         "varied from chip to chip": converter.domain["varied from chip to chip"],
-        "noise": "none",
+        "noise": f"array and front ends: none; converters: {converter.domain['noise']}",
     }
 
 

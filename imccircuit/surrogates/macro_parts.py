@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imccircuit.benches.adc_parameters import AdcGates
+from imccircuit.benches.adc_transfer import BENCH as CONVERTER
 from imccircuit.benches.crossbar_parameters import CrossbarGates
 from imccircuit.benches.macro_parameters import MacroParameters
 from imccircuit.errors import UsageError
@@ -22,7 +23,15 @@ from imccircuit.surrogates.verdict import Verdict
 
 ARRAY = "array"
 _ARRAY_VARIABLES = ("output_current", "output_voltage", "conductance", "tia_offset")
-_CONVERTER_VARIABLES = ("transition_level", "forced_level")
+# What a converter's own bench calls it → what the macro's does.
+_CONVERTER_VARIABLES = {
+    "transition_level": "transition_level",
+    "forced_level": "forced_level",
+    "noise_sigma": "converter_noise",
+    "energy": "converter_energy",
+    "latency": "converter_latency",
+    "area": "converter_area",
+}
 _VERDICT = "verdict"
 _MOST_REPLAYS = 256
 
@@ -74,13 +83,24 @@ def array_of(measured: Measured) -> Measured:
 
 def converter_of(measured: Measured, column: int) -> Measured:
     """What the converter's own bench would have measured by the null method."""
-    arrays = {name: measured.arrays[name][:, column] for name in _CONVERTER_VARIABLES}
     return replace(
         measured,
         parameters=macro_parameters(measured).converter_parameters(column),
-        recipe=replace(measured.recipe, gates=AdcGates()),
-        arrays={**arrays, "reference_voltage": measured.arrays["reference_voltage"]},
+        recipe=replace(measured.recipe, bench=CONVERTER, gates=AdcGates()),
+        arrays={
+            **{name: values[:, column] for name, values in _of_converters(measured).items()},
+            "reference_voltage": measured.arrays["reference_voltage"],
+        },
     )
+
+
+def _of_converters(measured: Measured) -> dict[str, NDArray[np.float64]]:
+    """Arrays (chip, converter, …) as a converter's own bench names them; older files lack some."""
+    return {
+        name: measured.arrays[ours]
+        for name, ours in _CONVERTER_VARIABLES.items()
+        if ours in measured.arrays
+    }
 
 
 def fit_parts(measured: Measured) -> MacroParts:
@@ -104,18 +124,15 @@ def _all_converters(measured: Measured) -> Measured:
     """As `converter_of`, every converter of every chip as a chip of its own."""
     count = macro_parameters(measured).converters
 
-    def side_by_side(name: str) -> NDArray[np.float64]:
-        values = measured.arrays[name]
-        return values.reshape(-1, *values.shape[2:])
-
-    reference = np.repeat(measured.arrays["reference_voltage"], count)
+    every = {
+        name: values.reshape(-1, *values.shape[2:])
+        for name, values in _of_converters(measured).items()
+    }
+    every["reference_voltage"] = np.repeat(measured.arrays["reference_voltage"], count)
     return replace(
         converter_of(measured, 0),
         samples=np.repeat(measured.samples, count),
-        arrays={
-            **{name: side_by_side(name) for name in _CONVERTER_VARIABLES},
-            "reference_voltage": reference,
-        },
+        arrays=every,
         columns=count,
     )
 

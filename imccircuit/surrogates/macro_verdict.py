@@ -195,7 +195,7 @@ def _conversions(
                     arrays["output_code"][chip][use, j],
                     np.broadcast_to(level, shape),
                     predicted[:, j],
-                    np.broadcast_to(_levels(measured, int(chip), j), shape),
+                    np.broadcast_to(_levels(model, measured, int(chip), j), shape),
                     arrays["output_voltage"][chip][use, j],
                     ideal[:, j],
                     np.full(len(drive), sigma[j]),
@@ -207,14 +207,15 @@ def _conversions(
     )  # fmt: skip
 
 
-def _levels(measured: Measured, chip: int, column: int) -> Floats:
+def _levels(model: MacroSurrogate, measured: Measured, chip: int, column: int) -> Floats:
     """Levels (code,) of a chip as the converter's model has them."""
     if measured.chips == 1:
         return np.asarray(measured.arrays["transition_level"][chip, column])
     forced = measured.arrays["forced_level"][chip, column][None]
     bits = (forced.shape[1] + 1).bit_length() - 1
-    weights = fit_weights(forced, bits, checked_codes(bits))
-    return np.asarray(predict_levels(weights, bits)[0])
+    shared = model.parts.converters[column].shared_level_v
+    weights = fit_weights(forced - (0.0 if shared is None else shared), bits, checked_codes(bits))
+    return np.asarray(predict_levels(weights, bits, shared)[0])
 
 
 def _stated_sigma(model: MacroSurrogate, measured: Measured) -> Floats:

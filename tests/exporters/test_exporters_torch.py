@@ -131,6 +131,18 @@ def test_drawn_converters_have_the_population_and_the_search(
     assert torch.equal(one, adc.convert(middle))
 
 
+def test_drawn_converters_have_the_curvature_that_all_share(
+    models: dict[str, Path], tmp_path: Path
+) -> None:
+    arrays = runtime.read_arrays(exported(models, tmp_path, "adcs"))
+    bow = 1e-3 * np.sin(np.arange(1, 32))
+    found = []
+    for own in (arrays, {**arrays, "shared_level": bow}):
+        torch.manual_seed(5)
+        found.append(runtime.AdcLayer(own, population=True).draw_decisions(3).numpy())
+    np.testing.assert_allclose(found[1] - found[0], np.tile(bow, (3, 1)), rtol=0, atol=1e-15)
+
+
 def test_tree_of_levels_out_of_order() -> None:
     # The MSB decides at 0.7 and bit 0 at 0.8 below and 0.75 above it: code 1 cannot come out.
     adc = runtime.AdcLayer(TOY)

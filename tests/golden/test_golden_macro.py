@@ -84,3 +84,19 @@ def test_a_shared_reference_lets_converters_disturb_each_other():
     both = run(array, **soft)["output_code"]
     # By hand it is 18, see above; the more hang on the reference, the later it comes to rest.
     assert abs(both[0, 0] - 18) > abs(alone[0, 0] - 18)
+
+
+def test_converters_of_transistors_give_the_codes_of_a_calculation_by_hand():
+    # As above, and as far as a fifth of a code (6 mV) from every level: that is more than what the
+    # switches inject and the latch's kick leave of a converter without mismatch.
+    given = {"bits": 5, "switches": "transmission_gate", "comparator": "strongarm",
+             "common_mode_voltage": 0.6}  # fmt: skip
+    array = {"tia_feedback_resistance": 80e3, "tia_gain": 1e9, **NO_WIRES}
+    wiring = {"output_resistance": 1e3, "reference_resistance": 50.0}
+    found = run(array, given, INPUTS[[0, 2]], **wiring)
+    assert found["output_code"].tolist() == [[18, 19], [28, 28]]
+    volts = [[0.58, 0.62], [0.9, 0.9]]
+    np.testing.assert_allclose(found["sampled_voltage"], volts, rtol=0, atol=1e-4)
+    # Nothing differs from converter to converter.
+    np.testing.assert_array_equal(found["transition_level"][0], found["transition_level"][1])
+    assert np.all(np.isfinite(found["latch_offset"]))

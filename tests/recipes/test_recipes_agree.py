@@ -55,13 +55,16 @@ SMALL: dict[str, list[str]] = {
     "irc_column": ["circuit.rows=8"],
     "macro_sar8": ["circuit.array.rows=6", "circuit.array.cols=2", "circuit.converters=1",
                    "circuit.converter.bits=3", "stimulus.batch=2"],
+    "macro_sar8_transistor": ["circuit.array.rows=6", "circuit.array.cols=2",
+                              "circuit.converters=1", "circuit.converter.bits=3",
+                              'circuit.converter.unit_capacitor="16 fF"', "stimulus.batch=2"],
     "irc_column_mismatch": ["circuit.rows=8", "stimulus.active_rows=2"],
 }  # fmt: skip
 """Settings under which a recipe takes a second or so."""
 SLOW = ("adc_sar8_transistor", "aidac_array128", "aidac_budget", "aidac_budget_ramp",
         "aidac_small_driver", "aidac_small_transistor", "comparator_strongarm",
-        "comparator_strongarm_mismatch", "comparator_strongarm_noise", "sense_amp",
-        "sense_amp_ternary")  # fmt: skip
+        "comparator_strongarm_mismatch", "comparator_strongarm_noise", "macro_sar8_transistor",
+        "sense_amp", "sense_amp_ternary")  # fmt: skip
 """Recipes that take longer however small they are made."""
 BETWEEN_STEPS = ("kickback_common", "kickback_differential", "regeneration_deviation")
 """Extremes of a waveform, read at time points: as uncertain as steps, as a share of the supply."""

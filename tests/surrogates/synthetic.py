@@ -93,13 +93,16 @@ def adc_chip(
     *,
     inputs: Floats | None = None,
     tolerance_lsb: float = 0.01,
+    curvature_v: Floats | float = 0.0,
 ) -> dict[str, NDArray[Any]]:
     """All variables of the ADC bench for one chip, loops as true conversions.
+
+    ``curvature_v`` (code,) adds to the levels of forced codes.
 
     The drawn capacitors and offset are NaN: a fit that looked at them would show.
     """
     bits = len(caps)
-    static = static_levels(caps, dummy, offset_v)
+    static = static_levels(caps, dummy, offset_v) + curvature_v
     levels = transitions(static, bits)
     if inputs is None:
         codes = np.array(checked(bits))
@@ -128,8 +131,9 @@ def checked(bits: int) -> list[int]:
 
 
 def adc_population(
-    count: int, seed: int, bits: int = 6, spread: float = 0.01, offset_v: float = 1e-3
-) -> list[dict[str, NDArray[Any]]]:
+    count: int, seed: int, bits: int = 6, spread: float = 0.01, offset_v: float = 1e-3,
+    curvature_v: Floats | float = 0.0,
+) -> list[dict[str, NDArray[Any]]]:  # fmt: skip
     """Chips whose unit capacitors and offsets are Gaussian."""
     rng = np.random.default_rng(seed)
     units = 2.0 ** np.arange(bits)
@@ -138,6 +142,7 @@ def adc_population(
             units + spread * np.sqrt(units) * rng.standard_normal(bits),
             1 + spread * rng.standard_normal(),
             offset_v * rng.standard_normal(),
+            curvature_v=curvature_v,
         )
         for _ in range(count)
     ]

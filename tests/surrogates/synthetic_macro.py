@@ -20,9 +20,13 @@ SETTINGS = (
 
 
 def macro_chip(
-    rng: np.random.Generator, moved_v: float = 0.0, **cells: float
+    rng: np.random.Generator, moved_v: float = 0.0, costs: float = np.nan, **cells: float
 ) -> dict[str, NDArray[Any]]:
-    """All variables of the bench for one chip; what the whole samples is moved by that many V."""
+    """All variables of the bench for one chip.
+
+    What the whole samples is moved by ``moved_v`` V. ``costs`` is what a conversion takes, in units
+    of six blocks of 1 fJ and of 60 ns.
+    """
     inputs = np.random.default_rng(8).random((BATCH, ROWS))
     inputs[0, :2] = 0, 1
     drive = 0.1 - 0.1 * inputs
@@ -49,12 +53,21 @@ def macro_chip(
         "bit_capacitor": np.full((CONVERTERS, BITS), np.nan),
         "comparator_offset": np.full(CONVERTERS, np.nan),
         "conversion_time": np.asarray(66e-9),
+        "latch_offset": np.full(CONVERTERS, np.nan),
+        # Of seven blocks the second is behavioural.
+        "converter_energy": np.tile(
+            1e-15 * np.where(np.arange(7) == 1, np.nan, costs), (CONVERTERS, 1)
+        ),
+        "converter_noise": np.full(CONVERTERS, 0.3 * LSB),
+        "converter_latency": np.full(CONVERTERS, 60e-9 * costs),
+        "converter_area": np.full(CONVERTERS, np.nan),
     }
 
 
 def results(path: Path, moved_v: float = 0.0, seed: int = 2, chips: int = 12,
-            settings: Sequence[str] = SETTINGS, **cells: float) -> Path:  # fmt: skip
+            settings: Sequence[str] = SETTINGS, costs: float = np.nan,
+            **cells: float) -> Path:  # fmt: skip
     """Results of macros; ``cells`` as `synthetic.crossbar_currents`."""
     rng = np.random.default_rng(seed)
-    table = [macro_chip(rng, moved_v, **cells) for _ in range(chips)]
+    table = [macro_chip(rng, moved_v, costs, **cells) for _ in range(chips)]
     return write(path, "macro_sar8", settings, table)

@@ -220,3 +220,34 @@ def test_levels_that_fall_are_not_physical(tmp_path: Path) -> None:
     verdict = check(broken, read_results(tmp_path / "r.h5"))
     assert verdict.state == "fail"
     assert "not physical" in verdict.reason
+
+
+def test_a_curvature_that_all_chips_share_is_beside_the_weights(tmp_path: Path) -> None:
+    """A fifth of an LSB of bow, as junctions of switches bend it, and what weights cannot say."""
+    code, lsb = np.arange(1, 64), 1 / 64
+    bow = 0.2 * lsb * 4 * (code / 64) * (1 - code / 64)
+    design = np.array([[d >> k & 1 for k in range(6)] + [1] for d in code])
+    beyond = bow - design @ np.linalg.lstsq(design, bow, rcond=None)[0]
+    assert np.max(np.abs(beyond)) > 0.05 * lsb
+    model = fit(tmp_path, adc_population(24, 3, curvature_v=bow))
+    np.testing.assert_allclose(model.array("shared_level"), beyond, rtol=0, atol=1e-12)
+    assert model.verdict.state == "pass", str(model.verdict)
+    # Held-out chips, from the weights of a few codes: exact but for rounding.
+    by_null = model.verdict.errors[0]
+    assert by_null.max < 1e-9 * lsb
+    assert "the curvature that all chips share" in by_null.note
+    chips = adc_population(24, 3, curvature_v=bow)
+    for k in (0, 11, 23):
+        np.testing.assert_allclose(model.levels_v(k), chips[k]["transition_level"], atol=1e-12)
+    # Drawn chips have it as well: the mean over many is the law's, to 5 standard errors.
+    drawn = model.sample_chips(4000, seed=1)
+    weights = np.column_stack([drawn["bit_weight"], drawn["level_offset"]])
+    np.testing.assert_allclose(
+        drawn["transition_level"], weights @ design.T + beyond, rtol=0, atol=1e-12
+    )
+
+
+def test_converters_of_ideal_switches_share_no_curvature(tmp_path: Path) -> None:
+    model = fit(tmp_path, adc_population(24, 3))
+    assert "shared_level" not in model.model.arrays
+    assert "decision_level" not in model.model.arrays

@@ -10,6 +10,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from scipy.stats import norm
 from synthetic import write
 from synthetic_macro import BITS, COLS, CONVERTERS, LSB, ROWS, SETTINGS, macro_chip, results
 
@@ -111,6 +112,43 @@ def test_converters_of_all_columns_are_one_population(fitted: MacroSurrogate) ->
         assert part.array("sample").tolist() == list(range(12))
 
 
+def test_a_part_carries_what_a_conversion_costs(fitted: Surrogate, tmp_path: Path) -> None:
+    """Six of seven blocks at 1 fJ each; a whole that was not measured has no energy."""
+    model = fit_results(results(tmp_path / "r.h5", costs=1.0))
+    assert isinstance(model, MacroSurrogate)
+    for part in model.parts.converters:
+        energy = part.model.parameters["energy"]
+        assert energy.value == pytest.approx(6e-15, abs=1e-27)
+        assert "without common_mode: not modelled" in energy.note
+        assert part.value("latency") == pytest.approx(60e-9, abs=1e-20)
+        assert "area" not in part.model.parameters
+    assert "energy" not in model.model.parameters
+    assert "converter_0.energy" not in fitted.model.parameters
+
+
+def test_converters_are_noisy_where_a_seed_is_given(fitted: MacroSurrogate) -> None:
+    inputs = np.repeat(np.random.default_rng(4).random((1, ROWS)), 4000, axis=0)
+    quiet = fitted.predict(input=inputs, chip=3)
+    noisy = fitted.predict(input=inputs, chip=3, seed=5)
+    # Each code as often as a normal law puts the input between its levels: 5 σ of a binomial count.
+    for j, part in enumerate(fitted.parts.converters):
+        v = quiet["sampled_voltage_v"][0, j]
+        share = np.diff(norm.cdf([-np.inf, *part.levels_v(3), np.inf], v, 0.3 * LSB))
+        found = np.bincount(noisy["output_code"][:, j], minlength=2**BITS) / 4000
+        assert np.all(np.abs(found - share) <= 5 * np.sqrt(share * (1 - share) / 4000) + 1e-9)
+    assert not np.array_equal(noisy["output_code"][:, 0], noisy["output_code"][:, 1])
+    parts = [fitted.predict(input=inputs[k : k + 2000], chip=3, seed=5, first_index=k)
+             for k in (0, 2000)]  # fmt: skip
+    np.testing.assert_array_equal(
+        np.concatenate([part["output_code"] for part in parts]), noisy["output_code"]
+    )
+    assert "converters: where a seed is given" in fitted.domain["noise"]
+    with pytest.raises(UsageError, match="noise of other converters is not known"):
+        fitted.predict(
+            input=inputs, seed=5, transition_level=[p.levels_v(1) for p in fitted.parts.converters]
+        )
+
+
 def test_converters_that_share_capacitors_are_judged_apart(tmp_path: Path) -> None:
     settings = (*SETTINGS, "circuit.converter.group_size=2", "circuit.converter.columns=3")
     model = fit_results(results(tmp_path / "r.h5", settings=settings))
@@ -188,7 +226,8 @@ def test_results_of_another_shape_are_refused(tmp_path: Path, fitted: Surrogate)
     for name in ("output_code", "sampled_voltage"):
         chip[name] = chip[name][:, :1]
     for name in ("forced_level", "transition_level", "null_residual", "bit_capacitor",
-                 "comparator_offset"):  # fmt: skip
+                 "comparator_offset", "latch_offset", "converter_energy", "converter_noise",
+                 "converter_latency", "converter_area"):  # fmt: skip
         chip[name] = chip[name][:1]
     other = write(tmp_path / "r.h5", "macro_sar8", settings, [chip])
     with pytest.raises(UsageError, match="the model one of"):

@@ -58,8 +58,8 @@ class AdcLayer(nn.Module):
     ----------
     arrays : ``transition_level`` (chip, code) in V and ``full_scale_v``; ``bit_weight`` (chip, bit)
         and ``level_offset`` (chip) in V; where the model has them ``decision_level`` (chip, code)
-        V, ``population_mean`` (parameter) V and ``population_covariance`` (parameter, parameter)
-        V², ``noise_sampled_v`` and ``noise_decision_v``.
+        V, ``shared_level`` (code) V, ``population_mean`` (parameter) V, ``population_covariance``
+        (parameter, parameter) V², ``noise_sampled_v`` and ``noise_decision_v``.
     chip : chip of the model, or one for each column of the input's last axis.
     population : draw new converters in every pass, by torch's own generator, and ignore ``chip``.
     columns : in a population, number of converters: one for each of the input's last axis. None
@@ -75,6 +75,7 @@ class AdcLayer(nn.Module):
     levels_v: Tensor
     decisions_v: Tensor
     mean_v: Tensor
+    shared_v: Tensor
     root_v: Tensor
     design: Tensor
     trial: Tensor
@@ -127,6 +128,7 @@ class AdcLayer(nn.Module):
         self._add("mean_v", mean)
         self._add("root_v", root)
         self._add("design", _design(self.bits).T)
+        self._add("shared_v", arrays.get("shared_level", np.zeros(2**self.bits - 1)))
         self._add("trial", (codes >> (bits + 1) << (bits + 1) | 1 << bits) - 1)
         self._add("has_bit", (codes >> bits) & 1 == 1)
 
@@ -148,7 +150,7 @@ class AdcLayer(nn.Module):
         normal = torch.randn(
             (chips, self.mean_v.shape[0]), dtype=self.mean_v.dtype, device=self.mean_v.device
         )
-        return (self.mean_v + normal @ self.root_v) @ self.design
+        return (self.mean_v + normal @ self.root_v) @ self.design + self.shared_v
 
     def _converters(self) -> tuple[Tensor, Tensor]:
         """Transition levels and decision levels of this pass."""
