@@ -146,12 +146,14 @@ class MacroParameters(Parameters):
 
     def converter_parameters(self, column: int) -> AdcParameters:
         """Converter of one column alone."""
-        own = {"column": column, "columns": self.cols}
+        own, stimulus = {"column": column, "columns": self.cols}, self.stimulus
         return AdcParameters.model_construct(
             technology=self.technology,
             conditions=self.conditions,
             circuit=self.circuit.converter.model_copy(update=own),
-            stimulus=adc_parameters.Stimulus(energy_inputs=self.stimulus.energy_inputs),
+            stimulus=adc_parameters.Stimulus(energy_inputs=stimulus.energy_inputs).model_copy(
+                update={"null_tolerance": stimulus.null_tolerance}
+            ),
         )
 
     def idle_keys(self) -> Mapping[str, str]:

@@ -65,13 +65,19 @@ class DeckFiles:
             if found is None or _opens_section(found):
                 continue
             path = folder / found["path"].strip("'\"")
-            # Else a file that reaches itself by a detour would have a longer name each time.
-            path = path.parent.resolve() / path.name
-            included.append(path)
-            line = f"{found['command']} {path.name} {said_of(path)}{found['rest']}"
+            included.append(self._without_detour(path))
+            line = f"{found['command']} {path.name} {said_of(included[-1])}{found['rest']}"
             parts += [text[end : place.start(1)], line]
             end = place.end()
         return "".join([*parts, text[end:]])[1:], included
+
+    def _without_detour(self, path: Path) -> Path:
+        """The same file; else one that reaches itself by a detour has a longer name each time."""
+        try:
+            return path.parent.resolve() / path.name
+        except (OSError, RuntimeError):  # links in a circle
+            self.all_known = False
+            return path
 
     def _read(self, path: Path) -> _File | None:
         """A file, None if it cannot be read."""
@@ -89,39 +95,28 @@ class DeckFiles:
     def _hash(self, path: Path) -> str:
         """Hash of a file and of all that can be reached from it.
 
-        Files may include each other in a circle, so a hash of the hashes of what is included has no
-        beginning. Instead all begin with their own text and take in, round by round, what those
-        that they include have. Two sets of N files that tell apart at all do within 2 N rounds.
+        Files may include each other in a circle, so hashes within hashes would have no beginning.
+        Instead files are numbered in the order in which they are first met, and what each says
+        stands beside the numbers of those that it includes: that is all of it, once.
         """
         if path not in self._hashes:
-            files = self._reached(path)
-            hashes = {each: file.text_sha256 for each, file in files.items()}
-            for _ in range(2 * len(files)):
-                hashes = {
-                    each: _sha256(
-                        " ".join(
-                            [
-                                file.text_sha256,
-                                *(hashes.get(i, "unreadable") for i in file.included),
-                            ]
-                        )
-                    )
-                    for each, file in files.items()
-                }
-            self._hashes[path] = hashes.get(path, "unreadable")
+            numbers: dict[Path, int] = {}
+            waiting, said = [path], []
+            while waiting:
+                each = waiting.pop()
+                if each in numbers:
+                    continue
+                numbers[each] = len(numbers)
+                file = self._read(each)
+                said.append(file)
+                waiting += [] if file is None else reversed(file.included)
+            lines = [
+                "unreadable" if file is None else
+                f"{file.text_sha256} {[numbers[i] for i in file.included]}"
+                for file in said
+            ]  # fmt: skip
+            self._hashes[path] = _sha256("\n".join(lines))
         return self._hashes[path]
-
-    def _reached(self, path: Path) -> dict[Path, _File]:
-        """Files that can be read, from this one on."""
-        found: dict[Path, _File] = {}
-        waiting = [path]
-        while waiting:
-            each = waiting.pop()
-            file = self._read(each)
-            if file is not None and each not in found:
-                found[each] = file
-                waiting += file.included
-        return found
 
 
 def _opens_section(found: re.Match[str]) -> bool:

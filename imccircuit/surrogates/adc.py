@@ -214,7 +214,11 @@ class AdcSurrogate(Surrogate):
         mask = np.zeros(measured.chips, dtype=bool) if hidden is None else hidden
         one = measured.chips == 1
         full_scale = float(measured.arrays["reference_voltage"][0])
-        shared = None if one else shared_level(forced[~mask], weights[~mask], full_scale / 2**bits)
+        # Where none is held out, a mean over all chips would be judged by what it is the mean of.
+        shared = None
+        if hidden is not None:
+            least = _null_tolerance(measured) * full_scale / 2**bits
+            shared = shared_level(forced[~mask], weights[~mask], least)
         # What the model says about a held-out chip must not come from what judges it.
         curvature = 0.0 if shared is None else shared
         weights[mask] = fit_weights(forced[mask] - curvature, bits, checked_codes(bits))
@@ -275,6 +279,17 @@ class AdcSurrogate(Surrogate):
             reference=measured.reference,
             domain=self.domain,
         )
+
+
+# Of an LSB: a level is never asked to stand better than this.
+_LEAST_TOLERANCE_LSB = 1e-3
+
+
+def _null_tolerance(measured: Measured) -> float:
+    """What a level may be off by in LSB, as far as the recipe says."""
+    stimulus = getattr(measured.parameters, "stimulus", None)
+    found = getattr(stimulus, "null_tolerance", None)
+    return _LEAST_TOLERANCE_LSB if found is None else max(float(found), _LEAST_TOLERANCE_LSB)
 
 
 def _population(weights: NDArray[np.float64]) -> dict[str, ModelArray]:

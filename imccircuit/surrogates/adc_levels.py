@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from imccircuit.errors import UsageError
 from imccircuit.surrogates.data import Measured
 
-_NO_CURVATURE_LSB = 1e-3
+_STANDARD_ERRORS = 3.0
 
 
 def forced_levels(measured: Measured) -> NDArray[np.float64]:
@@ -46,20 +46,25 @@ def fit_weights(
 
 
 def shared_level(
-    forced_v: NDArray[np.float64], weights_v: NDArray[np.float64], lsb_v: float
+    forced_v: NDArray[np.float64], weights_v: NDArray[np.float64], least_v: float
 ) -> NDArray[np.float64] | None:
     """Curvature c_d (code,) in V that converters share, the mean of what their weights leave.
 
-    None where it is below a thousandth of an LSB, which is what the null method may leave.
+    None where chips do not share it: where its rms over the codes is below three of its standard
+    errors, as of errors that each chip has for itself, or all of it below ``least_v``.
 
     Parameters
     ----------
     forced_v, weights_v : (chip, code) and (chip, bits + 1), as of `fit_weights` over all codes.
+    least_v : what the null method may leave, in V.
     """
     codes = np.arange(1, forced_v.shape[1] + 1)
     bits = weights_v.shape[1] - 1
-    shared = np.mean(forced_v - weights_v @ design_matrix(codes, bits).T, axis=0)
-    return None if np.max(np.abs(shared)) < _NO_CURVATURE_LSB * lsb_v else np.asarray(shared)
+    left = forced_v - weights_v @ design_matrix(codes, bits).T
+    shared = np.asarray(np.mean(left, axis=0))
+    error = np.std(left, axis=0, ddof=1) / np.sqrt(len(left))
+    certain = np.sum(shared**2) > (_STANDARD_ERRORS**2) * np.sum(error**2)
+    return shared if certain and np.max(np.abs(shared)) >= least_v else None
 
 
 def predict_forced(

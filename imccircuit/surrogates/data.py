@@ -106,8 +106,10 @@ def measured_point(results: Results, point: int | None = None) -> Measured:
             arrays[str(name)] = variable.values[row][good]
             dims[str(name)] = tuple(str(dim) for dim in variable.dims[2:])
     samples = np.flatnonzero(good)
-    if all(np.array_equal(values, np.broadcast_to(values[:1], values.shape))
-           for values in arrays.values()):  # fmt: skip
+    if all(
+        np.array_equal(values, np.broadcast_to(values[:1], values.shape), equal_nan=True)
+        for values in arrays.values()
+    ):
         # Chips that do not differ are one chip, however often it was measured: holding its copies
         # out would prove nothing.
         samples, arrays = samples[:1], {name: values[:1] for name, values in arrays.items()}
@@ -143,8 +145,10 @@ def _check_whole(
     for variable in bench.variables(parameters):
         name, shape = variable.name, tuple(sizes[dim] for dim in variable.dims)
         if name not in arrays or arrays[name].shape[1:] != shape or dims[name] != variable.dims:
-            text = f"{results.path}: not a whole results file (no {name} as its recipe gives it)"
-            raise FileFormatError(text)
+            raise FileFormatError(
+                f"{results.path}: not a whole results file (no {name} as its recipe gives it); "
+                "allowed: one that this version has measured"
+            )
 
 
 def held_out(count: int) -> NDArray[np.bool_] | None:

@@ -15,6 +15,7 @@ from imccircuit.benches.crossbar_parameters import CrossbarGates
 from imccircuit.benches.macro_parameters import MacroParameters
 from imccircuit.errors import UsageError
 from imccircuit.surrogates.adc import AdcSurrogate
+from imccircuit.surrogates.adc_noise import decision_levels
 from imccircuit.surrogates.base import Model, ModelArray, Parameter, Surrogate
 from imccircuit.surrogates.crossbar import CrossbarSurrogate
 from imccircuit.surrogates.crossbar_split import split_of
@@ -82,25 +83,27 @@ def array_of(measured: Measured) -> Measured:
 
 
 def converter_of(measured: Measured, column: int) -> Measured:
-    """What the converter's own bench would have measured by the null method."""
+    """What the converter's own bench would have measured by the null method.
+
+    Its noise is that of all converters, whose capacitors differ by less than matters to it.
+    """
+    arrays = {name: values[:, column] for name, values in _of_converters(measured).items()}
+    noise = measured.arrays["converter_noise"]
     return replace(
         measured,
         parameters=macro_parameters(measured).converter_parameters(column),
         recipe=replace(measured.recipe, bench=CONVERTER, gates=AdcGates()),
         arrays={
-            **{name: values[:, column] for name, values in _of_converters(measured).items()},
+            **arrays,
+            "noise_sigma": np.sqrt(np.mean(noise**2, axis=1)),
             "reference_voltage": measured.arrays["reference_voltage"],
         },
     )
 
 
 def _of_converters(measured: Measured) -> dict[str, NDArray[np.float64]]:
-    """Arrays (chip, converter, …) as a converter's own bench names them; older files lack some."""
-    return {
-        name: measured.arrays[ours]
-        for name, ours in _CONVERTER_VARIABLES.items()
-        if ours in measured.arrays
-    }
+    """Arrays (chip, converter, …) as a converter's own bench names them."""
+    return {name: measured.arrays[ours] for name, ours in _CONVERTER_VARIABLES.items()}
 
 
 def fit_parts(measured: Measured) -> MacroParts:
@@ -114,10 +117,24 @@ def fit_parts(measured: Measured) -> MacroParts:
     columns = range(parameters.converters)
     array = CrossbarSurrogate.fit(array_of(measured))
     if measured.chips == 1 or parameters.circuit.converter.group_size > 1:
-        own = (AdcSurrogate.fit(converter_of(measured, j)) for j in columns)
-        return MacroParts(array, tuple(own))
+        own = [AdcSurrogate.fit(converter_of(measured, j)) for j in columns]
+        return MacroParts(array, tuple(_with_decisions(own)))
     every = AdcSurrogate.fit(_all_converters(measured))
     return MacroParts(array, tuple(_of_column(every, j, parameters.converters) for j in columns))
+
+
+def _with_decisions(parts: list[AdcSurrogate]) -> list[AdcSurrogate]:
+    """The same with levels of trial codes in all, where some have them for their curvature."""
+    if not any("decision_level" in part.model.arrays for part in parts):
+        return parts
+    found = []
+    for part in parts:
+        levels = np.stack([decision_levels(part, chip) for chip in range(part.chips)])
+        text = "level of each trial code, before tree clipping"
+        arrays = {"decision_level": ModelArray(levels, "V", ("chip", "code"), text)}
+        model = replace(part.model, arrays={**part.model.arrays, **arrays})
+        found.append(AdcSurrogate(model))
+    return found
 
 
 def _all_converters(measured: Measured) -> Measured:

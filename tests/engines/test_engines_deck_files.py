@@ -96,3 +96,18 @@ def test_a_change_while_a_deck_is_simulated_is_seen(tmp_path):
     assert files.unchanged()
     (tmp_path / "one" / "c.lib").write_text("* otherwise\n")
     assert not files.unchanged()
+
+
+def test_links_in_a_circle_are_said(tmp_path):
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    assert not look(tmp_path / "loop" / "m.lib")[1]
+
+
+def test_which_of_two_is_included_twice_counts(tmp_path):
+    (tmp_path / "a.lib").write_text(MODEL)
+    (tmp_path / "b.lib").write_text("* none\n")
+    seen = set()
+    for order in ("aab", "aba", "baa", "abb"):
+        (tmp_path / "top.lib").write_text("".join(f".include {n}.lib\n" for n in order))
+        seen.add(look(tmp_path / "top.lib")[0])
+    assert len(seen) == 4

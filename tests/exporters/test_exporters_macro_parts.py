@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from synthetic_macro import BITS, COLS, CONVERTERS, ROWS
+from synthetic_macro import BITS, COLS, CONVERTERS, ROWS, results
 
 from imccircuit.errors import FileFormatError, SetupError, UsageError
 from imccircuit.exporters.content import Content, content_of
@@ -21,6 +21,7 @@ from imccircuit.exporters.macro_parts import converters_of, target_for
 from imccircuit.exporters.mnsim import config_of
 from imccircuit.exporters.registry import get_target, target_names
 from imccircuit.surrogates.files import load_model
+from imccircuit.surrogates.fit import fit_results
 
 IN_PARTS = ("aihwkit", "crosssim", "micsim", "neurosim", "spice", "veriloga")
 CHAINED = ("aihwkit", "crosssim", "spice")
@@ -188,6 +189,18 @@ def test_files_of_cost_targets_have_both_parts(macros: dict[str, Path], tmp_path
     assert config["Crossbar level"]["Xbar_Size"] == f"{ROWS},{COLS}"
     assert "Interface level" not in config
     assert json.loads((zigzag / "costs.json").read_text())["adc"]["latency_s"] == 66e-9
+
+
+def test_costs_of_converters_are_in_what_says_so(tmp_path: Path) -> None:
+    model = fit_results(results(tmp_path / "r.h5", chips=1, costs=1.0))
+    model.save(tmp_path / "m.h5")
+    package, zigzag = export_model(tmp_path / "m.h5", ["hwcomponents", "zigzag"], tmp_path)
+    for file in (package / "hwcomponents_imc" / "costs.json", zigzag / "costs.json"):
+        found = json.loads(file.read_text())["adc"]
+        assert found["energy_j"] == pytest.approx(6e-15, abs=1e-27)
+        assert found["latency_s"] == pytest.approx(60e-9, abs=1e-20)
+        assert found["bits"] == BITS
+    assert '"imc_adc", {"n_bits": 5}' in (package / "README.md").read_text()
 
 
 def test_zigzag_runs_with_the_shared_costs(macros: dict[str, Path], tmp_path: Path) -> None:

@@ -251,3 +251,22 @@ def test_converters_of_ideal_switches_share_no_curvature(tmp_path: Path) -> None
     model = fit(tmp_path, adc_population(24, 3))
     assert "shared_level" not in model.model.arrays
     assert "decision_level" not in model.model.arrays
+
+
+def test_errors_that_each_chip_has_for_itself_are_no_curvature(tmp_path: Path) -> None:
+    """A tenth of an LSB, independent: their mean over chips is noise, and not stored as a law."""
+    rng = np.random.default_rng(6)
+    chips = []
+    for chip in adc_population(24, 3):
+        chip["forced_level"] = chip["forced_level"] + 0.1 / 64 * rng.standard_normal(63)
+        chip["transition_level"] = transitions(chip["forced_level"], 6)
+        chips.append(chip)
+    assert "shared_level" not in fit(tmp_path, chips).model.arrays
+
+
+def test_too_few_chips_to_hold_any_out_share_nothing(tmp_path: Path) -> None:
+    code = np.arange(1, 64)
+    bow = 0.2 / 64 * 4 * (code / 64) * (1 - code / 64)
+    model = fit(tmp_path, adc_population(4, 3, curvature_v=bow))
+    assert model.verdict.state == "not judged"
+    assert "shared_level" not in model.model.arrays

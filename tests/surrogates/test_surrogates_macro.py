@@ -15,6 +15,7 @@ from synthetic import write
 from synthetic_macro import BITS, COLS, CONVERTERS, LSB, ROWS, SETTINGS, macro_chip, results
 
 from imccircuit.errors import FileFormatError, UsageError
+from imccircuit.metrics.adc import compute_tree_levels
 from imccircuit.results.read import read_results
 from imccircuit.surrogates.base import Surrogate
 from imccircuit.surrogates.files import load_model
@@ -124,6 +125,34 @@ def test_a_part_carries_what_a_conversion_costs(fitted: Surrogate, tmp_path: Pat
         assert "area" not in part.model.parameters
     assert "energy" not in model.model.parameters
     assert "converter_0.energy" not in fitted.model.parameters
+
+
+def test_copies_of_one_macro_are_one_chip(tmp_path: Path) -> None:
+    chip = macro_chip(np.random.default_rng(3))
+    model = fit_results(write(tmp_path / "r.h5", "macro_sar8", SETTINGS, [chip] * 12))
+    assert isinstance(model, MacroSurrogate)
+    assert model.chips == 1
+
+
+def test_one_column_with_a_curvature_leaves_no_other_without_decisions(tmp_path: Path) -> None:
+    """Columns that share capacitors are fitted apart; exports take all of them or none."""
+    rng, code = np.random.default_rng(3), np.arange(1, 2**BITS)
+    bow = 0.2 * LSB * 4 * (code / 2**BITS) * (1 - code / 2**BITS)
+    chips = [macro_chip(rng) for _ in range(12)]
+    for chip in chips:
+        chip["forced_level"] = chip["forced_level"] + np.stack([np.zeros_like(bow), bow])
+        chip["transition_level"] = compute_tree_levels(chip["forced_level"], BITS)
+        chip["converter_noise"] = LSB * np.array([0.1, 0.7])
+    shared = ("circuit.converter.group_size=2", "circuit.converter.columns=3")
+    model = fit_results(write(tmp_path / "r.h5", "macro_sar8", (*SETTINGS, *shared), chips))
+    assert isinstance(model, MacroSurrogate)
+    parts = model.parts.converters
+    assert ["shared_level" in part.model.arrays for part in parts] == [False, True]
+    for j, part in enumerate(parts):
+        found = part.array("decision_level")
+        np.testing.assert_allclose(found, [c["forced_level"][j] for c in chips], rtol=0, atol=1e-12)
+        # One noise for all: the mean power, (0.01 + 0.49)/2.
+        assert part.value("noise_sampled") == pytest.approx(0.5 * LSB, abs=1e-12)
 
 
 def test_converters_are_noisy_where_a_seed_is_given(fitted: MacroSurrogate) -> None:

@@ -31,18 +31,25 @@ def _write(content: Content, model: Surrogate, folder: Path) -> None:
 
 
 def _costs(content: Content) -> dict[str, Costs]:
-    """Costs by part; those of a macro as a whole as those of an array of its size."""
+    """Costs by part; those of a macro as a whole as those of an array of its size.
+
+    Where a macro has no energy of its own but its converters have, they are a component, too.
+    """
     costs = costs_of(content)
     if content.kind != "macro":
         return costs
     whole, size = costs["macro"], costs["array"]
     own = {name: whole[name] for name in COST_NUMBERS.values()}
-    return {"macro": whole, "array": {**own, "rows": size["rows"], "cols": size["cols"]}}
+    found = {"macro": whole, "array": {**own, "rows": size["rows"], "cols": size["cols"]}}
+    if own["energy_j"] is None and costs["adc"]["energy_j"] is not None:
+        found["adc"] = costs["adc"]
+    return found
 
 
 def _usage(content: Content) -> str:
-    if content.kind == "adc":
-        line = _USE["adc"].format(bits=int(content.numbers["bits"] or 0))
+    costs = _costs(content)
+    if "adc" in costs:
+        line = _USE["adc"].format(bits=costs["adc"]["bits"])
     else:
         array = content.parts["array"] if content.kind == "macro" else content
         rows, cols = array.arrays["conductance"].values.shape[1:]
@@ -50,6 +57,8 @@ def _usage(content: Content) -> str:
     whole = ""
     if content.kind == "macro":
         whole = "`imc_array` is the whole macro, whose product converts too; "
+        if "adc" in costs:
+            whole += "`imc_adc` is one of its converters; "
     return (
         "`pip install hwcomponents` in Python 3.12 or newer, and this folder on the Python path "
         f"(`PYTHONPATH`): {whole}hwcomponents finds `{PACKAGE}` by its name. What was not measured "
