@@ -87,7 +87,7 @@ def test_a_shared_reference_lets_converters_disturb_each_other():
 
 
 def test_converters_of_transistors_give_the_codes_of_a_calculation_by_hand():
-    # As above, and as far as a fifth of a code (6 mV) from every level: that is more than what the
+    # As above, and as far as a sixth of a code (5 mV) from every level: that is more than what the
     # switches inject and the latch's kick leave of a converter without mismatch.
     given = {"bits": 5, "switches": "transmission_gate", "comparator": "strongarm",
              "common_mode_voltage": 0.6}  # fmt: skip
@@ -96,6 +96,7 @@ def test_converters_of_transistors_give_the_codes_of_a_calculation_by_hand():
     found = run(array, given, INPUTS[[0, 2]], **wiring)
     assert found["output_code"].tolist() == [[18, 19], [28, 28]]
     volts = [[0.58, 0.62], [0.9, 0.9]]
+    # Newton's iteration stops within reltol, 1e-4 of a node's voltage.
     np.testing.assert_allclose(found["sampled_voltage"], volts, rtol=0, atol=1e-4)
     # Nothing differs from converter to converter.
     np.testing.assert_array_equal(found["transition_level"][0], found["transition_level"][1])
