@@ -26,7 +26,7 @@ from imccircuit.engines.contract import Outcome, Status
 from imccircuit.engines.deck_files import DeckFiles
 from imccircuit.engines.extract import NotGoodError, extract_answer
 from imccircuit.engines.halt import Halt
-from imccircuit.engines.process import Finished, check_room, run, scratch_folder
+from imccircuit.engines.process import Finished, run
 from imccircuit.engines.rawfile import RawFileError, read_plots
 from imccircuit.engines.said import (
     analysis_times,
@@ -36,6 +36,7 @@ from imccircuit.engines.said import (
     check_time,
     complaint_of,
 )
+from imccircuit.engines.scratch import check_room, scratch_folder
 from imccircuit.errors import SetupError
 
 Solver = Literal["auto", "klu", "sparse"]

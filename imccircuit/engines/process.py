@@ -6,7 +6,6 @@ asks the kernel to be killed when its parent dies, however that dies.
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import errno
 import os
@@ -14,25 +13,20 @@ import resource
 import shutil
 import signal
 import subprocess
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import BinaryIO
 
 from imccircuit.engines.halt import current_halt
-from imccircuit.errors import StorageError
 
 _PR_SET_PDEATHSIG = 1
 # A deck of a thousand runs prints some hundred kilobytes before its sentinel.
 _TAIL_BYTES = 4 * 1024 * 1024
 _LIBC = ctypes.CDLL(None, use_errno=True)
-# With less room than this, output that is missing was not written for want of it.
-_LEAST_FREE_BYTES = 64 * 1024
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 def die_with_parent(parent: int) -> None:
@@ -119,36 +113,6 @@ def _prepare(parent: int, memory_bytes: int) -> None:
     die_with_parent(parent)
     if memory_bytes:
         resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
-
-
-@contextlib.contextmanager
-def scratch_folder() -> Iterator[Path]:
-    """A folder that is gone afterwards.
-
-    Raises
-    ------
-    StorageError : it cannot be made, or what is written to it finds no room.
-    """
-    try:
-        with tempfile.TemporaryDirectory(prefix="imccircuit-") as name:
-            yield Path(name)
-    except OSError as error:
-        if error.errno not in _NO_ROOM:
-            raise
-        text = f"no room for a simulator in {tempfile.gettempdir()}: {error.strerror}"
-        raise StorageError(f"{text}; set TMPDIR to another folder") from None
-
-
-def check_room(folder: Path) -> None:
-    """See whether there is room left where a simulator wrote.
-
-    Raises
-    ------
-    StorageError : there is none, so that what is missing or torn is no fault of the simulator.
-    """
-    if shutil.disk_usage(folder).free < _LEAST_FREE_BYTES:
-        text = f"no room for a simulator in {folder.parent}"
-        raise StorageError(f"{text}: its disk is full; set TMPDIR to another folder")
 
 
 @dataclass(frozen=True)
