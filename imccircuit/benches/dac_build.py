@@ -49,11 +49,23 @@ def draw_parts(parameters: DacParameters, variation: Variation) -> Floats:
         return _capacitors(circuit, rng)
     if circuit.kind == "pulse_width":
         return _thresholds(parameters, rng)
-    # Resistors in units in series: a string's are one each, a leg of an R-2R ladder is two.
+    return draw_resistors(circuit, rng)
+
+
+def draw_resistors(
+    circuit: Circuit, rng: np.random.Generator | None, shape: tuple[int, ...] = ()
+) -> Floats:
+    """(…, part) resistors in ohm of a string or an R-2R ladder, or of ``shape`` of them.
+
+    Parameters
+    ----------
+    rng : None: nothing is drawn.
+    """
+    # Units in series: a string's resistors are one each, a leg of an R-2R ladder is two.
     units = np.ones(part_count(circuit))
     if circuit.kind == "r2r":
         units[: circuit.bits + 1] = 2
-    nominal = units * circuit.unit_resistor
+    nominal = np.broadcast_to(units * circuit.unit_resistor, (*shape, len(units)))
     if rng is None or circuit.resistor_sigma == 0:
         return nominal
     drawn = LogNormal().quantile(
@@ -120,15 +132,19 @@ class Built:
         c = self.parameters.circuit
         return Row(c.row_resistance, c.row_capacitance, c.load_conductance)
 
+    @property
+    def switches(self) -> Switches:
+        """Switches of a string, a ladder or a group of capacitors."""
+        c, width = self.parameters.circuit, self.parameters.circuit.switch_width
+        return Switches(
+            self.technology, c.switch_on_resistance, c.switch_off_resistance, width, 2 * width,
+            *self.parameters.lengths_m,
+        )  # fmt: skip
+
     def circuit(self, cycle_s: float | None) -> SpiceCircuit:
         """Circuit whose code is switched: static (None), or applied in every cycle."""
-        c = self.parameters.circuit
+        c, switches = self.parameters.circuit, self.switches
         drive = Drive(c.reference_voltage, cycle_s)
-        width, lengths = c.switch_width, self.parameters.lengths_m
-        switches = Switches(
-            self.technology, c.switch_on_resistance, c.switch_off_resistance, width, 2 * width,
-            *lengths,
-        )  # fmt: skip
         parts = [float(value) for value in self.parts]
         if c.kind == "string":
             return string_dac(parts, switches, self.row, drive)

@@ -1,9 +1,10 @@
-"""Codes of a whole macro, array to converter in one deck, and of the same chip's parts alone.
+"""Codes of a whole macro, drivers to converters in one deck, and of the same chip's parts alone.
 
 The monolithic deck is what a surrogate of the macro is judged by: there the converters load the
 front ends and share a reference. The parts are measured in decks of their own, by the benches of
-the parts: currents and outputs of array and front ends at rest, levels of each converter by the
-null method. Both are of the same chip: the same drawn conductances, offsets and capacitors.
+the parts: open voltages and resistances of the rows' drivers, currents and outputs of array and
+front ends at rest behind such a resistance, levels of each converter by the null method.
+Both are of the same chip: the same drawn conductances, offsets and capacitors.
 """
 
 from __future__ import annotations
@@ -38,11 +39,11 @@ from imccircuit.benches.bench import (
 from imccircuit.benches.cost import NOT_MODELLED, blocks_along
 from imccircuit.benches.crossbar_mvm import BENCH as CROSSBAR
 from imccircuit.benches.macro_parameters import QUANTITIES, MacroGates, MacroParameters
+from imccircuit.benches.macro_rows import Rows, drive_rows
 from imccircuit.benches.problem import Answer, Probe, Problem
 from imccircuit.circuits.crossbar import output_current_vectors
 from imccircuit.circuits.crossbar_parts import Cell, LinearCell, SinhCell, TiaReadout
 from imccircuit.circuits.macro import MacroWiring, bit_vectors, macro, sampled_vectors
-from imccircuit.devices.draws import Draws
 from imccircuit.metrics.adc import compute_tree_levels
 from imccircuit.nodal.array import ResistiveArray
 
@@ -53,8 +54,6 @@ _EDGE_SHARE = 1e-6
 # At the default reltol a sinh array stands 0.01 LSB from its operating point.
 _RELTOL_NONLINEAR = 1e-5
 _AT_REST = 0.01
-# A uniform number to the power p has the mean 1/(p + 1).
-_HIGHEST_POWER = 8.0
 
 
 def _sizes(parameters: MacroParameters) -> dict[str, int]:
@@ -67,17 +66,26 @@ def _sizes(parameters: MacroParameters) -> dict[str, int]:
         "code": 2**bits - 1,
         "bit": bits,
         "block": len(BLOCKS),
+        "driver_code": 2 ** (parameters.circuit.driver.bits or 0),
     }
 
 
+_DRIVER_VARIABLES = (
+    Variable("input_code", ("batch", "row"), "1", "codes of the rows' drivers", "int"),
+    Variable("driver_level", ("row", "driver_code"), "V", "output of a driver, without array"),
+    Variable("driver_resistance", ("row", "driver_code"), "ohm", "its output resistance"),
+)
+
+
 def _variables(parameters: MacroParameters) -> tuple[Variable, ...]:
-    del parameters
     each = ("batch", "converter")
+    drivers = () if parameters.circuit.driver.bits is None else _DRIVER_VARIABLES
     return (
+        *drivers,
         Variable("output_code", each, "1", "codes of the whole macro", "int"),
         Variable("sampled_voltage", each, "V", "converter's input as it is sampled, whole macro"),
         Variable("sampled_current", ("batch", "col"), "A", "column current then, whole macro"),
-        Variable("row_voltage", ("batch", "row"), "V", "drive voltage"),
+        Variable("row_voltage", ("batch", "row"), "V", "drive voltage, without array"),
         Variable("conductance", ("row", "col"), "S", "conductance of this chip's cells"),
         Variable("output_current", ("batch", "col"), "A", "column current, array alone"),
         Variable("output_voltage", ("batch", "col"), "V", "output of the front end, array alone"),
@@ -113,21 +121,10 @@ def _coordinates(parameters: MacroParameters) -> Mapping[str, NDArray[Any] | Alo
     }
 
 
-def drive_voltages(parameters: MacroParameters, entropy: int) -> Floats:
-    """Drive voltages (batch, row) in V: the bias, and the read voltage times the inputs."""
-    stimulus, inputs = parameters.stimulus, parameters.stimulus.inputs
-    if inputs is None:
-        generator = Draws(entropy, 0).generator("stimulus")
-        power = generator.uniform(1, _HIGHEST_POWER, (parameters.batch, 1))
-        drawn = generator.random((parameters.batch, parameters.rows)) ** power
-        low, high = (end(drawn, axis=1, keepdims=True) for end in (np.min, np.max))
-        inputs = (drawn - low) / (high - low) if parameters.rows > 1 else drawn
-    return np.asarray(parameters.circuit.bias_voltage + stimulus.read_voltage * inputs)
-
-
 def _measure(parameters: MacroParameters, variation: Variation) -> Measurement:
-    voltage = drive_voltages(parameters, variation.draws.entropy)
-    arrays = yield from CROSSBAR.measure(parameters.array_parameters(voltage), variation)
+    rows = yield from drive_rows(parameters, variation)
+    array = parameters.array_parameters(rows.voltage_v, rows.resistance_ohm)
+    arrays = yield from CROSSBAR.measure(array, variation)
     converters = {
         j: SarConverter(
             draw_adc(parameters.converter_parameters(j), variation),
@@ -139,11 +136,12 @@ def _measure(parameters: MacroParameters, variation: Variation) -> Measurement:
     for converter in converters.values():
         found = yield from _alone(parameters, converter)
         alone.append(found)
-    whole = yield from _whole(parameters, arrays, converters)
+    whole = yield from _whole(parameters, arrays, rows, converters)
     adcs = [converter.adc for converter in converters.values()]
     return {
         **{name: arrays[name] for name in ("row_voltage", "conductance", "output_current",
                                            "output_voltage", "tia_offset")},
+        **rows.arrays,
         **whole,
         **{name: np.stack([found[name] for found in alone]) for name in alone[0]},
         "reference_voltage": np.asarray(adcs[0].v_ref),
@@ -188,13 +186,16 @@ def _cell(parameters: MacroParameters) -> Cell:
 
 
 def _whole(
-    parameters: MacroParameters, arrays: Arrays, converters: Mapping[int, SarConverter]
+    parameters: MacroParameters,
+    arrays: Arrays,
+    rows: Rows,
+    converters: Mapping[int, SarConverter],
 ) -> Generator[Problem, Answer, Arrays]:
     """Codes of the whole macro, and its voltages and currents as they are sampled."""
     circuit, part = parameters.circuit, parameters.circuit.array
     adcs = {j: converter.adc for j, converter in converters.items()}
     first = converters[0]
-    bits, voltage = first.bits, arrays["row_voltage"]
+    bits = first.bits
     wiring = MacroWiring(circuit.output_resistance, circuit.reference_resistance)
     array = ResistiveArray(
         arrays["conductance"],
@@ -217,16 +218,21 @@ def _whole(
         options["reltol"] = _RELTOL_NONLINEAR
     count = len(adcs)
     answer = yield Problem(
-        circuit=macro(array, voltage[0], readout, adcs, cell=_cell(parameters), wiring=wiring),
+        circuit=macro(
+            array,
+            rows.voltage_v[0] if rows.ladders is None else rows.ladders,
+            readout,
+            adcs,
+            cell=_cell(parameters),
+            wiring=wiring,
+        ),
         analysis=first.transient(first.adc.loop_stop_s),
         probes=(
             Probe("bit", bit_vectors(adcs), (count, bits), first.bound_v),
             Probe("sampled", sampled_vectors(adcs, wiring), (count,), output),
             Probe("current", output_current_vectors(parameters.cols), (parameters.cols,), current),
         ),
-        alterations=tuple(
-            {f"vin_{row}": float(value) for row, value in enumerate(vector)} for vector in voltage
-        ),
+        alterations=rows.alterations(),
         options=options,
         temperature_degc=parameters.conditions.temperature,
     )

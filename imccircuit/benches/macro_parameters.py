@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from imccircuit.benches import adc_parameters, crossbar_parameters
+from imccircuit.benches import adc_parameters, crossbar_parameters, dac_parameters
 from imccircuit.benches.adc_parameters import AdcParameters
 from imccircuit.benches.bench import Parameters, Section
 from imccircuit.benches.crossbar_parameters import CrossbarParameters
+from imccircuit.benches.dac_parameters import DacParameters
 from imccircuit.benches.idle import keys_idle
+from imccircuit.benches.macro_driver_parameters import Driver
 from imccircuit.units import SI, Resistance, SIArray, Voltage, format_quantity
 
 _ROWS, _COLS = 64, 8
@@ -31,6 +33,7 @@ class Circuit(Section):
         default_factory=lambda: crossbar_parameters.Circuit(readout="tia", rows=_ROWS, cols=_COLS),
     )
     converter: adc_parameters.Circuit = Field(default_factory=adc_parameters.Circuit)
+    driver: Driver = Field(default_factory=Driver)
     converters: int | None = Field(
         None, ge=1, le=64, description="columns with a converter, the first ones; default all"
     )
@@ -99,13 +102,18 @@ class MacroParameters(Parameters):
 
     @property
     def has_transistors(self) -> bool:
-        """Whether the converters are made of any."""
-        return self.converter_parameters(0).has_transistors
+        """Whether the converters or the rows' drivers are made of any."""
+        return self.converter_parameters(0).has_transistors or self._has_gates
 
     @property
     def has_supply(self) -> bool:
         """Likewise, and for the energy of the counted logic."""
-        return self.converter_parameters(0).has_supply
+        return self.converter_parameters(0).has_supply or self._has_gates
+
+    @property
+    def _has_gates(self) -> bool:
+        alone = self.driver_parameters()
+        return alone is not None and alone.has_transistors
 
     @property
     def rows(self) -> int:
@@ -129,18 +137,39 @@ class MacroParameters(Parameters):
         inputs = self.stimulus.inputs
         return self.stimulus.batch or 8 if inputs is None else len(inputs)
 
-    def array_parameters(self, voltage_v: NDArray[np.float64]) -> CrossbarParameters:
+    def driver_parameters(self) -> DacParameters | None:
+        """A row's driver alone, its output counted from the bias on; None for sources."""
+        bits = self.circuit.driver.bits
+        if bits is None:
+            return None
+        # The read voltage is that of the last code, one step below full scale.
+        span = abs(self.stimulus.read_voltage) * 2**bits / (2**bits - 1)
+        return DacParameters.model_construct(
+            technology=self.technology,
+            conditions=self.conditions,
+            circuit=self.circuit.driver.converter(bits, span),
+            stimulus=dac_parameters.Stimulus(),
+        )
+
+    def array_parameters(
+        self, voltage_v: NDArray[np.float64], driver_ohm: float = 0.0
+    ) -> CrossbarParameters:
         """Array and front ends alone, driven with (batch, row) voltages in V.
 
         The bias is an offset of all front ends: that is where they hold the bit lines.
+
+        Parameters
+        ----------
+        driver_ohm : resistance of the rows' drivers in ohm, beside that of the recipe.
         """
         array = self.circuit.array
         offset = array.tia_offset + self.circuit.bias_voltage
+        driver = array.driver_resistance + driver_ohm
         # Not validated again: that an offset is a bias, and a voltage counts from it, is new.
         return CrossbarParameters.model_construct(
             technology=self.technology,
             conditions=self.conditions,
-            circuit=array.model_copy(update={"tia_offset": offset}),
+            circuit=array.model_copy(update={"tia_offset": offset, "driver_resistance": driver}),
             stimulus=crossbar_parameters.Stimulus(voltages=voltage_v, cell_voltages=False),
         )
 
@@ -160,9 +189,11 @@ class MacroParameters(Parameters):
         """Those of the parts, and what the macro sets itself."""
         array = _within("array", self.array_parameters(np.zeros((1, self.rows))).idle_keys())
         converter = _within("converter", self.converter_parameters(0).idle_keys())
+        driver = self.circuit.driver.idle_keys()
         return {
             **array,
             **converter,
+            **{f"circuit.driver.{key}": why for key, why in driver.items()},
             **keys_idle(True, "a converter behind each of the first columns",
                         "circuit.converter.column"),
             # Of a converter alone it bounds the size of a group, and of a macro's nothing else.
@@ -181,6 +212,8 @@ class MacroParameters(Parameters):
             **self.array_parameters(np.zeros((1, self.rows))).idle_quantities(),
             **self.converter_parameters(0).idle_quantities(),
         }
+        if self.circuit.driver.bits is None:
+            found["driver_resistors"] = "driver.bits = none"
         return {name: why for name, why in found.items() if name in QUANTITIES}
 
     def transistor_quantities(self) -> Collection[str]:
@@ -192,6 +225,7 @@ class MacroParameters(Parameters):
         found = {
             **_within("array", self.array_parameters(np.zeros((1, self.rows))).spread_keys()),
             **_within("converter", self.converter_parameters(0).spread_keys()),
+            "circuit.driver.resistor_sigma": "driver_resistors",
         }
         return {key: names for key, names in found.items() if key != "circuit.converter.column"}
 
@@ -213,10 +247,25 @@ class MacroParameters(Parameters):
                 f"the law of device_card; allowed: up to {format_quantity(most, 'V')} either way"
             )
             raise PydanticCustomError("voltage", "{why}", {"why": why})
+        return self._with_rails_inside()
+
+    def _with_rails_inside(self) -> MacroParameters:
+        alone, bias = self.driver_parameters(), self.circuit.bias_voltage
+        if alone is None or not alone.has_transistors:
+            return self
+        end = bias + np.sign(self.stimulus.read_voltage) * alone.circuit.reference_voltage
+        if not 0 <= end <= self.supply_v or bias > self.supply_v:
+            rails = " and ".join(format_quantity(float(v), "V") for v in (bias, end))
+            why = (
+                f"circuit.driver.switches = transistor: rails of {rails}, bias_voltage and one "
+                f"step beyond read_voltage; allowed: 0 V to {format_quantity(self.supply_v, 'V')}"
+            )
+            raise PydanticCustomError("rails", "{why}", {"why": why})
         return self
 
 
 QUANTITIES = (
+    "driver_resistors",
     "conductance",
     "tia_offset",
     "bit_capacitors",

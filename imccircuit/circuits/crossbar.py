@@ -64,7 +64,7 @@ _READOUTS: dict[type, tuple[tuple[str, ...], dict[str, str]]] = {
 
 def crossbar(
     array: ResistiveArray,
-    voltage_v: ArrayLike,
+    voltage_v: ArrayLike | None,
     *,
     cell: Cell | None = None,
     readout: Readout | None = None,
@@ -78,7 +78,8 @@ def crossbar(
     ----------
     array : conductances (row, physical column), wire, driver and sense resistance. For
         `SinhCell` its conductances are those at 0 V, for `TransistorCell` those of the resistor.
-    voltage_v : (row,) initial values of the drive sources in V.
+    voltage_v : (row,) initial values of the drive sources in V; None: there are none, and who adds
+        drivers connects them to `drive_nodes`.
     cell : what a cell is; None means `LinearCell`.
     readout : what a bit line ends in; None means `IdealReadout`.
     c_row_f, c_col_f : wire capacitance to ground of one segment of a word line and of a bit line
@@ -103,7 +104,6 @@ def crossbar(
             "and lines with one end"
         )
     rows, cols = array.shape
-    voltage = _per_line(voltage_v, rows, "voltages")
     for name, value in (("c_row_f", c_row_f), ("c_col_f", c_col_f)):
         if not (np.isfinite(value) and value >= 0):
             raise UsageError(f"{name} must be finite and not negative, not {value!r}")
@@ -113,13 +113,20 @@ def crossbar(
     blocks += _capacitors(array, c_row_f, c_col_f)
     if readout is not None and not isinstance(readout, IdealReadout):
         blocks = [read_cell(name) for name in _READOUTS[type(readout)][0]] + blocks
-    start = "w_{}_0" if array.r_row_ohm == 0 and array.r_driver_ohm == 0 else "in_{}"
-    blocks += [f"Vin_{i} {start.format(i)} 0 {v}" for i, v in enumerate(numbers(voltage))]
+    if voltage_v is not None:
+        sources = zip(drive_nodes(array), _per_line(voltage_v, rows, "voltages"), strict=True)
+        blocks += [f"Vin_{i} {node} 0 {float(v)!r}" for i, (node, v) in enumerate(sources)]
     if isinstance(cell, TransistorCell):
         blocks.append(f"Vgate gate 0 {float(cell.gate_v)!r}")
     blocks += _readout(cols, IdealReadout() if readout is None else readout)
     circuit.raw_spice = "\n".join(blocks) + "\n"
     return circuit
+
+
+def drive_nodes(array: ResistiveArray) -> tuple[str, ...]:
+    """Nodes of the drive sources: (row,)."""
+    start = "w_{}_0" if array.r_row_ohm == 0 and array.r_driver_ohm == 0 else "in_{}"
+    return tuple(start.format(i) for i in range(array.shape[0]))
 
 
 def output_current_vectors(cols: int) -> tuple[str, ...]:

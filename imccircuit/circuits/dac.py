@@ -51,11 +51,11 @@ class Switches:
         """Control voltage of an open gate."""
         return 1.0 if self.technology is None else self.technology.supply_v
 
-    def cells(self) -> str:
-        """Text that a deck needs once."""
+    def cells(self) -> list[str]:
+        """Texts that a deck needs once."""
         if self.technology is None:
-            return read_cell("switch_sw")
-        return "\n".join((self.technology.include_line, self.technology.cell("transmission_gate")))
+            return [read_cell("switch_sw")]
+        return [self.technology.include_line, self.technology.cell("transmission_gate")]
 
     def line(self, name: str, a: str, b: str, control: str, inverse: str) -> str:
         """Write one switch between a and b, closed while ``control`` is high."""
@@ -122,7 +122,7 @@ def _circuit(title: str, switches: Switches, drive: Drive, lines: Sequence[str])
     from PySpice.Spice.Netlist import Circuit
 
     circuit = Circuit(title)
-    circuit.raw_spice = "\n".join([switches.cells(), *lines])
+    circuit.raw_spice = "\n".join([*switches.cells(), *lines])
     circuit.V("ref", "ref", circuit.gnd, drive.v_ref)
     if switches.technology is not None:
         circuit.V("dd", "vdd", circuit.gnd, switches.technology.supply_v)
@@ -171,19 +171,38 @@ def r2r_dac(resistors_ohm: Sequence[float], switches: Switches, row: Row, drive:
     resistors_ohm : leg of every bit (2R, LSB first), terminator (2R), then the B − 1 rungs (R).
     """
     bits = len(resistors_ohm) // 2
+    lines = [*_controls(bits, switches, drive), *row.lines()]
+    lines += ladder_lines(resistors_ohm, switches, "", "out", ("0", "ref"))
+    return _circuit(f"R-2R ladder, {bits} bit", switches, drive, lines)
+
+
+def ladder_lines(
+    resistors_ohm: Sequence[float], switches: Switches, own: str, out: str, rails: tuple[str, str]
+) -> list[str]:
+    """Elements of an R-2R ladder: legs ``leg_<own><k>``, switched by ``on_…`` and ``off_…``.
+
+    Parameters
+    ----------
+    resistors_ohm : as of `r2r_dac`.
+    own : what the names of one ladder of several have before the number of the bit.
+    out : its output.
+    rails : nodes of code 0 and of full scale.
+    """
+    bits = len(resistors_ohm) // 2
     legs, terminator, rungs = (
         resistors_ohm[:bits], resistors_ohm[bits], resistors_ohm[bits + 1 :],
     )  # fmt: skip
-    lines = [*_controls(bits, switches, drive), *row.lines()]
-    nodes = [*(f"rung_{k}" for k in range(bits - 1)), "out"]
-    lines.append(f"Rend {nodes[0]} 0 {float(terminator)!r}")
+    low, high = rails
+    nodes = [*(f"rung_{own}{k}" for k in range(bits - 1)), out]
+    lines = [f"Rend{own.removesuffix('_')} {nodes[0]} {low} {float(terminator)!r}"]
     for k in range(bits):
-        lines.append(f"Rleg_{k} {nodes[k]} leg_{k} {float(legs[k])!r}")
-        lines.append(switches.line(f"h{k}", "ref", f"leg_{k}", f"on_{k}", f"off_{k}"))
-        lines.append(switches.line(f"l{k}", "0", f"leg_{k}", f"off_{k}", f"on_{k}"))
+        leg, on, off = (f"{name}_{own}{k}" for name in ("leg", "on", "off"))
+        lines.append(f"Rleg_{own}{k} {nodes[k]} {leg} {float(legs[k])!r}")
+        lines.append(switches.line(f"h{own}{k}", high, leg, on, off))
+        lines.append(switches.line(f"l{own}{k}", low, leg, off, on))
     for k, value in enumerate(rungs):
-        lines.append(f"Rrung_{k} {nodes[k]} {nodes[k + 1]} {float(value)!r}")
-    return _circuit(f"R-2R ladder, {bits} bit", switches, drive, lines)
+        lines.append(f"Rrung_{own}{k} {nodes[k]} {nodes[k + 1]} {float(value)!r}")
+    return lines
 
 
 def capacitor_dac(

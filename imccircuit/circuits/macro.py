@@ -1,11 +1,12 @@
-"""Netlist of a macro: array, a front end a column, and converters behind some of them.
+"""Netlist of a macro: row drivers, array, a front end a column, converters behind some of them.
 
 One deck, put together from the generators of its parts. Nodes and sources of array and front ends
 are those of `imccircuit.circuits.crossbar`; converter j is the subcircuit ``xadc_<j>`` with the
 nodes ``bit_<k>`` within, sampling the node ``sampled_<j>``. Between that and the front end's output
 ``out_<j>`` lies the driver's output resistance, so the sampling capacitors load what drives them.
 All converters take their reference from the node ``ref``, which the source ``vref`` feeds through
-a resistance of its own, so one converter's bits disturb the others'.
+a resistance of its own, so one converter's bits disturb the others'. Rows are driven by sources,
+or by ladders as of `imccircuit.circuits.row_drivers`.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from typing import TYPE_CHECKING
 
 from numpy.typing import ArrayLike
 
-from imccircuit.circuits.crossbar import crossbar
+from imccircuit.circuits.crossbar import crossbar, drive_nodes
 from imccircuit.circuits.crossbar_parts import Cell, TiaReadout
+from imccircuit.circuits.row_drivers import LadderDrivers
 from imccircuit.circuits.sar_adc import SarAdc, sar_part
 from imccircuit.circuits.text import voltage_vectors
 from imccircuit.errors import UsageError
@@ -43,7 +45,7 @@ class MacroWiring:
 
 def macro(
     array: ResistiveArray,
-    voltage_v: ArrayLike,
+    rows: ArrayLike | LadderDrivers,
     readout: TiaReadout,
     converters: Mapping[int, SarAdc],
     *,
@@ -54,7 +56,8 @@ def macro(
 
     Parameters
     ----------
-    array, voltage_v, cell : as of `crossbar`.
+    array, cell : as of `crossbar`.
+    rows : (row,) initial values of the drive sources in V, or the rows' drivers.
     readout : one front end a column; its offset is where it holds the bit line.
     converters : column → its converter, at least one; all of one cycle and one reference.
     wiring : default plain wires.
@@ -69,10 +72,16 @@ def macro(
         raise UsageError(f"converters of columns {sorted(converters)}, of {array.shape[1]} columns")
     if len({(adc.cycle_s, adc.v_ref, adc.bits) for adc in adcs}) > 1:
         raise UsageError("the converters differ in cycle, reference or bits")
-    circuit = crossbar(array, voltage_v, cell=cell, readout=readout, title="macro")
+    ladders = rows if isinstance(rows, LadderDrivers) else None
+    voltage = None if isinstance(rows, LadderDrivers) else rows
+    circuit = crossbar(array, voltage, cell=cell, readout=readout, title="macro")
     parts = {j: sar_part(adc, f"adc_{j}") for j, adc in converters.items()}
-    texts = list(dict.fromkeys(text for cells, _ in parts.values() for text in cells))
-    texts += [block for _, block in parts.values()]
+    cells = [text for texts, _ in parts.values() for text in texts]
+    if ladders is not None:
+        cells += ladders.cells()
+    texts = [*dict.fromkeys(cells), *(block for _, block in parts.values())]
+    if ladders is not None:
+        texts += ladders.lines(drive_nodes(array))
     circuit.raw_spice += "\n".join(texts) + "\n"
     source = "ref" if wiring.reference_ohm == 0 else "ref_source"
     circuit.V("ref", source, circuit.gnd, adcs[0].v_ref)

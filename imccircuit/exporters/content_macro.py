@@ -19,7 +19,7 @@ from imccircuit.exporters.content import (
 from imccircuit.exporters.content_crossbar import offset_error
 from imccircuit.surrogates.base import ModelArray
 from imccircuit.surrogates.macro import MacroSurrogate
-from imccircuit.surrogates.macro_parts import ARRAY
+from imccircuit.surrogates.macro_parts import ARRAY, DRIVER
 
 _VOLTAGES = {
     "bias_voltage": "bias_voltage_v",
@@ -31,7 +31,9 @@ _VOLTAGES = {
 
 def _macro(model: Any) -> Content:
     macro: MacroSurrogate = model
-    parts = {name: content_of(part) for name, part in macro.parts.named().items()}
+    named = macro.parts.named().items()
+    # What drivers do to the array is in it; their levels are the whole's.
+    parts = {name: content_of(part) for name, part in named if name != DRIVER}
     stored = replay_of(macro)
     if stored:
         # What a target states of an array it only approximates holds for what drives the whole.
@@ -41,7 +43,7 @@ def _macro(model: Any) -> Content:
         parts[ARRAY] = replace(array, replay=vectors, numbers=numbers)
     return Content(
         kind="macro",
-        arrays={},
+        arrays=_driver_levels(macro),
         replay=_replay(macro, stored),
         fidelity=(
             Fidelity("codes", "exact", "converters on the array's outputs, as in the surrogate"),
@@ -51,6 +53,7 @@ def _macro(model: Any) -> Content:
                 "dropped",
                 "arithmetic around the codes, which the export leaves to its user",
             ),
+            *_of_drivers(macro),
             *_of_parts(parts),
             *cost_fidelity(macro),
         ),
@@ -62,6 +65,31 @@ def _macro(model: Any) -> Content:
         needs_solver=parts[ARRAY].needs_solver,
         parts=parts,
     )
+
+
+def _driver_levels(macro: MacroSurrogate) -> dict[str, ModelArray]:
+    """Voltages of the rows' drivers of all chips, without load; none where there are no drivers."""
+    if macro.parts.driver is None:
+        return {}
+    levels = np.stack([macro.parts.row_levels(chip) for chip in range(macro.chips)])
+    volts = macro.value("bias_voltage") + np.sign(macro.value("read_voltage")) * levels
+    text = "voltage of a row's driver at each code, without load"
+    return {"driver_level": ModelArray(volts, "V", ("chip", "row", "driver_code"), text)}
+
+
+def _of_drivers(macro: MacroSurrogate) -> tuple[Fidelity, ...]:
+    """What becomes of drivers in code that takes voltages of rows, or inputs of any size."""
+    levels = _driver_levels(macro).get("driver_level")
+    if levels is None:
+        return ()
+    share = np.linspace(0, 1, levels.values.shape[-1])
+    ideal = macro.value("bias_voltage") + macro.value("read_voltage") * share
+    how = (
+        "inputs drive in proportion, without the steps of codes; driver_level has the voltages; "
+        "amount: farthest of a level from where its input drives"
+    )
+    apart = float(np.max(np.abs(levels.values - ideal)))
+    return (Fidelity("levels of the rows' drivers", "approximated", how, apart, "V"),)
 
 
 def _of_parts(parts: dict[str, Content]) -> tuple[Fidelity, ...]:

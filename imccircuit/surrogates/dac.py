@@ -182,7 +182,7 @@ class DacSurrogate(Surrogate):
         parameters, gates = measured.parameters, measured.recipe.gates
         if not isinstance(parameters, DacParameters) or not isinstance(gates, DacGates):
             raise UsageError(f"{measured.results.path} holds no digital-to-analog converter")
-        levels, mask = measured.arrays["output_level"], chips_held_out(measured.chips)
+        levels, mask = measured.arrays["output_level"], chips_held_out(measured)
         unit = "s" if parameters.circuit.kind == "pulse_width" else "V"
         lsb = float(measured.arrays["lsb"][~mask].mean())
         law = _law(parameters, levels[~mask], lsb)
@@ -233,10 +233,10 @@ class DacSurrogate(Surrogate):
         )
 
 
-def chips_held_out(chips: int) -> Bools:
+def chips_held_out(measured: Measured) -> Bools:
     """(chip,) True where the fit does not see a chip; none if there are too few."""
-    hidden = held_out(chips) if chips > 1 else None
-    return np.zeros(chips, dtype=bool) if hidden is None else hidden
+    hidden = measured.hidden_chips() if measured.chips > 1 else None
+    return np.zeros(measured.chips, dtype=bool) if hidden is None else hidden
 
 
 def codes_held_out(law: DacLaw) -> Bools:

@@ -11,7 +11,7 @@ from scipy.stats import f as f_distribution
 from imccircuit.errors import UsageError
 from imccircuit.metrics.dac import compute_dac_inl_dnl
 from imccircuit.surrogates.dac_law import step_variance
-from imccircuit.surrogates.data import FEWEST, Measured, held_out
+from imccircuit.surrogates.data import FEWEST, Measured
 from imccircuit.surrogates.spread import (
     CONFIDENCE,
     QUANTILES,
@@ -85,7 +85,7 @@ def judge_many(model: DacSurrogate, measured: Measured) -> Verdict:
 
 def _unseen(model: DacSurrogate, measured: Measured) -> Bools | None:
     if model.was_fitted_to(measured):
-        return held_out(measured.chips)
+        return measured.hidden_chips()
     # The same seed with more samples holds the fit's chips again.
     law = model.law
     every = law.codes[1:] if law.design == "pulse" else law.codes

@@ -27,6 +27,7 @@ from imccircuit.surrogates.base import Model, Parameter, Surrogate, check_count,
 from imccircuit.surrogates.crossbar import CrossbarSurrogate
 from imccircuit.surrogates.data import Measured
 from imccircuit.surrogates.macro_compose import Composition, Integers, compose_product
+from imccircuit.surrogates.macro_drive import drive_of
 from imccircuit.surrogates.macro_parts import (
     ARRAY,
     converter_name,
@@ -92,12 +93,15 @@ class MacroSurrogate(Surrogate):
         Parameters
         ----------
         input : (batch, row) inputs, 0 to 1 of the read voltage; or
-        voltage_v : (batch, row) drive voltages in V.
+        voltage_v : (batch, row) drive voltages in V, of drivers without load; or
+        input_code : (batch, row) codes of the rows' drivers. With drivers an input is the nearest
+            code's, 1 the last one's.
         chip : chip of the model, 0 by default.
         conductance_s : (row, col) conductances in S of another array; front ends and converters
             remain those of ``chip``.
         input_offset_v, output_offset_v : (col,) offsets of other front ends in V.
         transition_level : (converter, code) levels of other converters in V.
+        driver_level_v : (row, code) levels of other drivers in V.
         seed : of the converters' noise, 64 bits; without one there is none. Draws are keyed by
             seed, chip, vector and column, so a batch in parts gives the same codes as in one.
         first_index : number of the first vector, for the noise.
@@ -116,13 +120,7 @@ class MacroSurrogate(Surrogate):
         bias, chip = self.value("bias_voltage"), int(inputs.get("chip", 0))
         if not 0 <= chip < self.chips:
             raise UsageError(f"the model has no chip {chip}; there are 0 to {self.chips - 1}")
-        if ("input" in inputs) == ("voltage_v" in inputs):
-            raise UsageError("a macro takes either input or voltage_v")
-        if "input" in inputs:
-            given = np.atleast_2d(np.asarray(inputs["input"], dtype=np.float64))
-            drive = self.value("read_voltage") * given
-        else:
-            drive = np.atleast_2d(np.asarray(inputs["voltage_v"], dtype=np.float64)) - bias
+        drive = drive_of(self.parts, inputs, chip, bias, self.value("read_voltage"))
         self.check_domain("voltage_v", drive + bias, strict=bool(inputs.get("strict", False)))
         names = ("conductance_s", "input_offset_v", "output_offset_v")
         outputs = self.parts.array.predict(
@@ -169,7 +167,8 @@ class MacroSurrogate(Surrogate):
 
         Raises
         ------
-        UsageError : more rows than the array has, or values that ``composition`` has no room for.
+        UsageError : more rows than the array has, values that ``composition`` has no room for, or
+            passes of more digits than the rows' drivers have codes for.
         """
         return compose_product(
             inputs, weights, composition, lambda x, w: self._column_sums(x, w, composition, chip)
@@ -183,6 +182,12 @@ class MacroSurrogate(Surrogate):
         if len(stored) > rows:
             raise UsageError(f"{len(stored)} rows of weights; allowed: {rows}, those of the array")
         most_x, most_w = composition.largest_input_digit, composition.largest_weight_digit
+        driver = self.parts.driver
+        if driver is not None and (2**driver.bits - 1) % most_x:
+            raise UsageError(
+                f"pass_bits = {composition.pass_bits} on drivers of {driver.bits} bits; allowed: "
+                "those whose digits are codes of the drivers"
+            )
         off = self.value("off_conductance")
         step = (self.value("on_conductance") - off) / most_w
         x = np.zeros((len(digits), rows))
@@ -200,12 +205,13 @@ class MacroSurrogate(Surrogate):
         return np.concatenate(found, axis=1)
 
     def sample_chips(self, n: int, seed: int) -> dict[str, Floats]:
-        """Draw front ends and converters.
+        """Draw front ends, converters, and drivers where there are any.
 
         Returns
         -------
-        ``input_offset`` and ``output_offset`` (chip, col) and ``transition_level`` (chip,
-        converter, code), all in V; see `predict`. Conductances are inputs and not drawn here.
+        ``input_offset`` and ``output_offset`` (chip, col), ``transition_level`` (chip, converter,
+        code) and ``driver_level`` (chip, row, code), all in V; see `predict`. Conductances are
+        inputs and not drawn here.
 
         Raises
         ------
@@ -218,10 +224,17 @@ class MacroSurrogate(Surrogate):
             part.sample_chips(n, _seed_of(seed, j))["transition_level"]
             for j, part in enumerate(self.parts.converters)
         ]
-        return {
+        found = {
             **self.parts.array.sample_chips(n, seed),
             "transition_level": np.stack(levels, axis=1),
         }
+        driver = self.parts.driver
+        if driver is not None:
+            rows = driver.chips // self.chips
+            drawn = driver.sample_chips(n * rows, seed)["output_level"].reshape(n, rows, -1)
+            sign = np.sign(self.value("read_voltage"))
+            found["driver_level"] = self.value("bias_voltage") + sign * drawn
+        return found
 
     def admissibility(self) -> tuple[str, ...]:
         """What physics does not allow in a part."""

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from imccircuit.benches.adc_parameters import AdcGates
 from imccircuit.benches.adc_transfer import BENCH as CONVERTER
 from imccircuit.benches.crossbar_parameters import CrossbarGates
+from imccircuit.benches.dac_ladder import BENCH as ROW_DRIVER
+from imccircuit.benches.dac_parameters import DacGates
 from imccircuit.benches.macro_parameters import MacroParameters
 from imccircuit.errors import UsageError
 from imccircuit.surrogates.adc import AdcSurrogate
@@ -19,10 +21,11 @@ from imccircuit.surrogates.adc_noise import decision_levels
 from imccircuit.surrogates.base import Model, ModelArray, Parameter, Surrogate
 from imccircuit.surrogates.crossbar import CrossbarSurrogate
 from imccircuit.surrogates.crossbar_split import split_of
+from imccircuit.surrogates.dac import DacSurrogate
 from imccircuit.surrogates.data import Measured
 from imccircuit.surrogates.verdict import Verdict
 
-ARRAY = "array"
+ARRAY, DRIVER = "array", "driver"
 _ARRAY_VARIABLES = ("output_current", "output_voltage", "conductance", "tia_offset")
 # What a converter's own bench calls it → what the macro's does.
 _CONVERTER_VARIABLES = {
@@ -48,16 +51,34 @@ class MacroParts:
 
     Attributes
     ----------
-    array : array and front ends. Its drive voltages count from the bias of the bit lines.
+    array : array and front ends. Its drive voltages count from the bias of the bit lines, and are
+        those of the rows' drivers without load; its driver resistance is theirs.
     converters : of the first columns, in order.
+    driver : levels of the rows' drivers, from the bias on towards the read voltage; row i of chip k
+        is its chip k·rows + i. None where rows are driven by sources.
     """
 
     array: CrossbarSurrogate
     converters: tuple[AdcSurrogate, ...]
+    driver: DacSurrogate | None = None
+
+    def row_levels(self, chip: int) -> NDArray[np.float64]:
+        """Levels (row, code) of the rows' drivers of a chip in V; see ``driver``.
+
+        Raises
+        ------
+        UsageError : rows are driven by sources.
+        """
+        if self.driver is None:
+            raise UsageError("the macro has no drivers: its rows take voltages or inputs, no codes")
+        rows = self.driver.chips // self.array.chips
+        numbers = self.driver.array("number")[chip * rows : (chip + 1) * rows]
+        return self.driver.law.levels(numbers)
 
     def named(self) -> dict[str, Surrogate]:
         """All of them by name."""
-        found: dict[str, Surrogate] = {ARRAY: self.array}
+        found: dict[str, Surrogate] = {} if self.driver is None else {DRIVER: self.driver}
+        found[ARRAY] = self.array
         return found | {converter_name(j): part for j, part in enumerate(self.converters)}
 
 
@@ -74,11 +95,38 @@ def array_of(measured: Measured) -> Measured:
     # From the bias on, rows at rest drive no current, and cells that are odd in the voltage are.
     drive = measured.arrays["row_voltage"] - parameters.circuit.bias_voltage
     names = [name for name in _ARRAY_VARIABLES if name in measured.arrays]
+    driver_ohm = float(np.mean(measured.arrays.get("driver_resistance", 0.0)))
     return replace(
         measured,
-        parameters=parameters.array_parameters(drive[0]),
+        parameters=parameters.array_parameters(drive[0], driver_ohm),
         recipe=replace(measured.recipe, gates=CrossbarGates()),
         arrays={"row_voltage": drive, **{name: measured.arrays[name] for name in names}},
+    )
+
+
+def driver_of(measured: Measured) -> Measured | None:
+    """What the bench of row drivers would have measured of all rows; None without drivers.
+
+    Every row of every chip is a chip of its own: they are drawn from one law.
+    """
+    parameters = macro_parameters(measured)
+    alone = parameters.driver_parameters()
+    if alone is None:
+        return None
+    level = np.sign(parameters.stimulus.read_voltage) * (
+        measured.arrays["driver_level"] - parameters.circuit.bias_voltage
+    )
+    level = level.reshape(-1, level.shape[-1])
+    return replace(
+        measured,
+        parameters=alone,
+        recipe=replace(measured.recipe, bench=ROW_DRIVER, gates=DacGates()),
+        samples=np.repeat(measured.samples, parameters.rows),
+        arrays={
+            "output_level": level,
+            "lsb": (level[:, -1] - level[:, 0]) / (level.shape[1] - 1),
+        },
+        columns=parameters.rows,
     )
 
 
@@ -116,11 +164,14 @@ def fit_parts(measured: Measured) -> MacroParts:
     parameters = macro_parameters(measured)
     columns = range(parameters.converters)
     array = CrossbarSurrogate.fit(array_of(measured))
+    rows = driver_of(measured)
+    driver = None if rows is None else DacSurrogate.fit(rows)
     if measured.chips == 1 or parameters.circuit.converter.group_size > 1:
         own = [AdcSurrogate.fit(converter_of(measured, j)) for j in columns]
-        return MacroParts(array, tuple(_with_decisions(own)))
+        return MacroParts(array, tuple(_with_decisions(own)), driver)
     every = AdcSurrogate.fit(_all_converters(measured))
-    return MacroParts(array, tuple(_of_column(every, j, parameters.converters) for j in columns))
+    each = tuple(_of_column(every, j, parameters.converters) for j in columns)
+    return MacroParts(array, each, driver)
 
 
 def _with_decisions(parts: list[AdcSurrogate]) -> list[AdcSurrogate]:
@@ -221,11 +272,13 @@ def unpack(model: Model, converters: int) -> MacroParts:
     ------
     KeyError, ValueError : a part is not whole.
     """
+    has_driver = any(name.startswith(f"{DRIVER}.") for name in model.arrays)
     return MacroParts(
         CrossbarSurrogate(_part(model, ARRAY, CrossbarSurrogate)),
         tuple(
             AdcSurrogate(_part(model, converter_name(j), AdcSurrogate)) for j in range(converters)
         ),
+        DacSurrogate(_part(model, DRIVER, DacSurrogate)) if has_driver else None,
     )
 
 

@@ -26,6 +26,7 @@ from imccircuit.surrogates.adc_levels import fit_weights, predict_levels
 from imccircuit.surrogates.crossbar_split import Split, split_of
 from imccircuit.surrogates.crossbar_verdict import all_of, offsets_of
 from imccircuit.surrogates.data import Measured
+from imccircuit.surrogates.macro_drive import ideal_drives, predicted_drives
 from imccircuit.surrogates.macro_parts import array_of, macro_parameters
 from imccircuit.surrogates.verdict import ErrorFigure, Gate, State, Verdict, judge
 
@@ -174,18 +175,19 @@ def _conversions(
 ) -> Conversions:
     arrays, count = measured.arrays, model.converters
     offsets = offsets_of(model.parts.array, view, split)
+    drives, ideals = predicted_drives(model, measured), ideal_drives(measured)
     sigma = _stated_sigma(model, measured)
     found: list[Conversions] = []
     for chip in np.flatnonzero(split.judged.any(axis=1)):
         use = split.judged[chip]
-        g, drive = arrays["conductance"][chip], view.arrays["row_voltage"][chip][use]
+        g, drive = arrays["conductance"][chip], drives[chip][use]
         predicted = model.parts.array.predict(
             voltage_v=drive,
             conductance_s=g,
             input_offset_v=None if offsets is None else offsets[0][chip],
             output_offset_v=None if offsets is None else offsets[1][chip],
         )["output_voltage_v"]
-        ideal = drive @ g
+        ideal = ideals[chip][use] @ g
         for j in range(count):
             level = arrays["transition_level"][chip, j]
             shape = (len(drive), len(level))
@@ -219,11 +221,17 @@ def _levels(model: MacroSurrogate, measured: Measured, chip: int, column: int) -
 
 
 def _stated_sigma(model: MacroSurrogate, measured: Measured) -> Floats:
-    """Error (converter,) in V: front end, levels, and what the null method leaves open."""
+    """Error (converter,) in V: drivers, front end, levels, what the null method leaves open."""
     own = macro_parameters(measured).stimulus.null_tolerance * model.lsb_v
     front = _rms(model.parts.array.verdict, "output_voltage")
     each = [_rms(part.verdict, "transition_level") for part in model.parts.converters]
-    return np.asarray(np.sqrt(own**2 + front**2 + np.square(each)))
+    rows = np.zeros(len(each))
+    if model.parts.driver is not None:
+        g = measured.arrays["conductance"][..., : len(each)]
+        column = np.sqrt(np.mean(np.sum(g**2, axis=1), axis=0))
+        step = _rms(model.parts.driver.verdict, "output_level")
+        rows = model.value("array.transresistance") * step * column
+    return np.asarray(np.sqrt(own**2 + front**2 + np.square(each) + rows**2))
 
 
 def _rms(verdict: Verdict, quantity: str) -> float:

@@ -3,17 +3,19 @@
 import numpy as np
 
 
-def front_ends(g, drive, r_row, r_col, gain, feedback, r_in, hold):
+def front_ends(g, drive, r_row, r_col, gain, feedback, r_in, hold, r_drive=0.0):
     """Column currents and outputs (batch, col) of an array whose bit lines end in amplifiers.
 
     All node voltages of word lines, bit lines and amplifiers' inputs at once. An amplifier gives
-    A·(hold − v), so it draws (v − A·(hold − v))/R_f + v/R_in from the node at v.
+    A·(hold − v), so it draws (v − A·(hold − v))/R_f + v/R_in from the node at v. A row's source has
+    its ``r_drive`` (row,) before the first segment.
     """
     rows, cols = g.shape
     word = np.arange(rows * cols).reshape(rows, cols)
     bit, end = word + rows * cols, 2 * rows * cols + np.arange(cols)
     size = 2 * rows * cols + cols
     matrix, into = np.zeros((size, size)), np.zeros((size, len(drive)))
+    first = 1 / (r_row + np.broadcast_to(r_drive, rows))
 
     def conductor(a, b, siemens):
         for p, q in ((a, b), (b, a)):
@@ -21,8 +23,8 @@ def front_ends(g, drive, r_row, r_col, gain, feedback, r_in, hold):
             matrix[p, q] -= siemens
 
     for i in range(rows):
-        matrix[word[i, 0], word[i, 0]] += 1 / r_row
-        into[word[i, 0]] += drive[:, i] / r_row
+        matrix[word[i, 0], word[i, 0]] += first[i]
+        into[word[i, 0]] += drive[:, i] * first[i]
         for j in range(cols):
             conductor(word[i, j], bit[i, j], g[i, j])
             if j:
@@ -52,3 +54,29 @@ def search(levels, bits, voltage):
         if voltage > levels[(code | 1 << k) - 1]:
             code |= 1 << k
     return code
+
+
+def ladder(parts, code, rest, full, on_ohm, off_ohm):
+    """Open voltage and output resistance of an R-2R ladder, all its nodes at once.
+
+    ``parts``: legs LSB first, terminator, rungs from the terminator on. Node k is where leg k
+    meets the rungs, the last one the output; node bits + k is where leg k meets its switches.
+    """
+    bits = len(parts) // 2
+    legs, terminator, rungs = parts[:bits], parts[bits], parts[bits + 1 :]
+    matrix, into = np.zeros((2 * bits, 2 * bits)), np.zeros(2 * bits)
+    for a, b, ohm in [(k, bits + k, legs[k]) for k in range(bits)] + [
+        (k, k + 1, rungs[k]) for k in range(bits - 1)
+    ]:
+        matrix[[a, b], [a, b]] += 1 / ohm
+        matrix[[a, b], [b, a]] -= 1 / ohm
+    matrix[0, 0] += 1 / terminator
+    into[0] += rest / terminator
+    for k in range(bits):
+        to_full, to_rest = (on_ohm, off_ohm) if code >> k & 1 else (off_ohm, on_ohm)
+        matrix[bits + k, bits + k] += 1 / to_full + 1 / to_rest
+        into[bits + k] += full / to_full + rest / to_rest
+    push = np.zeros(2 * bits)
+    push[bits - 1] = 1.0
+    open_v, per_ampere = np.linalg.solve(matrix, np.column_stack([into, push])).T
+    return open_v[bits - 1], per_ampere[bits - 1]

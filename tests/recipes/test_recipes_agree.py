@@ -55,6 +55,8 @@ SMALL: dict[str, list[str]] = {
     "irc_column": ["circuit.rows=8"],
     "macro_sar8": ["circuit.array.rows=6", "circuit.array.cols=2", "circuit.converters=1",
                    "circuit.converter.bits=3", "stimulus.batch=2"],
+    "macro_sar8_drivers": ["circuit.array.rows=6", "circuit.array.cols=2", "circuit.converters=1",
+                           "circuit.converter.bits=3", "stimulus.batch=2"],
     "macro_sar8_transistor": ["circuit.array.rows=6", "circuit.array.cols=2",
                               "circuit.converters=1", "circuit.converter.bits=3",
                               'circuit.converter.unit_capacitor="16 fF"', "stimulus.batch=2"],
