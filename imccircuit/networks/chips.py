@@ -3,7 +3,9 @@
 Everything here was fitted to SPICE. Of the array: the resistance of wires and of a front end's
 input, and how much of an amplifier's offset arrives at its input and at its output. A layer with
 another feedback resistance has its transresistance and its input resistance in proportion, as an
-amplifier of the same gain has. Of the converter: the population of its bit weights and offset.
+amplifier of the same gain has. Of the converter: the population of its bit weights and offset, and
+the curvature that levels have beside them, the same in all columns: junctions of switches bend it,
+not mismatch.
 
 A tile of a chip is what the bench ``crossbar_mvm`` would draw for it: cells from the stream
 ``conductance`` and offsets from the stream ``tia_offset``, keyed by `tile_seed`; so SPICE can be
@@ -23,7 +25,8 @@ from imccircuit.devices.draws import Draws
 from imccircuit.devices.rram import RramCard
 from imccircuit.errors import UsageError
 from imccircuit.surrogates.adc import AdcSurrogate
-from imccircuit.surrogates.adc_levels import predict_levels
+from imccircuit.surrogates.adc_levels import predict_forced, predict_levels
+from imccircuit.surrogates.adc_noise import decision_levels
 from imccircuit.surrogates.array_model import ArrayModel
 
 Floats = NDArray[np.float64]
@@ -38,6 +41,7 @@ class Scales:
     wires : factor on the resistances of wires, drivers and sense ends.
     spread : factor on the deviation of every cell from what was programmed.
     mismatch : factor on the deviation of every bit weight from the ideal one.
+    curvature : factor on what levels of converters have beyond bit weights and offset.
     offsets : factor on the offsets of amplifiers and comparators.
     noise : factor on the noise of conversions.
     drop_bits : decisions that the converters leave out at the end.
@@ -47,13 +51,14 @@ class Scales:
     wires: float = 1.0
     spread: float = 1.0
     mismatch: float = 1.0
+    curvature: float = 1.0
     offsets: float = 1.0
     noise: float = 1.0
     drop_bits: int = 0
     read_time_s: float | None = None
 
 
-IDEAL = Scales(0.0, 0.0, 0.0, 0.0, 0.0)
+IDEAL = Scales(wires=0.0, spread=0.0, mismatch=0.0, curvature=0.0, offsets=0.0, noise=0.0)
 """Cells as programmed, no wires, uniform levels, no noise; bits and range remain."""
 
 
@@ -135,7 +140,7 @@ class TileChip:
     output_offset_v : (col,) in V.
     transresistance_ohm : of the amplifiers.
     levels_v : (col, code) of the columns' converters in V.
-    bit_weight_v, level_offset_v : (col, bit) and (col,) they follow from.
+    bit_weight_v, level_offset_v : (col, bit) and (col,) they follow from, beside the curvature.
     """
 
     conductance_s: Floats
@@ -191,10 +196,8 @@ def draw_tile(
             current = -(front.at_input * offset) @ physics.port_admittance(g)
     weights, level_offset = _converters(population.converter, cols, seed, scales)
     both = np.column_stack([weights, level_offset])
-    shared = population.converter.shared_level_v
-    # A converter without mismatch and offset is an ideal one.
-    ideal = scales.mismatch == 0 and scales.offsets == 0
-    levels = predict_levels(both, weights.shape[1], None if ideal else shared)
+    curvature = scales.curvature * _curvature_v(population.converter)
+    levels = predict_levels(both, weights.shape[1], curvature)
     every = 2**scales.drop_bits
     return TileChip(
         conductance_s=g,
@@ -251,3 +254,13 @@ def _converters(
         weights = np.tile(converter.array("bit_weight")[0], (cols, 1))
         offset = np.tile(converter.array("level_offset")[0], cols)
     return ideal + scales.mismatch * (weights - ideal), scales.offsets * offset
+
+
+def _curvature_v(converter: AdcSurrogate) -> Floats:
+    """Curvature (code,) in V of every column's levels: what all chips share, or the only one's."""
+    if converter.has_population:
+        shared = converter.shared_level_v
+        return np.zeros(2**converter.bits - 1) if shared is None else shared
+    weights = np.append(converter.array("bit_weight")[0], converter.array("level_offset")[0])
+    by_weights = predict_forced(weights[None], converter.bits)[0]
+    return np.asarray(decision_levels(converter, 0) - by_weights)

@@ -138,6 +138,7 @@ class SensitivityTable(Section):
     chips: int = Field(5, ge=2, le=1000)
     wires: Factors = ()
     mismatch: Factors = ()
+    curvature: Factors = ()
     spread: Factors = ()
     offsets: Factors = ()
     read_times: Annotated[tuple[Annotated[Time, Field(gt=0)], ...], Field(max_length=20)] = ()

@@ -21,12 +21,15 @@ from imccircuit.networks.network_tables import SensitivityTable
 LABELS = {
     "wires": "wire resistance (× characterised)",
     "mismatch": "capacitor mismatch (× characterised)",
+    "curvature": "curvature of the converters (× characterised)",
     "spread": "conductance spread (× characterised)",
     "offsets": "offsets (× characterised)",
     "bits": "resolution of the converters (bit)",
     "read_time": "read time (s)",
 }
 """What each axis is, as written on a picture."""
+
+_FACTORS = ("wires", "mismatch", "curvature", "spread", "offsets")
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ def compute_sensitivity(
     bits = folds[0].hardware.population.converter.bits
     asked: list[tuple[str, float, dict[str, float | int]]] = [
         (name, float(factor), {name: float(factor)})
-        for name in ("wires", "mismatch", "spread", "offsets")
+        for name in _FACTORS
         for factor in getattr(table, name)
     ]
     asked += [("bits", float(b), {"drop_bits": bits - b}) for b in table.bits]
@@ -116,7 +119,7 @@ def costliest(points: tuple[Point, ...]) -> tuple[str, float] | None:
     Counted from the same axis at 0; axes without both values do not take part.
     """
     losses = {}
-    for axis in ("wires", "mismatch", "spread", "offsets"):
+    for axis in _FACTORS:
         alone = {point.value: point.mean for point in points if point.axis == axis
                  and not point.others}  # fmt: skip
         if 0.0 in alone and 1.0 in alone:
