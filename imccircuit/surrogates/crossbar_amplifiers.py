@@ -13,6 +13,7 @@ from imccircuit.surrogates.array_model import ArrayModel
 from imccircuit.surrogates.base import ModelArray, Parameter
 from imccircuit.surrogates.crossbar_split import Split
 from imccircuit.surrogates.data import Measured
+from imccircuit.units import format_quantity
 
 Floats = NDArray[np.float64]
 
@@ -21,6 +22,7 @@ _LAST_STEP_V = 1e-10
 # Where a fit is repeated with offsets that are known better; a nanovolt is below what SPICE tells.
 _MOST_ROUNDS = 12
 _LAST_MOVE_V = 1e-9
+_MOVE = "input_offset_move"
 
 
 def fit_amplifiers(
@@ -65,21 +67,33 @@ def fit_behind_amplifiers(
     Parameters
     ----------
     data, names : as of `fit_array`.
+
+    Returns
+    -------
+    The model and each fitted number as of `fit_array`. Where the offsets do not settle, there is
+    also ``input_offset_move``: by how much in V the last round moved the one that moved most.
     """
     physics, fitted = fit_array(data, names, offset=True)
+    if physics.linear:
+        return physics, fitted
     before = [np.zeros(chip.current_a.shape[1]) for chip in data]
-    for _ in range(0 if physics.linear else _MOST_ROUNDS):
+    for _ in range(_MOST_ROUNDS):
         stand = [
             input_offsets(physics, chip.conductance_s, chip.voltage_v, chip.current_a)
             for chip in data
         ]
         moved = max(float(np.max(np.abs(e - b))) for e, b in zip(stand, before, strict=True))
         if moved <= _LAST_MOVE_V:
-            break
+            return physics, fitted
         known = [replace(chip, sense_v=e) for chip, e in zip(data, stand, strict=True)]
         physics, fitted = fit_array(known, names, offset=True, begin=physics)
         before = stand
-    return physics, fitted
+    note = (
+        f"the amplifiers' input offsets did not settle: the last of {_MOST_ROUNDS} rounds still "
+        f"moved them by {format_quantity(moved, 'V', 2)}, so wires and cells were fitted with "
+        "offsets that are wrong by about as much"
+    )
+    return physics, {**fitted, _MOVE: Parameter(_MOVE, moved, "V", note=note)}
 
 
 def input_offsets(physics: ArrayModel, g: Floats, drive: Floats, current: Floats) -> Floats:

@@ -18,7 +18,9 @@ from synthetic import (
 
 from imccircuit.errors import UsageError
 from imccircuit.results.read import read_results
+from imccircuit.surrogates import crossbar_amplifiers
 from imccircuit.surrogates.crossbar import CrossbarSurrogate
+from imccircuit.surrogates.files import load_model
 from imccircuit.surrogates.fit import check, fit_results
 
 ROWS, COLS, BATCH = 6, 4, 14
@@ -125,6 +127,47 @@ def test_drives_that_rise_from_vector_to_vector(tmp_path: Path, v0: float) -> No
     assert model.verdict.state == "pass", str(model.verdict)
     stand = 200.0 * offset / 4e3 / (1 / 1e5 + 201.0 / 4e3)
     np.testing.assert_allclose(model.array("input_offset")[0], stand, atol=1e-6)
+
+
+def test_offsets_that_do_not_settle_are_said_so(tmp_path: Path, monkeypatch) -> None:
+    """After one round they have moved from nothing to where they stand, 5 mV or so."""
+    g, drive = array_and_drive(ROWS, COLS, 40)
+    more = {"gain": 200.0, "feedback": 4e3, "r_in": 1e5, "r_row": 5.0, "r_col": 8.0, "v0": 0.1}
+    offset = 1e-3 * np.array([5.0, -4.0, 2.0, 0.0])
+    chip = crossbar_chip(g, drive, amplifier_offset=offset, **more)
+    settings = (*SINH, "circuit.readout=tia", f"circuit.cols={COLS}")
+    settled = fit(tmp_path, [chip], *settings)
+    assert "input_offset_move" not in settled.model.parameters
+    assert "settle" not in str(settled.verdict)
+    monkeypatch.setattr(crossbar_amplifiers, "_MOST_ROUNDS", 1)
+    model = fit(tmp_path, [chip], *settings)
+    move = model.model.parameters["input_offset_move"]
+    assert (move.unit, move.sigma) == ("V", 0.0)
+    stand = 200.0 * 5e-3 / 4e3 / (1 / 1e5 + 201.0 / 4e3)
+    # The first estimate knows an offset e to first order; the next is e/(2 V0) = 2.5 % of it, and
+    # asked for are four times that.
+    assert move.value == pytest.approx(stand, abs=0.1 * stand)
+    (note,) = (note for note in model.verdict.notes if "settle" in note)
+    assert "\n" not in note
+    assert f"the last of 1 rounds still moved them by {1e3 * move.value:.2g} mV" in note
+    assert "fitted with offsets that are wrong by about as much" in note
+    model.save(tmp_path / "m.h5")
+    again = load_model(tmp_path / "m.h5")
+    assert again.model.parameters["input_offset_move"] == move
+    assert note in str(again.verdict)
+
+
+def test_steep_cells_say_how_far_their_offsets_still_are(tmp_path: Path) -> None:
+    """Steps halve from round to round: what is left is of the order of the last one."""
+    g, drive = array_and_drive(ROWS, COLS, 40)
+    more = {"gain": 200.0, "feedback": 4e3, "r_in": 1e5, "r_row": 5.0, "r_col": 8.0, "v0": 0.035}
+    offset = 1e-3 * np.array([5.0, -4.0, 2.0, 0.0])
+    chip = crossbar_chip(g, drive, amplifier_offset=offset, **more)
+    model = fit(tmp_path, [chip], *SINH, "circuit.readout=tia", f"circuit.cols={COLS}")
+    stand = 200.0 * offset / 4e3 / (1 / 1e5 + 201.0 / 4e3)
+    left = np.max(np.abs(model.array("input_offset")[0] - stand))
+    assert 0 < left < 10 * model.value("input_offset_move")
+    assert "did not settle" in str(model.verdict)
 
 
 def test_models_whose_offsets_are_constant_currents_are_refused(tmp_path: Path) -> None:
