@@ -22,10 +22,12 @@ from imccircuit.benches.crossbar_readout import (
     largest_output_v,
     offsets_v,
 )
-from imccircuit.benches.problem import Probe, Problem, Transient
+from imccircuit.benches.problem import Answer, Probe, Problem, Transient
 from imccircuit.circuits.crossbar import (
     cell_voltage_vectors,
     crossbar,
+    drive_current_vectors,
+    end_voltage_vectors,
     output_current_vectors,
     output_voltage_vectors,
 )
@@ -59,6 +61,8 @@ def _variables(parameters: CrossbarParameters) -> tuple[Variable, ...]:
     ]
     if parameters.stores_cell_voltages:
         found.append(Variable("cell_voltage", ("batch", "row", "col"), "V", "voltage across cell"))
+    if parameters.stimulus.power:
+        found.append(Variable("array_power", ("batch",), "W", "power into wires and cells"))
     if parameters.circuit.differential:
         found.append(Variable("pair_current", ("batch", "pair"), "A", "difference of a pair"))
     if parameters.circuit.readout != "ideal":
@@ -169,6 +173,8 @@ def _measure(parameters: CrossbarParameters, variation: Variation) -> Measuremen
     arrays = {"output_current": current, "row_voltage": inputs, "conductance": conductance}
     if parameters.stores_cell_voltages:
         arrays["cell_voltage"] = answer.final("row_node_voltage") - answer.final("col_node_voltage")
+    if parameters.stimulus.power:
+        arrays["array_power"] = _power(answer, inputs)
     if circuit.differential:
         arrays["pair_current"] = current[:, 0::2] - current[:, 1::2]
     if circuit.readout != "ideal":
@@ -176,6 +182,16 @@ def _measure(parameters: CrossbarParameters, variation: Variation) -> Measuremen
         arrays["tia_offset"] = offsets_v(circuit, readout)
         check_readout(circuit, current, arrays["output_voltage"])
     return arrays
+
+
+def _power(answer: Answer, drive_v: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Power (batch,) in W: what drivers give, less what leaves at the bit lines' ends."""
+    # Positive through a source from its plus to its minus node: what it takes.
+    power = -np.sum(drive_v * answer.final("drive_current"), axis=1)
+    if "end_voltage" in answer.runs[0].values:
+        leaving = answer.final("end_voltage") * answer.final("output_current")
+        power = power - np.sum(leaving, axis=1)
+    return np.asarray(power)
 
 
 def _options(parameters: CrossbarParameters, moving: bool) -> Mapping[str, str | float]:
@@ -204,6 +220,12 @@ def _probes(
         bound = 2 * largest + 1e-3
         probes.append(Probe("row_node_voltage", word, (rows, cols), bound))
         probes.append(Probe("col_node_voltage", bit, (rows, cols), bound))
+    if parameters.stimulus.power:
+        bound = 2 * reached * float(np.max(array.conductance_s.sum(axis=1))) + 1e-6
+        probes.append(Probe("drive_current", drive_current_vectors(rows), (rows,), bound))
+        if circuit.readout != "ideal":
+            bound = 2 * largest + 1.0
+            probes.append(Probe("end_voltage", end_voltage_vectors(cols), (cols,), bound))
     if circuit.readout != "ideal":
         bound = largest_output_v(circuit, current, largest)
         probes.append(Probe("output_voltage", output_voltage_vectors(cols), (cols,), bound))

@@ -181,6 +181,7 @@ class Stimulus(Section):
     cell_voltages: bool | None = Field(
         None, description="store every cell's voltage; default: up to 65536 values, no integrator"
     )
+    power: bool = Field(False, description="measure the power that goes into wires and cells")
 
 
 class CrossbarParameters(Parameters):

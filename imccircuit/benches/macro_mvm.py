@@ -70,6 +70,7 @@ def _sizes(parameters: MacroParameters) -> dict[str, int]:
     }
 
 
+_POWER = Variable("array_power", ("batch",), "W", "power into wires and cells, array alone")
 _DRIVER_VARIABLES = (
     Variable("input_code", ("batch", "row"), "1", "codes of the rows' drivers", "int"),
     Variable("driver_level", ("row", "driver_code"), "V", "output of a driver, without array"),
@@ -82,6 +83,7 @@ def _variables(parameters: MacroParameters) -> tuple[Variable, ...]:
     drivers = () if parameters.circuit.driver.bits is None else _DRIVER_VARIABLES
     return (
         *drivers,
+        *(() if parameters.stimulus.energy_inputs == 0 else (_POWER,)),
         Variable("output_code", each, "1", "codes of the whole macro", "int"),
         Variable("sampled_voltage", each, "V", "converter's input as it is sampled, whole macro"),
         Variable("sampled_current", ("batch", "col"), "A", "column current then, whole macro"),
@@ -141,6 +143,7 @@ def _measure(parameters: MacroParameters, variation: Variation) -> Measurement:
     return {
         **{name: arrays[name] for name in ("row_voltage", "conductance", "output_current",
                                            "output_voltage", "tia_offset")},
+        **{name: arrays[name] for name in ("array_power",) if name in arrays},
         **rows.arrays,
         **whole,
         **{name: np.stack([found[name] for found in alone]) for name in alone[0]},

@@ -84,7 +84,7 @@ class Stimulus(Section):
     )
     energy_inputs: int = Field(
         0, ge=0, le=256, description="inputs, evenly spread, over which the energy of a converter "
-        "alone is averaged; 0: no energy is measured"
+        "alone is averaged, and the array's power measured; 0: neither is"
     )  # fmt: skip
 
     @model_validator(mode="after")
@@ -170,7 +170,9 @@ class MacroParameters(Parameters):
             technology=self.technology,
             conditions=self.conditions,
             circuit=array.model_copy(update={"tia_offset": offset, "driver_resistance": driver}),
-            stimulus=crossbar_parameters.Stimulus(voltages=voltage_v, cell_voltages=False),
+            stimulus=crossbar_parameters.Stimulus(
+                voltages=voltage_v, cell_voltages=False, power=self.stimulus.energy_inputs > 0
+            ),
         )
 
     def converter_parameters(self, column: int) -> AdcParameters:

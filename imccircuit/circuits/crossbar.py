@@ -129,6 +129,16 @@ def drive_nodes(array: ResistiveArray) -> tuple[str, ...]:
     return tuple(start.format(i) for i in range(array.shape[0]))
 
 
+def drive_current_vectors(rows: int) -> tuple[str, ...]:
+    """Vectors of the currents that the drive sources take: (row,)."""
+    return current_vectors(f"vin_{i}" for i in range(rows))
+
+
+def end_voltage_vectors(cols: int) -> tuple[str, ...]:
+    """Vectors of the front ends' inputs (any read-out but `IdealReadout`): (col,)."""
+    return voltage_vectors(f"tia_{j}" for j in range(cols))
+
+
 def output_current_vectors(cols: int) -> tuple[str, ...]:
     """Vectors of the column currents, positive into the sensing node: (col,)."""
     return current_vectors(f"vsense_{j}" for j in range(cols))

@@ -16,7 +16,8 @@ from imccircuit.errors import UsageError
 class NodalEngine:
     """Solves problems that are resistive arrays, exactly; refuses all others.
 
-    Answers the probes ``output_current``, ``row_node_voltage`` and ``col_node_voltage``.
+    Answers the probes ``output_current``, ``drive_current`` (what a drive source takes),
+    ``row_node_voltage`` and ``col_node_voltage``.
     """
 
     name = "nodal"
@@ -42,8 +43,10 @@ class NodalEngine:
             solution = solve_array(problem.array, problem.row_voltage_v)
         except UsageError as error:
             return Outcome(Status.REFUSED, reason=str(error))
+        across = solution.row_node_v - solution.col_node_v
         known = {
             "output_current": solution.output_current_a,
+            "drive_current": -np.sum(problem.array.conductance_s * across, axis=2),
             "row_node_voltage": solution.row_node_v,
             "col_node_voltage": solution.col_node_v,
         }
@@ -73,6 +76,7 @@ def _refusal(problem: Problem) -> str:
         return f"the problem has {runs} runs and {vectors} vectors of drive voltages"
     shapes = {
         "output_current": problem.array.shape[1:],
+        "drive_current": problem.array.shape[:1],
         "row_node_voltage": problem.array.shape,
         "col_node_voltage": problem.array.shape,
     }

@@ -53,6 +53,16 @@ def carried_figures(measured: Measured, chips: NDArray[np.bool_]) -> dict[str, P
     return found
 
 
+def power_figure(measured: Measured, chips: NDArray[np.bool_]) -> dict[str, Parameter]:
+    """``power`` in W that goes into wires and cells, mean over vectors; empty if not measured."""
+    power = measured.arrays.get("array_power")
+    if power is None or not np.all(np.isfinite(power[chips])):
+        return {}
+    spread = format_quantity(float(power[chips].std()), "W", 2)
+    note = f"wires and cells, mean over the measured vectors, which differ by {spread} rms"
+    return {"power": _mean("power", power[chips].mean(axis=1), "W", note)}
+
+
 def cost_figures(measured: Measured, chips: NDArray[np.bool_]) -> dict[str, Parameter]:
     """``energy`` in J, ``latency`` in s and ``area`` in m² alone, as `carried_figures`."""
     found = carried_figures(measured, chips)

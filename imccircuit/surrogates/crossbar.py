@@ -33,6 +33,7 @@ from imccircuit.surrogates.base import (
     check_count,
     provenance_of,
 )
+from imccircuit.surrogates.carried import power_figure
 from imccircuit.surrogates.crossbar_amplifiers import fit_amplifiers, fit_behind_amplifiers
 from imccircuit.surrogates.crossbar_split import Split, split_of
 from imccircuit.surrogates.crossbar_verdict import judge_crossbar
@@ -252,6 +253,7 @@ class CrossbarSurrogate(Surrogate):
             amplifiers, offsets = fit_amplifiers(physics, measured, split)
             fitted |= amplifiers
             arrays |= offsets
+        fitted |= power_figure(measured, ~split.hidden_chips)
         model = Model(
             arrays=arrays,
             parameters=fitted,

@@ -31,6 +31,7 @@ from imccircuit.surrogates.macro_drive import drive_of
 from imccircuit.surrogates.macro_parts import (
     ARRAY,
     converter_name,
+    energy_of,
     fit_parts,
     macro_parameters,
     pack,
@@ -262,6 +263,7 @@ class MacroSurrogate(Surrogate):
                 "latency", float(measured.arrays["conversion_time"][0]), "s",
                 note="of the clock, not fitted",
             ),
+            **energy_of(parts),
         }  # fmt: skip
         drive = measured.arrays["row_voltage"]
         model = Model(

@@ -26,7 +26,9 @@ from imccircuit.surrogates.data import Measured
 from imccircuit.surrogates.verdict import Verdict
 
 ARRAY, DRIVER = "array", "driver"
-_ARRAY_VARIABLES = ("output_current", "output_voltage", "conductance", "tia_offset")
+_ARRAY_VARIABLES = (
+    "output_current", "output_voltage", "conductance", "tia_offset", "array_power"
+)  # fmt: skip
 # What a converter's own bench calls it → what the macro's does.
 _CONVERTER_VARIABLES = {
     "transition_level": "transition_level",
@@ -163,7 +165,8 @@ def fit_parts(measured: Measured) -> MacroParts:
     """
     parameters = macro_parameters(measured)
     columns = range(parameters.converters)
-    array = CrossbarSurrogate.fit(array_of(measured))
+    conversion_s = float(measured.arrays["conversion_time"][0])
+    array = _with_energy(CrossbarSurrogate.fit(array_of(measured)), conversion_s)
     rows = driver_of(measured)
     driver = None if rows is None else DacSurrogate.fit(rows)
     if measured.chips == 1 or parameters.circuit.converter.group_size > 1:
@@ -172,6 +175,35 @@ def fit_parts(measured: Measured) -> MacroParts:
     every = AdcSurrogate.fit(_all_converters(measured))
     each = tuple(_of_column(every, j, parameters.converters) for j in columns)
     return MacroParts(array, each, driver)
+
+
+def _with_energy(array: CrossbarSurrogate, conversion_s: float) -> CrossbarSurrogate:
+    """The same with the energy of its power over a conversion, where that was measured."""
+    power = array.model.parameters.get("power")
+    if power is None:
+        return array
+    note = f"{power.note}; over a conversion, during which the rows stand"
+    found = Parameter("energy", conversion_s * power.value, "J", conversion_s * power.sigma, note)
+    parameters = {**array.model.parameters, "energy": found}
+    return CrossbarSurrogate(replace(array.model, parameters=parameters))
+
+
+def energy_of(parts: MacroParts) -> dict[str, Parameter]:
+    """``energy`` in J of a conversion of all columns, array and converters together.
+
+    Empty unless both were measured. Front ends and drivers are not in it.
+    """
+    known = [part.model.parameters.get("energy") for part in (parts.array, *parts.converters)]
+    found = [parameter for parameter in known if parameter is not None]
+    if len(found) < len(known):
+        return {}
+    notes = {note for part in found[1:] for note in part.note.split("; ") if "not model" in note}
+    behind = "front ends" if parts.driver is None else "drivers and front ends"
+    text = "; ".join(["array and converters, measured alone", f"without {behind}: not modelled",
+                      *sorted(notes)])  # fmt: skip
+    total = sum(parameter.value for parameter in found)
+    sigma = float(np.sqrt(sum(parameter.sigma**2 for parameter in found)))
+    return {"energy": Parameter("energy", total, "J", sigma, text)}
 
 
 def _with_decisions(parts: list[AdcSurrogate]) -> list[AdcSurrogate]:

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 from synthetic import write
-from synthetic_macro import BITS, COLS, CONVERTERS, LSB, ROWS, SETTINGS, macro_chip, results
+from synthetic_macro import BATCH, BITS, COLS, CONVERTERS, LSB, ROWS, SETTINGS, macro_chip, results
 
 from imccircuit.errors import FileFormatError, UsageError
+from imccircuit.exporters.export import export_model
 from imccircuit.metrics.adc import compute_tree_levels
 from imccircuit.results.read import read_results
 from imccircuit.surrogates.base import Surrogate
@@ -125,6 +126,25 @@ def test_a_part_carries_what_a_conversion_costs(fitted: Surrogate, tmp_path: Pat
         assert "area" not in part.model.parameters
     assert "energy" not in model.model.parameters
     assert "converter_0.energy" not in fitted.model.parameters
+
+
+def test_the_whole_carries_the_energy_of_array_and_converters(tmp_path: Path) -> None:
+    rng, power = np.random.default_rng(2), 1e-6 * np.linspace(1, 3, BATCH)
+    chips = [{**macro_chip(rng, costs=1.0), "array_power": power} for _ in range(12)]
+    settings = (*SETTINGS, "stimulus.energy_inputs=2")
+    model = fit_results(write(tmp_path / "r.h5", "macro_sar8", settings, chips))
+    # 2 uW for 66 ns, and six blocks of 1 fJ in each of two converters.
+    assert model.value("array.power") == pytest.approx(2e-6, abs=1e-18)
+    assert model.value("array.energy") == pytest.approx(132e-15, abs=1e-25)
+    energy = model.model.parameters["energy"]
+    assert energy.value == pytest.approx(144e-15, abs=1e-25)
+    assert "without front ends: not modelled" in energy.note
+    assert "without common_mode: not modelled" in energy.note
+    model.save(tmp_path / "m.h5")
+    (folder,) = export_model(tmp_path / "m.h5", ["zigzag"], tmp_path / "out")
+    found = json.loads((folder / "costs.json").read_text())
+    given = {name: found[name]["energy_j"] for name in ("macro", "array", "adc")}
+    assert given == pytest.approx({"macro": 144e-15, "array": 132e-15, "adc": 6e-15}, abs=1e-25)
 
 
 def test_copies_of_one_macro_are_one_chip(tmp_path: Path) -> None:
