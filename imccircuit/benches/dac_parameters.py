@@ -158,6 +158,8 @@ class DacParameters(Parameters):
             del found[QUANTITIES[kind]]
         else:
             found["driver"] = 'switches = "ideal"'
+        if self.circuit.resistor_sigma == 0 and "resistors" not in found:
+            found["resistors"] = "resistor_sigma = 0"
         return found
 
     def transistor_quantities(self) -> Collection[str]:

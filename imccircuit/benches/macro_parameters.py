@@ -214,8 +214,11 @@ class MacroParameters(Parameters):
             **self.array_parameters(np.zeros((1, self.rows))).idle_quantities(),
             **self.converter_parameters(0).idle_quantities(),
         }
-        if self.circuit.driver.bits is None:
+        driver = self.circuit.driver
+        if driver.bits is None:
             found["driver_resistors"] = "driver.bits = none"
+        elif driver.resistor_sigma == 0:
+            found["driver_resistors"] = "driver.resistor_sigma = 0"
         return {name: why for name, why in found.items() if name in QUANTITIES}
 
     def transistor_quantities(self) -> Collection[str]:
@@ -256,7 +259,7 @@ class MacroParameters(Parameters):
         if alone is None or not alone.has_transistors:
             return self
         end = bias + np.sign(self.stimulus.read_voltage) * alone.circuit.reference_voltage
-        if not 0 <= end <= self.supply_v or bias > self.supply_v:
+        if min(bias, end) < 0 or max(bias, end) > self.supply_v:
             rails = " and ".join(format_quantity(float(v), "V") for v in (bias, end))
             why = (
                 f"circuit.driver.switches = transistor: rails of {rails}, bias_voltage and one "

@@ -108,6 +108,7 @@ def _transfer(data: Any, chips: Any, _choice: Choice) -> Figure:
     from imccircuit.plots.style import make_figure
 
     levels = data["transition_level"].values[chips]
+    levels = levels.reshape(-1, levels.shape[-1])  # of a macro every converter
     full_scale = float(data["reference_voltage"].values[chips[0]])
     linearity = compute_inl_dnl(levels[:1], full_scale_v=full_scale)
     figure, (ax,) = make_figure()

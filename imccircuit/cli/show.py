@@ -119,6 +119,8 @@ def _adc_figures(data: Any) -> list[dict[str, Any]]:
         return []
     levels = data["transition_level"].values[good]
     full_scale = data["reference_voltage"].values[good]
+    # A macro has one full scale for all its converters.
+    full_scale = full_scale.reshape(-1, *[1] * (levels.ndim - 2))
     found: list[dict[str, Any]] = []
     methods: tuple[Method, ...] = ("end-point", "best-fit")
     for method in methods:

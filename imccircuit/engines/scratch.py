@@ -2,7 +2,8 @@
 
 Who is killed cannot tidy up. So a process keeps each of its folders locked, and the kernel lets go
 of the lock however the process ends: a folder whose lock can be had is nobody's. No clock and no
-process id is asked, of which either may lie.
+process id is asked, of which either may lie. Machines that share a temporary directory may have
+locks of their own, so the name of a folder says whose it is, and each removes its own.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import platform
 import re
 import shutil
 import tempfile
@@ -20,7 +22,8 @@ from pathlib import Path
 
 from imccircuit.errors import StorageError
 
-_PREFIX = "imccircuit-scratch-"
+_HOST = re.sub(r"[^a-z0-9]+", "-", platform.node().lower())[:40]
+_PREFIX = f"imccircuit-scratch-{_HOST}-"
 # What `tempfile` adds.
 _NAME = re.compile(re.escape(_PREFIX) + r"[a-z0-9_]{8}")
 # With less room than this, output that is missing was not written for want of it.

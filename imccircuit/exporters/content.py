@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from imccircuit.registry import Registry
 from imccircuit.surrogates.base import ModelArray, Surrogate
 
+DRIVER_LEVEL = "driver_level"
+"""Array of a macro whose rows have drivers: their voltages (chip, row, code) without load."""
+
 Treatment = Literal["exact", "approximated", "dropped", "absent"]
 
 COST_NUMBERS = {"energy": "energy_j", "latency": "latency_s", "area": "area_m2"}

@@ -9,6 +9,7 @@ import numpy as np
 
 from imccircuit.exporters.content import (
     COST_NUMBERS,
+    DRIVER_LEVEL,
     Content,
     Fidelity,
     content_of,
@@ -74,22 +75,25 @@ def _driver_levels(macro: MacroSurrogate) -> dict[str, ModelArray]:
     levels = np.stack([macro.parts.row_levels(chip) for chip in range(macro.chips)])
     volts = macro.value("bias_voltage") + np.sign(macro.value("read_voltage")) * levels
     text = "voltage of a row's driver at each code, without load"
-    return {"driver_level": ModelArray(volts, "V", ("chip", "row", "driver_code"), text)}
+    return {DRIVER_LEVEL: ModelArray(volts, "V", ("chip", "row", "driver_code"), text)}
 
 
 def _of_drivers(macro: MacroSurrogate) -> tuple[Fidelity, ...]:
     """What becomes of drivers in code that takes voltages of rows, or inputs of any size."""
-    levels = _driver_levels(macro).get("driver_level")
+    levels = _driver_levels(macro).get(DRIVER_LEVEL)
     if levels is None:
         return ()
     share = np.linspace(0, 1, levels.values.shape[-1])
     ideal = macro.value("bias_voltage") + macro.value("read_voltage") * share
     how = (
-        "inputs drive in proportion, without the steps of codes; driver_level has the voltages; "
+        "inputs drive in proportion, without the steps of codes, through the drivers' resistance; "
         "amount: farthest of a level from where its input drives"
     )
     apart = float(np.max(np.abs(levels.values - ideal)))
-    return (Fidelity("levels of the rows' drivers", "approximated", how, apart, "V"),)
+    return (
+        Fidelity("levels of the rows' drivers", "approximated", how, apart, "V"),
+        Fidelity("drivers: population of chips", "dropped", "chips are those that were measured"),
+    )
 
 
 def _of_parts(parts: dict[str, Content]) -> tuple[Fidelity, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from imccircuit.exporters.content import Content, Fidelity
+from imccircuit.exporters.content import DRIVER_LEVEL, Content, Fidelity
 from imccircuit.exporters.target import Target
 
 PARTS = ("cells", "wires", "front end", "converter", "DAC", "drift")
@@ -32,8 +32,12 @@ def absent_parts(target: Target, content: Content) -> tuple[Fidelity, ...]:
     there = _OF_KIND[content.kind]
     if content.kind == "crossbar" and content.numbers.get("transresistance_ohm") is not None:
         there |= {"front end"}
-    return tuple(
+    found = [
         Fidelity(part, "absent", f"not in the model; {target.defaults.get(part, target.default)}")
         for part in PARTS
-        if part not in there
-    )
+        if part not in there and not (part == "DAC" and DRIVER_LEVEL in content.arrays)
+    ]
+    if DRIVER_LEVEL in content.arrays and "DAC" in target.defaults:
+        how = f"the rows' drivers are in the model, and this beside them; {target.defaults['DAC']}"
+        found.append(Fidelity("DAC", "absent", how))
+    return tuple(found)

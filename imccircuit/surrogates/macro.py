@@ -122,7 +122,9 @@ class MacroSurrogate(Surrogate):
         if not 0 <= chip < self.chips:
             raise UsageError(f"the model has no chip {chip}; there are 0 to {self.chips - 1}")
         drive = drive_of(self.parts, inputs, chip, bias, self.value("read_voltage"))
-        self.check_domain("voltage_v", drive + bias, strict=bool(inputs.get("strict", False)))
+        if inputs.get("voltage_v") is not None or self.parts.driver is None:
+            # Codes are the domain of drivers, and refused where they are none.
+            self.check_domain("voltage_v", drive + bias, strict=bool(inputs.get("strict", False)))
         names = ("conductance_s", "input_offset_v", "output_offset_v")
         outputs = self.parts.array.predict(
             voltage_v=drive, chip=chip, **{name: inputs.get(name) for name in names}
@@ -154,8 +156,9 @@ class MacroSurrogate(Surrogate):
         Digits of weights are programmed linearly between off and on conductance, without spread;
         digits of inputs drive linearly up to the read voltage. A code stands for the middle of its
         interval of a converter without error. From that the sum of a column follows with the bias,
-        the read voltage and the fitted transresistance, and the off conductance's share with the
-        sum of the inputs, which is known.
+        the read voltage (of drivers the mean voltage of their last code) and the fitted
+        transresistance, and the off conductance's share with the sum of the inputs, which is known.
+        What wires and drivers drop is not corrected.
 
         Parameters
         ----------
@@ -187,13 +190,16 @@ class MacroSurrogate(Surrogate):
         if driver is not None and (2**driver.bits - 1) % most_x:
             raise UsageError(
                 f"pass_bits = {composition.pass_bits} on drivers of {driver.bits} bits; allowed: "
-                "those whose digits are codes of the drivers"
+                + ", ".join(str(b) for b in range(1, driver.bits + 1) if driver.bits % b == 0)
             )
         off = self.value("off_conductance")
         step = (self.value("on_conductance") - off) / most_w
         x = np.zeros((len(digits), rows))
         x[:, : digits.shape[1]] = digits
-        scale = self.value("array.transresistance") * self.value("read_voltage") / most_x
+        read = self.value("read_voltage")
+        if driver is not None:
+            read = np.sign(read) * driver.lsb * (2**driver.bits - 1)
+        scale = self.value("array.transresistance") * read / most_x
         found = []
         for start in range(0, stored.shape[1], self.converters):
             part = stored[:, start : start + self.converters]

@@ -34,6 +34,8 @@ def drive_of(
     UsageError : not one way of `WAYS` is given, shapes do not fit, or a code is none.
     """
     ways = [name for name in WAYS if inputs.get(name) is not None]
+    if inputs.get("driver_level_v") is not None and (ways == ["voltage_v"] or not parts.driver):
+        raise UsageError("driver_level_v is for inputs or codes of a macro that has drivers")
     if len(ways) != 1:
         raise UsageError(f"a macro takes one of {', '.join(WAYS)}; given: {len(ways)}")
     given = np.atleast_2d(np.asarray(inputs[ways[0]]))
@@ -45,10 +47,19 @@ def drive_of(
     if table is None:
         level = parts.row_levels(chip) * np.sign(read_v)
     else:
-        level = np.asarray(table, dtype=np.float64) - bias_v
+        level = _given_levels(table) - bias_v
     if given.shape[1] != len(level):
         raise UsageError(f"inputs {given.shape} do not fit the drivers of {len(level)} rows")
     return np.asarray(level[np.arange(len(level)), _codes(ways[0], given, level.shape[1] - 1)])
+
+
+def _given_levels(table: Any) -> Floats:
+    level = np.asarray(table, dtype=np.float64)
+    if level.ndim != 2 or not np.all(np.isfinite(level)):
+        raise UsageError(
+            f"driver_level_v of shape {level.shape}; allowed: finite numbers, (row, code)"
+        )
+    return level
 
 
 def _codes(way: str, given: NDArray[Any], last: int) -> NDArray[np.int64]:
@@ -76,6 +87,21 @@ def predicted_drives(model: MacroSurrogate, measured: Measured) -> Floats:
     table = levels.reshape(len(code), code.shape[2], -1)
     found = np.take_along_axis(table, code.transpose(0, 2, 1), axis=2).transpose(0, 2, 1)
     return np.asarray(found * np.sign(model.value("read_voltage")))
+
+
+def drivers_sigma(model: MacroSurrogate, measured: Measured, level_v: float) -> Floats:
+    """Error (col,) in V at the front ends' outputs, rms, by what the model knows of drivers.
+
+    Two terms: levels that are off by ``level_v`` V rms, and resistances of which the model has
+    the mean. A row's resistance that is off by δ takes δ·I from its voltage, I being the current
+    that its cells draw; wires are left out of I.
+    """
+    ohm = measured.arrays["driver_resistance"]
+    g = measured.arrays["conductance"]
+    row_a = predicted_drives(model, measured) * g.sum(axis=2)[:, None]
+    drop = np.mean((float(ohm.std()) * row_a) ** 2, axis=1)  # (chip, row)
+    squares = np.einsum("kr,krc->kc", level_v**2 + drop, g**2)
+    return np.asarray(abs(model.value("array.transresistance")) * np.sqrt(squares.mean(axis=0)))
 
 
 def ideal_drives(measured: Measured) -> Floats:

@@ -26,8 +26,8 @@ from imccircuit.surrogates.adc_levels import fit_weights, predict_levels
 from imccircuit.surrogates.crossbar_split import Split, split_of
 from imccircuit.surrogates.crossbar_verdict import all_of, offsets_of
 from imccircuit.surrogates.data import Measured
-from imccircuit.surrogates.macro_drive import ideal_drives, predicted_drives
-from imccircuit.surrogates.macro_parts import array_of, macro_parameters
+from imccircuit.surrogates.macro_drive import drivers_sigma, ideal_drives, predicted_drives
+from imccircuit.surrogates.macro_parts import ARRAY, array_of, macro_parameters
 from imccircuit.surrogates.verdict import ErrorFigure, Gate, State, Verdict, judge
 
 if TYPE_CHECKING:
@@ -131,10 +131,12 @@ def _with_parts(model: MacroSurrogate, state: State, reason: str) -> tuple[State
 
 def _part_notes(model: MacroSurrogate) -> tuple[str, ...]:
     """Verdict of every part, one line for those that have it in common."""
-    return tuple(
+    found = [
         f"part {', '.join(names)}: {state} ({reason})"
         for (state, reason), names in _said_by_parts(model).items()
-    )
+    ]
+    unsettled = model.parts.array.model.parameters.get("input_offset_move")
+    return (*found, *([] if unsettled is None else [f"part {ARRAY}: {unsettled.note}"]))
 
 
 def _said_by_parts(model: MacroSurrogate) -> dict[tuple[State, str], list[str]]:
@@ -157,17 +159,27 @@ def input_error(voltage_v: Floats, levels_v: Floats, of: Conversions) -> Floats:
 
 def _check_fits(model: MacroSurrogate, measured: Measured) -> None:
     parameters = macro_parameters(measured)
-    converter = model.parts.converters[0]
-    theirs = (
-        parameters.rows, parameters.cols, parameters.converters,
-        parameters.circuit.converter.resolution,
-    )  # fmt: skip
-    mine = (*model.parts.array.conductance_s().shape, model.converters, converter.bits)
-    if mine != theirs:
-        raise UsageError(
-            f"{measured.results.path} holds a macro of {theirs} rows, columns, converters and "
-            f"bits, the model one of {mine}"
-        )
+    rows, cols = model.parts.array.conductance_s().shape
+    driver = model.parts.driver
+    pairs = {
+        "rows": (parameters.rows, rows),
+        "columns": (parameters.cols, cols),
+        "converters": (parameters.converters, model.converters),
+        "bits of converters": (
+            parameters.circuit.converter.resolution, model.parts.converters[0].bits
+        ),
+        "bits of drivers": (
+            parameters.circuit.driver.bits, None if driver is None else driver.bits
+        ),
+        "sign of the read voltage": (
+            np.sign(parameters.stimulus.read_voltage), np.sign(model.value("read_voltage"))
+        ),
+    }  # fmt: skip
+    for name, (theirs, mine) in pairs.items():
+        if theirs != mine:
+            there, here = ("none" if one is None else f"{one:g}" for one in (theirs, mine))
+            path = measured.results.path
+            raise UsageError(f"{path} holds a macro with {name} {there}, the model one with {here}")
 
 
 def _conversions(
@@ -227,10 +239,8 @@ def _stated_sigma(model: MacroSurrogate, measured: Measured) -> Floats:
     each = [_rms(part.verdict, "transition_level") for part in model.parts.converters]
     rows = np.zeros(len(each))
     if model.parts.driver is not None:
-        g = measured.arrays["conductance"][..., : len(each)]
-        column = np.sqrt(np.mean(np.sum(g**2, axis=1), axis=0))
-        step = _rms(model.parts.driver.verdict, "output_level")
-        rows = model.value("array.transresistance") * step * column
+        level = _rms(model.parts.driver.verdict, "output_level")
+        rows = drivers_sigma(model, measured, level)[: len(each)]
     return np.asarray(np.sqrt(own**2 + front**2 + np.square(each) + rows**2))
 
 

@@ -12,6 +12,7 @@ import pytest
 from imccircuit.engines import scratch
 from imccircuit.engines.scratch import remove_abandoned, scratch_folder
 
+HOST = scratch._PREFIX
 HOLD = """
 import os, sys
 from imccircuit.engines.scratch import scratch_folder
@@ -80,9 +81,14 @@ def test_a_living_process_keeps_its_folder(place, other):
 def test_nothing_else_is_removed(place, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("results")
     (elsewhere / "night.h5").write_text("kept")
-    (place / "imccircuit-scratch-abcd1234").symlink_to(elsewhere)
-    (place / "imccircuit-scratch-abcd1235").write_text("a file")
-    for name in ("imccircuit-results", "imccircuit-scratch-mine", "scratch"):
+    (place / f"{HOST}abcd1234").symlink_to(elsewhere)
+    (place / f"{HOST}abcd1235").write_text("a file")
+    for name in (
+        "imccircuit-results",
+        "imccircuit-scratch-mine",
+        "scratch",
+        "imccircuit-scratch-another-host-abcd1234",
+    ):
         (place / name).mkdir()
     before = names(place)
     assert remove_abandoned(place) == 0
@@ -91,7 +97,7 @@ def test_nothing_else_is_removed(place, tmp_path_factory):
 
 
 def test_a_folder_of_another_user_is_left(place, monkeypatch):
-    (place / "imccircuit-scratch-abcd1234").mkdir()
+    (place / f"{HOST}abcd1234").mkdir()
     with monkeypatch.context() as patch:
         patch.setattr(os, "geteuid", lambda: os.getuid() + 1)
         assert remove_abandoned(place) == 0
@@ -131,8 +137,8 @@ def test_without_locks_for_folders_it_works_and_removes_nothing(place, monkeypat
         raise OSError(errno.EBADF, os.strerror(errno.EBADF))
 
     monkeypatch.setattr(scratch.fcntl, "flock", none)
-    (place / "imccircuit-scratch-abcd1234").mkdir()
+    (place / f"{HOST}abcd1234").mkdir()
     with scratch_folder() as folder:
         assert len(names(place)) == 2
         assert folder.is_dir()
-    assert names(place) == ["imccircuit-scratch-abcd1234"]
+    assert names(place) == [f"{HOST}abcd1234"]

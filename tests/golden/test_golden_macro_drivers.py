@@ -18,10 +18,10 @@ ARRAY = {"readout": "tia", "tia_gain": GAIN, "tia_feedback_resistance": FEEDBACK
          "column_segment_resistance": 30.0}  # fmt: skip
 
 
-def parameters(driver, inputs, g, array=ARRAY, **stimulus):
+def parameters(driver, inputs, g, array=ARRAY, bias=0.1, **stimulus):
     given = {
-        "circuit": {"array": {**array, "conductances": g}, "driver": driver, "converters": 2,
-                    "converter": {"bits": 6}},
+        "circuit": {"bias_voltage": bias, "array": {**array, "conductances": g},
+                    "driver": driver, "converters": 2, "converter": {"bits": 6}},
         "stimulus": {"inputs": inputs, **stimulus},
     }  # fmt: skip
     return MacroParameters.model_validate(given, context={"trusted": True})
@@ -120,3 +120,10 @@ def test_rails_that_transistors_cannot_stand_are_refused():
     with pytest.raises(ValidationError, match=r"rails of 100 mV and -14\.29 mV.*allowed: 0 V to"):
         parameters({"bits": 3, "switches": "transistor"}, code / 7, g)
     assert parameters({"bits": 3}, code / 7, g).driver_parameters() is not None
+
+
+def test_a_bias_below_ground_is_no_rail_of_transistors():
+    g, code = drawn(4, 2, 1, 3)
+    driver = {"bits": 3, "switches": "transistor"}
+    with pytest.raises(ValidationError, match=r"rails of -20 mV and 37\.14 mV.*allowed: 0 V to"):
+        parameters(driver, code / 7, g, read_voltage=0.05, bias=-0.02)

@@ -279,7 +279,7 @@ def test_results_of_another_shape_are_refused(tmp_path: Path, fitted: Surrogate)
                  "converter_latency", "converter_area"):  # fmt: skip
         chip[name] = chip[name][:1]
     other = write(tmp_path / "r.h5", "macro_sar8", settings, [chip])
-    with pytest.raises(UsageError, match="the model one of"):
+    with pytest.raises(UsageError, match="with converters 1, the model one with 2"):
         check(fitted, read_results(other))
 
 

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from synthetic_macro import CONVERTERS, DRIVER_BITS, ROWS, results
 
+from imccircuit.cli.main import run_command
 from imccircuit.errors import UsageError
 from imccircuit.exporters.content import content_of
 from imccircuit.exporters.export import export_model, replay_export
 from imccircuit.results.read import read_results
+from imccircuit.surrogates.data import measured_point
 from imccircuit.surrogates.files import load_model
 from imccircuit.surrogates.fit import check, fit_results
 from imccircuit.surrogates.macro import MacroSurrogate
 from imccircuit.surrogates.macro_compose import Composition
+from imccircuit.surrogates.macro_drive import drivers_sigma, ideal_drives
 
 LAST = 2**DRIVER_BITS - 1
 
@@ -102,6 +108,81 @@ def test_the_verdict_holds_on_other_chips(fitted: MacroSurrogate, tmp_path: Path
     assert check(fitted, off).state == "fail"
 
 
+def test_results_of_other_drivers_are_refused(
+    fitted: MacroSurrogate, path: Path, tmp_path: Path
+) -> None:
+    other = results(tmp_path / "r.h5")
+    with pytest.raises(UsageError, match="with bits of drivers none, the model one with 4"):
+        check(fitted, read_results(other))
+    with pytest.raises(UsageError, match="with bits of drivers 4, the model one with none"):
+        check(fit_results(other), read_results(path))
+
+
+def test_whole_chips_are_held_out(fitted: MacroSurrogate) -> None:
+    assert fitted.parts.driver is not None
+    hidden = fitted.parts.driver.array("held_out").reshape(12, ROWS)
+    np.testing.assert_array_equal(hidden, np.repeat(hidden[:, :1], ROWS, axis=1))
+    np.testing.assert_array_equal(hidden[:, 0], fitted.array("array.held_out"))
+
+
+def test_what_is_known_of_drivers_is_what_outputs_are_off_by(
+    fitted: MacroSurrogate, path: Path
+) -> None:
+    """Outputs for levels and resistances that are off by known amounts, drawn many times."""
+    measured = measured_point(read_results(path))
+    rng = np.random.default_rng(10)
+    ohm = 20 + 5 * rng.standard_normal(measured.arrays["driver_resistance"].shape)
+    measured = replace(measured, arrays={**measured.arrays, "driver_resistance": ohm})
+    drive = measured.arrays["row_voltage"] - 0.1
+    g = measured.arrays["conductance"]
+    level, drawn = 1e-3, 400
+    off = level * rng.standard_normal((drawn, *drive.shape))
+    off = off - ohm.std() * rng.standard_normal((drawn, *drive.shape)) * (
+        drive * g.sum(axis=2)[:, None]
+    )
+    shift = np.einsum("nkbr,krc->nkbc", off, g) * fitted.value("array.transresistance")
+    wanted = np.sqrt(np.mean(shift**2, axis=(0, 1, 2)))
+    # 400 · 144 sums: sure to 0.3 %, levels as predicted to a thousandth.
+    np.testing.assert_allclose(drivers_sigma(fitted, measured, level), wanted, rtol=0.015)
+    levels_alone = drivers_sigma(fitted, measured, level) / drivers_sigma(fitted, measured, 0.0)
+    assert np.all(levels_alone > 1.01)
+
+
+def test_an_ideal_driver_gives_its_input(path: Path) -> None:
+    measured = measured_point(read_results(path))
+    found = ideal_drives(measured)
+    wanted = -0.1 * measured.arrays["input_code"] / LAST
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-16)
+    assert found.min() == -0.1
+
+
+def test_no_code_is_outside_the_domain(fitted: MacroSurrogate) -> None:
+    levels = fitted.sample_chips(20, seed=4)["driver_level"]
+    code = np.repeat([[0], [LAST]], ROWS, axis=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for level in levels:
+            fitted.predict(input_code=code, driver_level_v=level, strict=True)
+        with pytest.raises(UsageError, match="outside the model's domain"):
+            fitted.predict(voltage_v=levels[0][:, LAST][None] - 0.05, strict=True)
+
+
+@pytest.mark.parametrize("level", [np.zeros(ROWS), np.full((ROWS, LAST + 1), np.nan)])
+def test_levels_that_are_none_are_refused(fitted: MacroSurrogate, level: np.ndarray) -> None:
+    with pytest.raises(UsageError, match="allowed: finite numbers"):
+        fitted.predict(input_code=np.zeros((1, ROWS), int), driver_level_v=level)
+    with pytest.raises(UsageError, match="for inputs or codes"):
+        fitted.predict(voltage_v=np.full((1, ROWS), 0.05), driver_level_v=level)
+
+
+def test_show_and_pictures_take_macros_of_many_chips(path: Path, tmp_path: Path) -> None:
+    assert run_command(["show", str(path)]) == 0
+    for kind in ("transfer", "inl"):
+        picture = tmp_path / f"{kind}.png"
+        assert run_command(["plot", str(path), "--kind", kind, "-o", str(picture)]) == 0
+        assert picture.stat().st_size > 1000
+
+
 def test_chips_are_drawn_with_drivers_of_their_own(fitted: MacroSurrogate) -> None:
     drawn = fitted.sample_chips(40, seed=2)
     levels = drawn["driver_level"]
@@ -141,7 +222,7 @@ def test_exports_hold_the_levels_and_say_what_inputs_lack(
     fitted: MacroSurrogate, tmp_path: Path
 ) -> None:
     content = content_of(fitted)
-    (item,) = (i for i in content.fidelity if "drivers" in i.quantity)
+    (item,) = (i for i in content.fidelity if i.quantity == "levels of the rows' drivers")
     levels = content.arrays["driver_level"].values
     code = np.random.default_rng(9).integers(0, LAST + 1, (1, ROWS))
     volts = levels[3, np.arange(ROWS), code[0]]
@@ -154,6 +235,11 @@ def test_exports_hold_the_levels_and_say_what_inputs_lack(
     assert item.amount == pytest.approx(np.abs(levels - ideal).max(), abs=1e-15)
     fitted.save(tmp_path / "m.h5")
     for folder in export_model(tmp_path / "m.h5", ["numpy", "torch", "spice"], tmp_path / "out"):
+        said = json.loads((folder / "fidelity.json").read_text())
+        kept = {i["quantity"]: i["treatment"] for i in said}
+        assert kept["levels of the rows' drivers"] == "approximated"
+        assert kept["drivers: population of chips"] == "dropped"
+        assert "DAC" not in kept
         found = replay_export(folder)
         assert found.good
         whole = [d for d in found.differences if "code" in d.quantity]
