@@ -93,14 +93,16 @@ def drivers_sigma(model: MacroSurrogate, measured: Measured, level_v: float) -> 
     """Error (col,) in V at the front ends' outputs, rms, by what the model knows of drivers.
 
     Two terms: levels that are off by ``level_v`` V rms, and resistances of which the model has
-    the mean. A row's resistance that is off by δ takes δ·I from its voltage, I being the current
-    that its cells draw; wires are left out of I.
+    the mean. A row whose cells are S together stands at V/(1 + R·S) and draws S times that; if R
+    is off by δ, δ times the current is missing, which the row feels less by 1 + R·S. Wires are
+    left out.
     """
-    ohm = measured.arrays["driver_resistance"]
-    g = measured.arrays["conductance"]
-    row_a = predicted_drives(model, measured) * g.sum(axis=2)[:, None]
-    drop = np.mean((float(ohm.std()) * row_a) ** 2, axis=1)  # (chip, row)
-    squares = np.einsum("kr,krc->kc", level_v**2 + drop, g**2)
+    ohm, g = measured.arrays["driver_resistance"], measured.arrays["conductance"]
+    cells = g.sum(axis=2)  # (chip, row)
+    loaded = 1 / (1 + model.parts.array.physics.r_driver_ohm * cells)
+    row_a = predicted_drives(model, measured) * (cells * loaded)[:, None]
+    missing = np.mean((float(ohm.std()) * row_a) ** 2, axis=1)
+    squares = np.einsum("kr,krc->kc", (level_v**2 + missing) * loaded**2, g**2)
     return np.asarray(abs(model.value("array.transresistance")) * np.sqrt(squares.mean(axis=0)))
 
 
