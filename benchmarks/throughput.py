@@ -50,6 +50,7 @@ def overhead() -> None:
         ("crossbar 4×4, one vector", "crossbar_ir_drop", 4000, _SMALL),
         ("crossbar 32×32, 8 vectors", "crossbar_ir_drop", 200, square(32, 8)),
         ("crossbar 64×64, 8 vectors", "crossbar_ir_drop", 40, square(64, 8)),
+        ("crossbar 64×64, 64 vectors", "crossbar_ir_drop", 24, square(64, 64)),
         ("SAR ADC 8 bit, all levels", "adc_sar8_mismatch", 96, []),
         ("cells of a crossbar, 7 voltages", "rram_iv", 120, []),
     ):
