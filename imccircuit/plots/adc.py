@@ -35,7 +35,7 @@ def plot_transfer(
     full_scale_v : full scale in V.
     zoom_code : a code around which an inset enlarges ``zoom_width`` codes, where the steps of the
         whole curve are too small to be seen; None for no inset.
-    label : what the staircase is called in the legend.
+    label : what a converter is called in the legend.
 
     Raises
     ------
@@ -62,11 +62,7 @@ def plot_transfer(
                 color=COLORS["blue"],
                 alpha=1.0 if len(chips) == 1 else max(0.08, 0.7 / len(chips) ** 0.5),
                 linewidth=width,
-                label=None
-                if number
-                else label
-                if len(chips) == 1
-                else f"{label}, {len(chips)} chips",
+                label=None if number else label if len(chips) == 1 else f"{len(chips)} {label}s",
                 rasterized=len(chips) > _MANY,
             )
         target.plot(

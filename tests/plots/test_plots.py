@@ -60,7 +60,7 @@ def test_transfer_of_chips_with_a_zoom_and_a_negative_level():
     assert ax.get_xlim()[0] == levels[:5].min() < 0
     (inset,) = ax.child_axes
     assert inset.get_ylim() == (53.5, 63.5)  # ten codes, pushed back inside the range
-    assert legend_texts(ax)[0] == "converter, 5 chips"
+    assert legend_texts(ax)[0] == "5 converters"
 
 
 @pytest.mark.parametrize("method", ["end-point", "best-fit"])
