@@ -69,6 +69,8 @@ def test_numpy_chains_the_parts(macros: dict[str, Path], tmp_path: Path, name: s
     assert isinstance(macro, runtime.Macro)
     assert len(macro.converters) == CONVERTERS
     inputs = np.random.default_rng(3).random((40, ROWS))
+    with pytest.raises(ValueError, match="have no drivers"):
+        macro.codes_of_row_codes(np.zeros((1, ROWS), int))
     for chip in range(macro.chips):
         expected = model.predict(input=inputs, chip=chip)["output_code"]
         np.testing.assert_array_equal(macro.codes_of_inputs(inputs, chip), expected)

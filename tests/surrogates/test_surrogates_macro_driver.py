@@ -15,6 +15,7 @@ from imccircuit.cli.main import run_command
 from imccircuit.errors import UsageError
 from imccircuit.exporters.content import content_of
 from imccircuit.exporters.export import export_model, replay_export
+from imccircuit.exporters.numpy import runtime
 from imccircuit.results.read import read_results
 from imccircuit.surrogates.data import measured_point
 from imccircuit.surrogates.files import load_model
@@ -235,6 +236,18 @@ def test_exports_hold_the_levels_and_say_what_inputs_lack(
     assert item.treatment == "approximated"
     assert item.amount == pytest.approx(np.abs(levels - ideal).max(), abs=1e-15)
     fitted.save(tmp_path / "m.h5")
+    (alone,) = export_model(tmp_path / "m.h5", ["numpy"], tmp_path / "alone")
+    assert "codes_of_row_codes" in (alone / "README.md").read_text()
+    macro = runtime.load(alone)
+    assert isinstance(macro, runtime.Macro)
+    many = np.random.default_rng(11).integers(0, LAST + 1, (50, ROWS))
+    np.testing.assert_array_equal(
+        macro.codes_of_row_codes(many, chip=2),
+        fitted.predict(input_code=many, chip=2)["output_code"],
+    )
+    for wrong in (many + LAST, many - LAST - 1, many / 2):
+        with pytest.raises(ValueError, match="allowed: whole, 0 to 15"):
+            macro.codes_of_row_codes(wrong)
     for folder in export_model(tmp_path / "m.h5", ["numpy", "torch", "spice"], tmp_path / "out"):
         said = json.loads((folder / "fidelity.json").read_text())
         kept = {i["quantity"]: i["treatment"] for i in said}

@@ -9,7 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imccircuit.exporters.content import Content, flat_arrays, flat_numbers, plain, write_npz
+from imccircuit.exporters.content import (
+    DRIVER_LEVEL,
+    Content,
+    flat_arrays,
+    flat_numbers,
+    plain,
+    write_npz,
+)
 from imccircuit.exporters.numpy import runtime
 from imccircuit.exporters.numpy.load import MODULE, load_exported
 from imccircuit.exporters.replay import Replay, compare_codes, compare_values, stored_vectors
@@ -50,6 +57,8 @@ def _write(content: Content, model: Surrogate, folder: Path) -> None:
 
 def _usage(content: Content) -> str:
     lines_of_use = _USE[content.kind]
+    if DRIVER_LEVEL in content.arrays:
+        lines_of_use += "\ncodes = model.codes_of_row_codes(row_codes)  # of the rows' drivers"
     if content.numbers.get("transresistance_ohm") is not None:
         lines_of_use += "\nvoltages_out = model.outputs_v(voltages)  # amplifier outputs in V"
     return (

@@ -131,6 +131,7 @@ class Macro:
     arrays : those of a `Crossbar` with ``array.`` before their names, those of `Adc`s with
         ``converter_0.`` and so on; ``converters``, how many; ``bias_voltage_v`` of the bit lines,
         from which the crossbar's drive counts, and ``read_voltage_v``, the drive of an input of 1.
+        ``driver_level`` (chip, row, code) in V where the rows have drivers.
     solver : as `Crossbar`.
     """
 
@@ -140,6 +141,7 @@ class Macro:
         self.converters = tuple(Adc(_part(arrays, f"converter_{j}.")) for j in range(count))
         self.bias_v = float(arrays["bias_voltage_v"])
         self.read_v = float(arrays["read_voltage_v"])
+        self._driver_level = arrays.get("driver_level")
 
     @property
     def chips(self) -> int:
@@ -153,6 +155,21 @@ class Macro:
     def codes_of_inputs(self, inputs: ArrayLike, chip: int = 0) -> NDArray[np.int64]:
         """Codes (batch, converter) for inputs (batch, row) from 0 to 1 of the read voltage."""
         return self._codes(self.read_v * np.asarray(inputs, dtype=np.float64), chip)
+
+    def codes_of_row_codes(self, row_codes: ArrayLike, chip: int = 0) -> NDArray[np.int64]:
+        """Codes (batch, converter) for whole numbers (batch, row), the codes of the rows' drivers.
+
+        Raises
+        ------
+        ValueError : the model has no drivers, or they have no such code.
+        """
+        if self._driver_level is None:
+            raise ValueError("the rows of this macro have no drivers; give voltages or inputs")
+        level, given = self._driver_level[chip], np.asarray(row_codes)
+        last = level.shape[1] - 1
+        if given.dtype.kind not in "iu" or np.any(given < 0) or np.any(given > last):
+            raise ValueError(f"a code is none of the drivers'; allowed: whole, 0 to {last}")
+        return self.codes(level[np.arange(len(level)), given], chip)
 
     def _codes(self, drive_v: Floats, chip: int) -> NDArray[np.int64]:
         output = self.array.outputs_v(drive_v, chip)
