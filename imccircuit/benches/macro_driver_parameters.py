@@ -1,4 +1,7 @@
-"""Parameters of the row drivers of a macro: an R-2R ladder a row, between two rails."""
+"""Parameters of the row drivers of a macro: an R-2R ladder a row, between two rails.
+
+Defaults are chosen: 200 ohm loses 6 % of a row's voltage to eight cells of 39 µS.
+"""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 One deck, put together from the generators of its parts. Nodes and sources of array and front ends
 are those of `imccircuit.circuits.crossbar`; converter j is the subcircuit ``xadc_<j>`` with the
 nodes ``bit_<k>`` within, sampling the node ``sampled_<j>``. Between that and the front end's output
-``out_<j>`` lies the driver's output resistance, so the sampling capacitors load what drives them.
+``out_<j>`` lies an output resistance, so the sampling capacitors load what drives them.
 All converters take their reference from the node ``ref``, which the source ``vref`` feeds through
 a resistance of its own, so one converter's bits disturb the others'. Rows are driven by sources,
 or by ladders as of `imccircuit.circuits.row_drivers`.

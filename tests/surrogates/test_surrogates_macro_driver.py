@@ -245,6 +245,9 @@ def test_exports_hold_the_levels_and_say_what_inputs_lack(
         macro.codes_of_row_codes(many, chip=2),
         fitted.predict(input_code=many, chip=2)["output_code"],
     )
+    for rows in (many[:, :1], many[:, 1:], many[0]):
+        with pytest.raises(ValueError, match="do not fit the drivers of 6 rows"):
+            macro.codes_of_row_codes(rows)
     for wrong in (many + LAST, many - LAST - 1, many / 2):
         with pytest.raises(ValueError, match="allowed: whole, 0 to 15"):
             macro.codes_of_row_codes(wrong)

@@ -161,7 +161,7 @@ class Macro:
 
         Raises
         ------
-        ValueError : the model has no drivers, or they have no such code.
+        ValueError : the model has no drivers, they have no such code, or there are other rows.
         """
         if self._driver_level is None:
             raise ValueError("the rows of this macro have no drivers; give voltages or inputs")
@@ -169,6 +169,8 @@ class Macro:
         last = level.shape[1] - 1
         if given.dtype.kind not in "iu" or np.any(given < 0) or np.any(given > last):
             raise ValueError(f"a code is none of the drivers'; allowed: whole, 0 to {last}")
+        if given.ndim != 2 or given.shape[1] != len(level):
+            raise ValueError(f"codes {given.shape} do not fit the drivers of {len(level)} rows")
         return self.codes(level[np.arange(len(level)), given], chip)
 
     def _codes(self, drive_v: Floats, chip: int) -> NDArray[np.int64]:
