@@ -129,12 +129,12 @@ def plot_inl_dnl(ax_inl: Axes, ax_dnl: Axes, linearity: Linearity) -> tuple[Axes
         _mark(ax, int(codes[chip]), float(values[chip]), inl.shape[-1])
     _draw_missing(ax_dnl, linearity.missing_codes.reshape(len(good), -1)[good])
 
-    chips = f", {good.sum()} chips" if len(good) > 1 else ""
+    many = f", {good.sum()} converters" if len(good) > 1 else ""
     bad = f" ({(~good).sum()} left out)" if not good.all() else ""
     q = linearity.q_v.reshape(-1)[good]
     lsb = format_quantity(float(q.mean()), "V", 4)
-    mean = "mean LSB" if chips else "1 LSB"
-    ax_inl.set_title(f"{linearity.method} line, {mean} = {lsb}{chips}{bad}")
+    mean = "mean LSB" if many else "1 LSB"
+    ax_inl.set_title(f"{linearity.method} line, {mean} = {lsb}{many}{bad}")
     ax_inl.set_ylabel("INL (LSB)")
     ax_dnl.set_ylabel("DNL (LSB)")
     shared = ax_inl.get_shared_x_axes().joined(ax_inl, ax_dnl)
@@ -198,7 +198,7 @@ def _draw_missing(ax: Axes, missing: NDArray[np.bool_]) -> None:
     if not len(codes):
         return
     chips = int(missing.any(axis=1).sum())
-    where = "" if len(missing) == 1 else f" in {chips} chip{'s' if chips > 1 else ''}"
+    where = "" if len(missing) == 1 else f" in {chips} converter{'s' if chips > 1 else ''}"
     ax.plot(
         codes,
         np.full(len(codes), 0.04),

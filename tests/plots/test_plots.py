@@ -87,7 +87,7 @@ def test_inl_dnl_of_chips_draws_each_and_their_envelope():
     plot_inl_dnl(*axes, figures)
     assert len(axes[0].lines) == 6 + 2 + 1 + 1  # chips, envelope, worst code, zero
     np.testing.assert_array_equal(axes[0].lines[6].get_ydata(), np.nanmin(figures.inl_lsb, axis=0))
-    assert "6 chips (1 left out)" in axes[0].get_title()
+    assert "6 converters (1 left out)" in axes[0].get_title()
     assert axes[0].get_title().startswith("end-point line, mean LSB = ")
     worst = np.nanargmax(np.abs(figures.worst_inl_lsb))
     assert texts(axes[0])[0].endswith(f" at {figures.worst_inl_code[worst]}")
