@@ -19,7 +19,17 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "imccircuit"
 
-GROUND = ("units", "errors", "library", "registry", "validation", "versions", "metrics", "nodal")
+GROUND = (
+    "units",
+    "errors",
+    "library",
+    "registry",
+    "validation",
+    "vectors",
+    "versions",
+    "metrics",
+    "nodal",
+)
 STAGES = (
     "devices",
     "circuits",

@@ -110,13 +110,15 @@ def segments_s(array: ResistiveArray) -> Wires:
     included; (col,) from the first cells to the far virtual grounds.
     """
     rows, cols = array.shape
-    row_ohm, col_ohm = np.asarray(array.r_row_ohm), np.asarray(array.r_col_ohm)
-    row_s = np.array(np.broadcast_to(1.0 / row_ohm, array.shape))
-    col_s = np.array(np.broadcast_to(1.0 / col_ohm, array.shape))
-    row_s[:, 0] = 1.0 / ((row_ohm if row_ohm.ndim == 0 else row_ohm[:, 0]) + array.r_driver_ohm)
-    col_s[-1] = 1.0 / ((col_ohm if col_ohm.ndim == 0 else col_ohm[-1]) + array.r_sense_ohm)
-    far_w = np.array(np.broadcast_to(1.0 / np.asarray(array.r_driver_far_ohm), (rows,)))
-    far_b = np.array(np.broadcast_to(1.0 / np.asarray(array.r_sense_far_ohm), (cols,)))
+    row_ohm, col_ohm = array.r_row_ohm, array.r_col_ohm
+    row_s, col_s = np.empty(array.shape), np.empty(array.shape)
+    far_w, far_b = np.empty(rows), np.empty(cols)
+    row_s[:], col_s[:] = 1.0 / row_ohm, 1.0 / col_ohm
+    row_s[:, 0] = 1.0 / (
+        (row_ohm if isinstance(row_ohm, float) else row_ohm[:, 0]) + array.r_driver_ohm
+    )
+    col_s[-1] = 1.0 / ((col_ohm if isinstance(col_ohm, float) else col_ohm[-1]) + array.r_sense_ohm)
+    far_w[:], far_b[:] = 1.0 / array.r_driver_far_ohm, 1.0 / array.r_sense_far_ohm
     return row_s, far_w, col_s, far_b
 
 

@@ -18,7 +18,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from imccircuit.nodal.array import Wires
-from imccircuit.nodal.kernel import LANES, Factors, col_factors, newton_step, row_factors
+from imccircuit.nodal.kernel import col_factors, newton_step, row_factors
+from imccircuit.vectors import LANES, padded, vector_zeros
 
 LINEAR, SINH, RISE = 0, 1, 2
 
@@ -51,8 +52,7 @@ def _cell(law: int, g: float, a: float, v: float) -> tuple[float, float]:
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
-def _norm(into_w: Float32, into_b: Float32) -> float:
-    rows, cols = into_w.shape
+def _norm(into_w: Float32, into_b: Float32, rows: int, cols: int) -> float:
     total = 0.0
     for i in range(rows):
         for j in range(cols):
@@ -114,19 +114,23 @@ def _unbalance(
     for j in range(cols):
         if steepest[j] > max(col_s[rows - 1, j], far_b[j]):
             column[j] = above[j] + far_b[j] * (b[0, j] - sense[j])
-    return _norm(into_w, into_b) if law != LINEAR else 0.0
+    return _norm(into_w, into_b, rows, cols) if law != LINEAR else 0.0
 
 
-@njit(cache=True, nogil=True, fastmath={"reassoc", "nnan", "nsz"})
-def _largest(x: Float32, y: Float32) -> float:
+@njit(cache=True, nogil=True)
+def _largest(x: Float32, y: Float32, rows: int, cols: int) -> float:
     """Largest magnitude in two matrices of finite numbers."""
-    rows, cols = x.shape
-    largest = np.float32(0.0)
+    # Without their signs numbers are in the order of their bits, and only of whole numbers does the
+    # compiler take the largest in its vector registers.
+    magnitude, largest = np.int32(0x7FFFFFFF), np.int32(0)
+    x_bits, y_bits = x.view(np.int32), y.view(np.int32)
     for i in range(rows):
         for j in range(cols):
-            largest = max(largest, abs(x[i, j]))
-            largest = max(largest, abs(y[i, j]))
-    return np.float64(largest)
+            largest = max(largest, np.int32(x_bits[i, j] & magnitude))
+        for j in range(cols):
+            largest = max(largest, np.int32(y_bits[i, j] & magnitude))
+    found = np.int32(largest)
+    return np.float64(found.view(np.float32))
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
@@ -144,34 +148,45 @@ def _move(w: Float64, b: Float64, step_w: Float32, step_b: Float32, share: float
             y = share * step_b[i, j]
             b[i, j] += y
             sound += y * y
-    return abs(share) * _largest(step_w, step_b) if math.isfinite(sound) else math.nan
+    return abs(share) * _largest(step_w, step_b, rows, cols) if math.isfinite(sound) else math.nan
 
 
 @njit(cache=True, nogil=True)
-def _factorise(
-    slope: Float64, wires: Wires, low: Float32, factors_w: Factors, factors_b: Factors
-) -> None:
-    row_factors(slope, wires[0], wires[1], factors_w[0], factors_w[1])
-    leak = np.empty(slope.shape[1])
-    col_factors(slope, wires[2], wires[3], factors_b[0], factors_b[1], leak)
-    for i in range(slope.shape[0]):
-        for j in range(slope.shape[1]):
-            low[i, j] = slope[i, j]
+def _lower(exact, low):  # type: ignore[no-untyped-def]
+    """Take a matrix in double precision into the corner of one in single precision."""
+    for i in range(exact.shape[0]):
+        for j in range(exact.shape[1]):
+            low[i, j] = exact[i, j]
 
 
 class Matrix:
     """Slopes of an array in single precision, and their factors."""
 
     def __init__(self, shape: tuple[int, int]) -> None:
-        rows, cols = shape
-        packed = np.zeros((2, -(-rows // LANES), cols, LANES), dtype=np.float32)
-        plain = np.empty((3, rows, cols), dtype=np.float32)
+        self._shape = shape
+        rows, cols = padded(shape[0]), padded(shape[1])
+        packed = vector_zeros((2, rows // LANES, cols, LANES))
+        plain = vector_zeros((5, rows, cols))
         self.low, self.rows = plain[0], (packed[0], packed[1])
         self.cols = (plain[1], plain[2])
+        # Wires that end in nothing, for the padding to have factors.
+        plain[3:] = 1.0
+        self._segments = plain[3], plain[4]
+        self._far = vector_zeros((1, rows)), vector_zeros((1, cols))
+        self._turned = vector_zeros((cols, LANES)), vector_zeros((cols, LANES))
+        self._leak = vector_zeros((1, cols))
 
     def update(self, slope: Float64, wires: Wires) -> Matrix:
         """Take these slopes (row, col) in S."""
-        _factorise(slope, wires, self.low, self.rows, self.cols)
+        rows, cols = self._shape
+        (row_s, col_s), (far_w, far_b) = self._segments, self._far
+        lower = (self.low, row_s, far_w, col_s, far_b)
+        for exact, low in zip(
+            (slope, wires[0], wires[1][None], wires[2], wires[3][None]), lower, strict=True
+        ):
+            _lower(exact, low)
+        row_factors(self.low, row_s, far_w, *self.rows, self._turned, cols)
+        col_factors(self.low, col_s, far_b, *self.cols, self._leak, rows)
         return self
 
 
@@ -180,8 +195,8 @@ class Memory:
 
     def __init__(self, shape: tuple[int, int]) -> None:
         rows, cols = shape
-        self.work = np.empty((8, rows, cols), dtype=np.float32)
-        self.buffer = np.empty((cols, LANES), dtype=np.float32)
+        self.work = vector_zeros((8, padded(rows), padded(cols)))
+        self.buffers = vector_zeros((padded(cols), LANES)), vector_zeros((LANES, padded(cols)))
         self.lines = np.empty((4, cols + 1))
         self.w, self.b = np.zeros((rows, cols)), np.zeros((rows, cols))
 
@@ -222,7 +237,7 @@ class Newton:
         self.matrix = Matrix((rows, cols)) if matrix is None else matrix
         self.slope = g if law == LINEAR else np.empty((rows, cols))
         memory = Memory((rows, cols)) if memory is None else memory
-        self.work, self.buffer, self.lines = memory.work, memory.buffer, memory.lines
+        self.work, self.buffers, self.lines = memory.work, memory.buffers, memory.lines
         self.w, self.b, self.column = memory.w, memory.b, np.zeros(cols)
         self.sense = np.zeros(cols) if sense is None else sense
         if law != LINEAR:
@@ -274,7 +289,9 @@ class Newton:
             self.matrix.update(self.slope, self.wires)
         m = self.matrix
         reduction = _REDUCTION if linear else _REDUCTION_NONLINEAR
-        done = newton_step(m.low, m.rows, m.cols, work, self.buffer, reduction, _MOST_ITERATIONS)
+        done = newton_step(
+            m.low, m.rows, m.cols, work, self.buffers, self.g.shape, reduction, _MOST_ITERATIONS
+        )
         self.steps, self.iterations = self.steps + 1, self.iterations + int(done)
         largest = _move(self.w, self.b, work[7], work[1], 1.0 / unit)
         if done > _MOST_ITERATIONS or not math.isfinite(largest):

@@ -1,0 +1,270 @@
+"""Vectors of sixteen numbers in numba, for kernels whose loops the compiler leaves one by one.
+
+LLVM puts a loop into vector registers where it can prove that what is written is not what is read.
+Of a kernel with several matrices it mostly cannot, and then the loop runs an element at a time.
+Here the vector is said: `load`, arithmetic, `store`, the transposition of a square (`turn`), table
+entries by a vector of indices (`take`). Where a processor has shorter registers, or no such
+instruction, LLVM writes the same with what there is. Vectors are of float32, or of int32 for places
+in a table.
+
+Nothing here checks an index. Matrices are contiguous along their last axis; `vector_zeros` makes
+them begin where a cache line does, so that no vector lies across two.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic, models, overload, register_model
+from numpy.typing import NDArray
+
+LANES = 16
+"""Numbers of a vector."""
+
+_WORD, _ADDRESS = ir.IntType(32), ir.IntType(64)
+_REALS, _WORDS, _ADDRESSES, _TRUTHS = (
+    ir.VectorType(kind, LANES) for kind in (ir.FloatType(), _WORD, _ADDRESS, ir.IntType(1))
+)
+_LINE_BYTES = 64
+# A product and a sum may be rounded once.
+_CONTRACT = ("contract",)
+
+
+class _Vector(types.Type):
+    """Type of a vector within a kernel."""
+
+    def __init__(self, of: str, llvm: Any) -> None:
+        super().__init__(name=f"{of}x{LANES}")
+        self.llvm = llvm
+
+
+_VECTOR, _WHOLE = _Vector("float32", _REALS), _Vector("int32", _WORDS)
+
+
+@register_model(_Vector)
+class _VectorModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, kind: Any) -> None:
+        super().__init__(manager, kind, kind.llvm)  # type: ignore[no-untyped-call]
+
+
+def padded(count: int) -> int:
+    """Next multiple of `LANES`."""
+    return -(-count // LANES) * LANES
+
+
+def vector_zeros(shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Zeros of ``shape`` in single precision whose first one begins a cache line."""
+    count = math.prod(shape)
+    raw = np.zeros(count + _LINE_BYTES // 4, dtype=np.float32)
+    start = -raw.ctypes.data % _LINE_BYTES // 4
+    return raw[start : start + count].reshape(shape)
+
+
+def _place(context: Any, builder: Any, kind: Any, array: Any, row: Any, column: Any) -> Any:
+    """Pointer to the vector that begins at (row, column)."""
+    matrix = context.make_array(kind)(context, builder, array)
+    number = matrix.data.type.pointee
+    along = builder.mul(row, builder.extract_value(matrix.strides, 0))
+    offset = builder.add(along, builder.mul(column, _ADDRESS(context.get_abi_sizeof(number))))
+    start = builder.ptrtoint(matrix.data, _ADDRESS)
+    vector = ir.VectorType(number, LANES)
+    return builder.inttoptr(builder.add(start, offset), vector.as_pointer())
+
+
+def _spread(builder: Any, number: Any) -> Any:
+    """The same number in all lanes."""
+    one = ir.Constant(ir.VectorType(number.type, LANES), ir.Undefined)
+    one = builder.insert_element(one, number, _WORD(0))
+    return builder.shuffle_vector(one, one, ir.Constant(_WORDS, [0] * LANES))
+
+
+def _load(_typing: Any, matrix: Any, row: Any, column: Any) -> Any:
+    """Vector of ``matrix[row, column : column + LANES]``."""
+    del row, column
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.load(_place(context, builder, signature.args[0], *args), align=4)
+
+    kind = _WHOLE if isinstance(matrix.dtype, types.Integer) else _VECTOR
+    return kind(matrix, types.intp, types.intp), generate
+
+
+def _store(_typing: Any, matrix: Any, row: Any, column: Any, vector: Any) -> Any:
+    """``matrix[row, column : column + LANES] = vector``, of whole numbers in what bits it has."""
+    del row, column
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        where, values = _place(context, builder, signature.args[0], *args[:3]), args[3]
+        bits = signature.args[0].dtype.bitwidth
+        if bits < 32:
+            values = builder.trunc(values, where.type.pointee)
+        builder.store(values, where, align=bits // 8)
+        return context.get_dummy_value()
+
+    return types.void(matrix, types.intp, types.intp, vector), generate
+
+
+def _splat(_typing: Any, number: Any) -> Any:
+    """Vector of one number, sixteen times; of whole numbers if it is one."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        return _spread(builder, args[0])
+
+    if isinstance(number, types.Integer):
+        return _WHOLE(types.int32), generate
+    return _VECTOR(types.float32), generate
+
+
+def _lane_sum(_typing: Any, vector: Any) -> Any:
+    """Sum of a vector's numbers."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        part, width = args[0], LANES
+        while width > 1:
+            width //= 2
+            halves = (
+                ir.Constant(ir.VectorType(_WORD, width), list(range(first, first + width)))
+                for first in (0, width)
+            )
+            low, high = (builder.shuffle_vector(part, part, half) for half in halves)
+            part = builder.fadd(low, high)
+        return builder.extract_element(part, _WORD(0))
+
+    return types.float32(vector), generate
+
+
+def _arithmetic(operation: Any, name: str, whole: str | None = None) -> None:
+    """Let ``operation`` of two vectors be an instruction of LLVM, and maybe of whole numbers."""
+
+    def typed(_typing: Any, a: Any, b: Any) -> Any:
+        def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+            if a == _WHOLE:
+                return getattr(builder, str(whole))(*args)
+            return getattr(builder, name)(*args, flags=_CONTRACT)
+
+        return a(a, b), generate
+
+    instruction: Any = intrinsic(typed)
+
+    # numba compares the two signatures, so neither may have types.
+    @overload(operation, inline="always")
+    def of_vectors(a, b):  # type: ignore[no-untyped-def]
+        both = isinstance(a, _Vector) and a == b and (a == _VECTOR or whole is not None)
+        return (lambda a, b: instruction(a, b)) if both else None  # noqa: PLW0108
+
+
+_arithmetic(operator.add, "fadd", "add")
+_arithmetic(operator.sub, "fsub", "sub")
+_arithmetic(operator.mul, "fmul")
+_arithmetic(operator.truediv, "fdiv")
+
+
+def _whole_within(_typing: Any, vector: Any, most: Any) -> Any:
+    """Whole parts of numbers between 0 and ``most``, a vector, and 0 for what is no number."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        number, most = args
+        zero = ir.Constant(_REALS, [0.0] * LANES)
+        above = builder.fcmp_ordered(">", number, zero)
+        number = builder.select(above, number, zero)
+        number = builder.select(builder.fcmp_ordered("<", number, most), number, most)
+        return builder.fptosi(number, _WORDS)
+
+    return _WHOLE(vector, most), generate
+
+
+def _exceeds(_typing: Any, vector: Any, other: Any) -> Any:
+    """1 where ``vector`` is above ``other``, else 0."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        return builder.zext(builder.fcmp_ordered(">", *args), _WORDS)
+
+    return _WHOLE(vector, other), generate
+
+
+def _larger(_typing: Any, vector: Any, other: Any) -> Any:
+    """The larger of whole numbers."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        return builder.select(builder.icmp_signed(">", *args), *args)
+
+    return _WHOLE(vector, other), generate
+
+
+def _where_number(_typing: Any, vector: Any, whole: Any, otherwise: Any) -> Any:
+    """``whole`` where ``vector`` is a number, else ``otherwise``."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        return builder.select(builder.fcmp_ordered("ord", args[0], args[0]), *args[1:])
+
+    return _WHOLE(vector, whole, otherwise), generate
+
+
+def _take(_typing: Any, table: Any, index: Any) -> Any:
+    """``table[index]`` of a contiguous table (entry,) in single precision."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        entries = context.make_array(signature.args[0])(context, builder, args[0]).data
+        offsets = builder.shl(
+            builder.sext(args[1], _ADDRESSES), ir.Constant(_ADDRESSES, [2] * LANES)
+        )
+        starts = _spread(builder, builder.ptrtoint(entries, _ADDRESS))
+        pointers = builder.inttoptr(
+            builder.add(starts, offsets), ir.VectorType(ir.FloatType().as_pointer(), LANES)
+        )
+        instruction = builder.module.declare_intrinsic(
+            f"llvm.masked.gather.v{LANES}f32.v{LANES}p0",
+            fnty=ir.FunctionType(_REALS, [pointers.type, _WORD, _TRUTHS, _REALS]),
+        )
+        every, nothing = _TRUTHS([1] * LANES), ir.Constant(_REALS, ir.Undefined)
+        return builder.call(instruction, [pointers, _WORD(4), every, nothing])
+
+    return _VECTOR(table, index), generate
+
+
+def _turn(_typing: Any, source: Any, row: Any, column: Any, target: Any, at: Any, to: Any) -> Any:
+    """Transpose the square at (row, column) of ``source`` into that at (at, to) of ``target``.
+
+    Halves of rows change places with those eight rows on, then quarters, and so on.
+    """
+    del row, column, at, to
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        def pointer(first: int, n: int) -> Any:
+            row = builder.add(args[first + 1], _ADDRESS(n))
+            kind = signature.args[first]
+            return _place(context, builder, kind, args[first], row, args[first + 2])
+
+        rows = [builder.load(pointer(0, n), align=4) for n in range(LANES)]
+        step = LANES // 2
+        while step:
+            lower = [k + LANES - step if k & step else k for k in range(LANES)]
+            upper = [k + LANES if k & step else k + step for k in range(LANES)]
+            for n in (n for n in range(LANES) if not n & step):
+                pair = rows[n], rows[n + step]
+                rows[n] = builder.shuffle_vector(*pair, ir.Constant(_WORDS, lower))
+                rows[n + step] = builder.shuffle_vector(*pair, ir.Constant(_WORDS, upper))
+            step //= 2
+        for n, row in enumerate(rows):
+            builder.store(row, pointer(3, n), align=4)
+        return context.get_dummy_value()
+
+    places = (types.intp, types.intp)
+    return types.void(source, *places, target, *places), generate
+
+
+load: Any = intrinsic(_load)
+store: Any = intrinsic(_store)
+splat: Any = intrinsic(_splat)
+lane_sum: Any = intrinsic(_lane_sum)
+turn: Any = intrinsic(_turn)
+whole_within: Any = intrinsic(_whole_within)
+exceeds: Any = intrinsic(_exceeds)
+larger: Any = intrinsic(_larger)
+where_number: Any = intrinsic(_where_number)
+take: Any = intrinsic(_take)
