@@ -9,6 +9,7 @@ from synthetic import search
 
 from imccircuit.errors import UsageError
 from imccircuit.metrics.adc import compute_tree_levels
+from imccircuit.surrogates.kernels import mvm
 from imccircuit.surrogates.kernels.codes import code_table, convert_codes
 from imccircuit.surrogates.kernels.mvm import CodedProduct
 from imccircuit.surrogates.kernels.noise import ConversionNoise, draw_normals
@@ -165,17 +166,21 @@ def test_the_tree_clips_as_the_search_does() -> None:
 
 
 @pytest.mark.parametrize("noise", [None, ConversionNoise(3, 0.01, first_index=5)])
-def test_a_product_is_converted_by_any_number_of_threads(noise: ConversionNoise | None) -> None:
+@pytest.mark.parametrize("kind", ["nearly uniform", "missing codes"])
+def test_a_product_is_converted_by_any_number_of_threads(
+    kind: str, noise: ConversionNoise | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mvm, "_LEAST_WORK", 0)
     rng = np.random.default_rng(6)
-    inputs = rng.random((2000, 20), dtype=np.float32)
-    weights = (rng.random((20, 130), dtype=np.float32) / 10).astype(np.float32)
-    table = code_table(levels_of("nearly uniform", 130, rng))
+    inputs = rng.random((700, 20), dtype=np.float32)
+    # More vectors and columns than a tile has.
+    weights = (rng.random((20, 1100), dtype=np.float32) / 10).astype(np.float32)
+    table = code_table(levels_of(kind, 1100, rng))
     voltage = inputs @ weights
-    # More vectors than the buffer holds, so there are chunks.
     expected = convert_codes(table, voltage, noise)
     found = [CodedProduct(weights, table, threads)(inputs, noise) for threads in (1, 2, 3)]
     for codes in found:
         np.testing.assert_array_equal(codes, found[0])
     # BLAS may add in another order for another number of rows: one rounding on a level.
     assert np.count_nonzero(found[0] != expected) <= 1e-4 * expected.size
-    assert np.max(np.abs(found[0] - expected)) <= 1
+    assert np.max(np.abs(found[0] - expected)) <= (1 if kind == "nearly uniform" else 63)

@@ -1,12 +1,15 @@
 """Voltages to codes by transition levels: exact for any levels that never fall, without a search.
 
-The range of a column's levels is cut into buckets of equal width. For each bucket a table holds
-how many levels lie in buckets before it. An input gets its bucket b by one subtraction and one
-multiplication, both of which round without changing any order; so every level in a bucket before b
-is below the input and every level in a bucket after it is not. Only the levels in bucket b itself
-are compared, at most ``depth`` of them, which is the same number for all inputs: no branch. The
-last bucket of a column is for inputs that are not a number.
-Levels that are nearly uniform have depth 1, equal levels (missing codes) more, and the answer is
+The range of a column's levels is cut into buckets of equal width. An input gets its bucket b by one
+subtraction and one multiplication, both of which round without changing any order; so every level
+in a bucket before b is below the input and every level in a bucket after it is not. Only the levels
+that may lie in bucket b itself are compared, ``depth`` of them, the same number for all inputs: no
+branch.
+
+Nearly uniform levels get buckets of one LSB, laid so that level k is in bucket k to k + depth - 1:
+an INL within ± depth/2 LSB allows that. Which levels to compare is then known from b alone, and the
+levels are the only table. Any other levels (large INL, missing codes, levels that are never
+reached) get buckets of half an LSB and a table of how many levels lie before each. The answer is
 right for any: it equals ``np.searchsorted(levels, voltage)``.
 
 Inputs in single precision are compared with levels rounded down to single precision, which is the
@@ -17,7 +20,7 @@ The twin is `imccircuit.metrics.adc.compute_codes`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,11 +30,24 @@ from numpy.typing import ArrayLike, NDArray
 from imccircuit.errors import UsageError
 from imccircuit.metrics.adc import NO_CODE
 from imccircuit.surrogates.kernels.noise import ConversionNoise, add_noise
+from imccircuit.vectors import (
+    LANES,
+    exceeds,
+    larger,
+    load,
+    splat,
+    store,
+    take,
+    where_number,
+    whole_within,
+)
 
-# Buckets a code: levels half an LSB apart still have buckets of their own.
+# Levels that the inputs of one bucket are compared with before a table of counts is faster.
+_MOST_DEPTH = 12
+# Buckets a code where such a table is made: levels half an LSB apart still have their own.
 _BUCKETS_PER_CODE = 2
-# Columns that are converted together: their tables stay in the cache.
-_GROUP = 64
+# Columns that are converted together: their levels stay in the first level of the cache.
+_GROUP = 2 * LANES
 
 Codes = NDArray[np.int16] | NDArray[np.int32]
 
@@ -42,32 +58,38 @@ class CodeTable:
 
     Attributes
     ----------
-    low, scale : (col,) first level in V, and buckets a V.
-    start : (col, buckets + 1) number of levels in buckets before, `NO_CODE` in the last bucket and
-        wherever a level is NaN.
-    pair : (col, buckets + 1) of both in one word, for a table in the cache is read by its words:
-        ``start`` above, and below it the bits of the first level in V, rounded down, that is not in
-        buckets before. Of single precision and depth 1 only, else (0, 0).
-    level : (col, codes + depth) levels in V, rounded down, and above them +inf.
-    depth : most levels in one bucket.
+    low, scale : (col,) where the first bucket begins in V, and buckets a V. Of nearly uniform
+        levels ``low`` is NaN where a level is.
+    start : (col, buckets + 1) number of levels in buckets before, `NO_CODE` in the last bucket
+        (inputs that are no number) and wherever a level is NaN; (0, 0) for nearly uniform levels.
+    level : (col, …) levels in V, rounded down, and above them +inf; those of nearly uniform levels
+        begin with ``depth`` - 1 more of +inf.
+    depth : number of levels that an input is compared with.
+    count : number of levels a converter.
     """
 
     low: NDArray[Any]
     scale: NDArray[Any]
     start: NDArray[np.int32]
-    pair: NDArray[np.int64]
     level: NDArray[Any]
     depth: int
+    count: int
 
     @property
     def columns(self) -> int:
         """Number of converters."""
         return len(self.low)
 
-    @property
-    def arrays(self) -> tuple[Any, ...]:
-        """What the kernels take."""
-        return self.low, self.scale, self.start, self.pair, self.level, self.depth
+    def part(self, first: int, last: int) -> CodeTable:
+        """Table of columns ``first`` to ``last``."""
+        of = slice(first, last)
+        return replace(
+            self,
+            low=self.low[of],
+            scale=self.scale[of],
+            start=self.start[of] if self.start.size else self.start,
+            level=self.level[of],
+        )
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -77,7 +99,7 @@ class CodeTable:
     @property
     def code_dtype(self) -> type[np.signedinteger[Any]]:
         """Type of the codes: the smaller that holds them."""
-        return np.int16 if self.level.shape[1] - self.depth < 2**15 else np.int32
+        return np.int16 if self.count < 2**15 else np.int32
 
 
 def code_table(levels_v: ArrayLike, dtype: type[np.floating[Any]] = np.float32) -> CodeTable:
@@ -91,32 +113,70 @@ def code_table(levels_v: ArrayLike, dtype: type[np.floating[Any]] = np.float32) 
     columns, count = levels.shape if levels.ndim == 2 else (0, 0)
     if columns == 0 or count == 0 or np.dtype(dtype) not in (np.float32, np.float64):
         raise UsageError("levels must be (column, code) and inputs float32 or float64")
-    known = ~np.isnan(levels).any(axis=1)
+    known = ~np.any(np.isnan(levels), axis=1)
     if np.any((levels[:, 1:] < levels[:, :-1]).any(axis=1) & known):
         raise UsageError("levels are not sorted; a search gives compute_tree_levels(levels)")
     rounded = _round_down(levels, np.dtype(dtype))
+    return _nearly_uniform(rounded, known) or _counted(rounded, known)
+
+
+def _nearly_uniform(levels: NDArray[Any], known: NDArray[np.bool_]) -> CodeTable | None:
+    """Buckets of one LSB along a line through the levels; None where they need too many."""
+    columns, count = levels.shape
+    place = np.arange(count)
+    low, lsb = np.full(columns, np.nan), np.full(columns, np.nan)
+    with np.errstate(all="ignore"):
+        low[known], lsb[known], spread = _line(levels[known].astype(np.float64))
+        if not spread < _MOST_DEPTH:
+            return None
+        # One level needs no buckets, and where levels are equal there are none of one LSB.
+        scale = np.where(np.isfinite(1 / lsb), 1 / lsb, 0.0).astype(levels.dtype)
+        for depth in (int(spread) + 1, int(spread) + 2):
+            start = (low - depth / 2 * lsb).astype(levels.dtype)
+            within = bucket_of(levels, start[:, None], scale[:, None], count + depth - 1) - place
+            fits = np.isfinite(start) & ((within >= 0) & (within < depth)).all(axis=1)
+            if np.all(fits | ~known):
+                levels[~known] = np.inf
+                padded = np.pad(levels, ((0, 0), (depth - 1,) * 2), constant_values=np.inf)
+                none = np.empty((0, 0), dtype=np.int32)
+                return CodeTable(start, scale, none, padded, depth, count)
+    return None
+
+
+def _line(
+    levels: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+    """Level 0 (col,) and LSB (col,) of a line with as much of the levels above as below it.
+
+    Third, the largest range of a column's levels about it in LSB; NaN where there is none.
+    """
+    place = np.arange(levels.shape[1]) - (levels.shape[1] - 1) / 2
+    lsb = levels @ place / max(place @ place, 1.0)
+    level_0 = levels - lsb[:, None] * np.arange(levels.shape[1])
+    high, low = level_0.max(axis=1), level_0.min(axis=1)
+    spread = np.where(high == low, 0.0, (high - low) / lsb)
+    return (high + low) / 2, lsb, float(np.max(spread, initial=0.0))
+
+
+def _counted(levels: NDArray[Any], known: NDArray[np.bool_]) -> CodeTable:
+    """Buckets of half an LSB, and a table of the levels before each."""
+    columns, count = levels.shape
     buckets = _BUCKETS_PER_CODE * (count + 1)
-    finite = np.where(np.isfinite(rounded), rounded, np.nan)
+    finite = np.where(np.isfinite(levels), levels, np.nan)
     low, high = np.nanmin(_some(finite), axis=1), np.nanmax(_some(finite), axis=1)
     with np.errstate(divide="ignore", over="ignore"):
-        scale = (buckets / (high - low)).astype(dtype)
+        scale = (buckets / (high - low)).astype(levels.dtype)
     scale[~np.isfinite(scale)] = 0.0
     start = np.full((columns, buckets + 1), NO_CODE, dtype=np.int32)
     depth = 1
     for j in np.flatnonzero(known):
-        where = bucket_of(rounded[j], low[j], scale[j], buckets)
+        where = bucket_of(levels[j], low[j], scale[j], buckets)
         filled = np.bincount(where, minlength=buckets)
         start[j, 1:-1], start[j, 0] = np.cumsum(filled)[:-1], 0
         depth = max(depth, int(filled.max()))
-    above = np.full((columns, depth), np.inf, dtype=dtype)
-    rounded[~known] = np.inf  # nothing is added to NO_CODE
-    level = np.hstack([rounded, above])
-    # Where there is no code yet, nothing is above: the last level is +inf.
-    threshold = np.take_along_axis(level, start, axis=1)
-    pair = np.empty((0, 0), dtype=np.int64)
-    if depth == 1 and threshold.dtype == np.float32:
-        pair = start.astype(np.int64) << 32 | threshold.view(np.uint32)
-    return CodeTable(low, scale, start, pair, level, depth)
+    levels[~known] = np.inf  # nothing is added to NO_CODE
+    above = np.full((columns, depth), np.inf, dtype=levels.dtype)
+    return CodeTable(low, scale, start, np.hstack([levels, above]), depth, count)
 
 
 def _some(levels: NDArray[Any]) -> NDArray[Any]:
@@ -138,42 +198,83 @@ def bucket_of(voltage: NDArray[Any], low: Any, scale: Any, buckets: int) -> NDAr
     return np.where(inside < buckets - 1, inside, buckets - 1).astype(np.int64)
 
 
+@njit(cache=True, inline="always")
+def _limit(along, most):  # type: ignore[no-untyped-def]
+    """Whole part of ``along`` between 0 and ``most``; 0 for what is no number."""
+    zero = type(most)(0)
+    along = along if along > zero else zero
+    return np.int32(along if along < most else most)
+
+
 @njit(cache=True, nogil=True)
-def code_rows(low, scale, start, pair, level, depth, voltage, codes, first, last):  # type: ignore[no-untyped-def]
-    """Codes of rows ``first`` to ``last`` of voltages (batch, col) in V, both contiguous."""
-    where = np.empty(_GROUP, np.uint32)
-    columns, buckets, stride = len(low), start.shape[1] - 1, level.shape[1]
-    zero, most = low.dtype.type(0), low.dtype.type(buckets - 1)
-    starts, pairs, levels = start.ravel(), pair.ravel(), level.ravel()
-    volts, found = voltage.ravel(), codes.ravel()
-    # The tables of a group of columns stay in the cache while all vectors pass.
-    for base in range(0, columns, _GROUP):
-        width = min(_GROUP, columns - base)
-        # Copies of fixed length, for loops whose indices need no look at their sign.
-        lows, scales = np.zeros(_GROUP, low.dtype), np.zeros(_GROUP, low.dtype)
-        lows[:width], scales[:width] = low[base : base + width], scale[base : base + width]
-        for i in range(first, last):
-            here = np.uint64(i * columns + base)
-            for j in range(width):
-                v = volts[here + np.uint64(j)]
-                along = (v - lows[j]) * scales[j]
-                along = along if along > zero else zero
-                along = along if along < most else most
-                bucket = np.int32(along) if v == v else np.int32(buckets)
-                where[j] = np.uint32(np.int32(base + j) * np.int32(buckets + 1) + bucket)
-            if len(pairs):
-                for j in range(width):
-                    both = pairs[where[j]]
-                    at = here + np.uint64(j)
-                    above = volts[at] > np.int32(both).view(np.float32)
-                    found[at] = np.int32(both >> np.int64(32)) + np.int32(above)
-            else:
-                for j in range(width):
-                    code, at = starts[where[j]], here + np.uint64(j)
-                    lead = np.uint32(np.int32(base + j) * np.int32(stride) + max(code, np.int32(0)))
-                    for k in range(depth):
-                        code += np.int32(volts[at] > levels[np.uint32(lead + np.uint32(k))])
-                    found[at] = code
+def _nearly_uniform_rows(low, scale, level, depth, voltage, codes, start):  # type: ignore[no-untyped-def]
+    """Codes of the columns from ``start`` on."""
+    most, before = low.dtype.type(level.shape[1] - depth), np.int32(depth - 1)
+    for i in range(len(codes)):
+        for j in range(start, len(low)):
+            v = voltage[i, j]
+            apart = v - low[j]
+            bucket = _limit(apart * scale[j], most)
+            code = max(np.int32(bucket - before), np.int32(0))
+            for k in range(depth):
+                code += np.int32(v > level[j, bucket + k])
+            # NaN is an input that is no number, and a converter without levels.
+            codes[i, j] = code if apart == apart else np.int32(NO_CODE)
+
+
+@njit(cache=True, nogil=True)
+def _nearly_uniform_vectors(low, scale, level, depth, voltage, codes):  # type: ignore[no-untyped-def]
+    """The same of as many columns as make whole vectors, in single precision; their number."""
+    whole, stride = len(low) // LANES * LANES, level.shape[1]
+    lows, scales = low.reshape(1, -1), scale.reshape(1, -1)
+    most, no_code = splat(np.float32(stride - depth)), splat(np.int32(NO_CODE))
+    zero, one, before = splat(np.int32(0)), splat(np.int32(1)), splat(np.int32(depth - 1))
+    table, first = level.ravel(), np.empty((1, whole), np.int32)
+    for j in range(whole):
+        first[0, j] = j * stride
+    # The levels of a group of columns stay in the cache while all vectors pass.
+    for group in range(0, whole, _GROUP):
+        for i in range(len(codes)):
+            for j in range(group, min(group + _GROUP, whole), LANES):
+                v = load(voltage, i, j)
+                apart = v - load(lows, 0, j)
+                bucket = whole_within(apart * load(scales, 0, j), most)
+                code, place = larger(bucket - before, zero), load(first, 0, j) + bucket
+                for _ in range(depth - 1):
+                    code = code + exceeds(v, take(table, place))
+                    place = place + one
+                code = code + exceeds(v, take(table, place))
+                store(codes, i, j, where_number(apart, code, no_code))
+    return whole
+
+
+@njit(cache=True, nogil=True)
+def _counted_rows(low, scale, start, level, depth, voltage, codes):  # type: ignore[no-untyped-def]
+    columns, buckets = len(low), start.shape[1] - 1
+    most = low.dtype.type(buckets - 1)
+    for group in range(0, columns, _GROUP):
+        for i in range(len(codes)):
+            for j in range(group, min(group + _GROUP, columns)):
+                v = voltage[i, j]
+                bucket = _limit((v - low[j]) * scale[j], most) if v == v else np.int32(buckets)
+                code = start[j, bucket]
+                first = max(code, np.int32(0))
+                for k in range(depth):
+                    code += np.int32(v > level[j, first + k])
+                codes[i, j] = code
+
+
+def fill_codes(table: CodeTable, voltage_v: NDArray[Any], codes: Codes) -> None:
+    """Codes (batch, col) of contiguous voltages (batch, col) in V of the table's type."""
+    low, scale, level, depth = table.low, table.scale, table.level, table.depth
+    if table.start.size:
+        _counted_rows(low, scale, table.start, level, depth, voltage_v, codes)
+        return
+    done = 0
+    if table.dtype == np.float32 and level.size < 2**31:
+        done = _nearly_uniform_vectors(low, scale, level, depth, voltage_v, codes)
+    if done < table.columns:
+        _nearly_uniform_rows(low, scale, level, depth, voltage_v, codes, done)
 
 
 def convert_codes(
@@ -195,8 +296,9 @@ def convert_codes(
     voltage = np.ascontiguousarray(voltage_v)
     if noise is not None:
         voltage = voltage_v.copy(order="C")
-        add_noise(voltage, 0, len(codes), *once(noise, voltage.shape, table.dtype.type))
-    code_rows(*table.arrays, voltage, codes, 0, len(codes))  # type: ignore[call-arg]
+        key = once(noise, voltage.shape, table.dtype.type)
+        add_noise(voltage, *key, 0)  # type: ignore[call-arg]
+    fill_codes(table, voltage, codes)
     return codes
 
 

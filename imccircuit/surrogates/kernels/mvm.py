@@ -1,32 +1,33 @@
 """Vectors to codes: a matrix product in single precision and its conversion while in the cache.
 
-The product is numpy's. It is made in chunks of vectors into one buffer that stays in the second
-level of the cache, and each chunk is converted there and then, so the product never goes to memory.
-Threads take chunks, not rows of one: OpenMP threads of their own beside those of BLAS wait for each
-other for ever.
+The product is numpy's. It is made in tiles of some vectors and some columns, into one buffer that
+stays in the second level of the cache, and each tile is converted there and then, so the product
+never goes to memory. Threads take tiles, not rows of one: OpenMP threads of their own beside those
+of BLAS wait for each other for ever.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from os import getpid
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from imccircuit.errors import UsageError
-from imccircuit.surrogates.kernels.codes import (
-    Codes,
-    CodeTable,
-    code_rows,
-    once,
-)
-from imccircuit.surrogates.kernels.noise import ConversionNoise, add_noise
+from imccircuit.surrogates.kernels.codes import Codes, CodeTable, fill_codes, once
+from imccircuit.surrogates.kernels.noise import GROUP, ConversionNoise, add_noise
 
-# 256 vectors at 1024 columns: with fewer, numpy packs the weights so often that the product takes
-# up to a fifth longer, which is more than a second-level cache of half this size costs.
-_BUFFER_BYTES = 2**20
-_FEWEST_ROWS = 64
+# Numpy packs the weights once a tile: of fewer vectors that takes up to a fifth of the product.
+# Half as many columns cost nothing, for inputs are fewer than weights.
+_TILE_ROWS, _TILE_COLUMNS = 256, 4 * GROUP
+# Products and sums below which a second thread costs more than it does.
+_LEAST_WORK = 2**25
+
+_Tile = tuple[slice, int]
 
 
 class CodedProduct:
@@ -36,8 +37,8 @@ class CodedProduct:
     ----------
     weights : (row, col) float32; the voltage of a column in V is the sum of inputs times weights.
     table : converters of the columns, made for float32 by `code_table`.
-    threads : that take chunks of vectors, each product with as many again as numpy's BLAS has. The
-        codes do not depend on them.
+    threads : that take tiles, each product with as many again as numpy's BLAS has. The codes do not
+        depend on them.
 
     Raises
     ------
@@ -50,8 +51,14 @@ class CodedProduct:
         if table.dtype != np.float32 or threads < 1:
             raise UsageError("the table must be made for float32, and threads be at least 1")
         self._weights, self._table, self._threads = weights, table, threads
-        rows = max(_FEWEST_ROWS, _BUFFER_BYTES // (4 * table.columns))
-        self._buffers = [np.empty((rows, table.columns), np.float32) for _ in range(threads)]
+        self._columns = [
+            slice(first, min(first + _TILE_COLUMNS, table.columns))
+            for first in range(0, table.columns, _TILE_COLUMNS)
+        ]
+        self._panels = [np.ascontiguousarray(weights[:, part]) for part in self._columns]
+        self._tables = [table.part(part.start, part.stop) for part in self._columns]
+        size = _TILE_ROWS * min(_TILE_COLUMNS, table.columns)
+        self._buffers = [np.empty(size, np.float32) for _ in range(threads)]
 
     def __call__(
         self,
@@ -84,18 +91,24 @@ class CodedProduct:
                 "out must be contiguous, row by row; allowed: a whole array in C order"
             )
         drawn = None if noise is None else once(noise, codes.shape, np.float32)
-        chunk = len(self._buffers[0])
-        if len(self._buffers) == 1 or len(codes) <= chunk:
-            self._fill(codes, inputs, drawn, range(0, len(codes), chunk), 0)
+        tiles = [
+            (slice(first, min(first + _TILE_ROWS, len(codes))), number)
+            for first in range(0, len(codes), _TILE_ROWS)
+            for number in range(len(self._columns))
+        ]
+        threads = min(len(tiles), self._threads)
+        if threads == 1 or inputs.size * table.columns < _LEAST_WORK:
+            self._fill(codes, inputs, drawn, tiles, 0)
             return codes
-        with ThreadPoolExecutor(len(self._buffers)) as pool:
-            step = chunk * len(self._buffers)
-            tasks = [
-                pool.submit(self._fill, codes, inputs, drawn, range(k * chunk, len(codes), step), k)
-                for k in range(len(self._buffers))
-            ]
-        for task in tasks:
-            task.result()
+        others = [
+            _helpers(self._threads - 1, getpid()).submit(
+                self._fill, codes, inputs, drawn, tiles[k::threads], k
+            )
+            for k in range(1, threads)
+        ]
+        self._fill(codes, inputs, drawn, tiles[::threads], 0)
+        for other in others:
+            other.result()
         return codes
 
     def _fill(
@@ -103,15 +116,23 @@ class CodedProduct:
         codes: Codes,
         inputs: NDArray[np.float32],
         drawn: tuple[Any, ...] | None,
-        starts: range,
+        tiles: Iterable[_Tile],
         thread: int,
     ) -> None:
-        """Codes of the chunks that begin at ``starts``, in the buffer of ``thread``."""
-        buffer = self._buffers[thread]
-        for start in starts:
-            part = inputs[start : start + len(buffer)]
-            voltage = np.dot(part, self._weights, out=buffer[: len(part)])
+        """Codes of ``tiles``, in the buffer of ``thread``."""
+        for rows, number in tiles:
+            columns, weights = self._columns[number], self._panels[number]
+            shape = (rows.stop - rows.start, weights.shape[1])
+            buffer = self._buffers[thread][: shape[0] * shape[1]].reshape(shape)
+            voltage = np.dot(inputs[rows], weights, out=buffer)
             if drawn is not None:
-                add_noise(voltage, 0, len(voltage), *drawn[:-1], drawn[-1] + start)  # type: ignore[call-arg]
-            done = codes[start : start + len(part)]
-            code_rows(*self._table.arrays, voltage, done, 0, len(done))  # type: ignore[call-arg]
+                *key, first = drawn
+                add_noise(voltage, *key, first + rows.start, columns.start)  # type: ignore[call-arg]
+            fill_codes(self._tables[number], voltage, codes[rows, columns])
+
+
+@lru_cache(maxsize=4)
+def _helpers(threads: int, process: int) -> ThreadPoolExecutor:
+    """Threads of this process, kept: to start them takes as long as a small product."""
+    del process  # a fork has none of its parent's threads
+    return ThreadPoolExecutor(threads, thread_name_prefix="imccircuit-codes")

@@ -270,20 +270,20 @@ def _fill(key: Uint32, chip: int, stream: int, first: int, out: Float32) -> None
 
 
 @njit(cache=True, nogil=True)
-def add_noise(  # type: ignore[no-untyped-def]
-    voltage, start, stop, sigma, key, chip, first_index
-):  # fmt: skip
-    """Add the noise that a conversion draws once, of ``sigma`` in V, to rows of (batch, col).
+def add_noise(voltage, sigma, key, chip, first_index, column):  # type: ignore[no-untyped-def]
+    """Add the noise that a conversion draws once, of ``sigma`` in V, to (batch, col).
 
-    The voltages are contiguous.
+    The voltages are contiguous; their first column is number ``column``, a multiple of `GROUP`.
     """
     words, normals = np.empty(WORDS, np.uint32), np.empty(GROUP, np.float32)
-    cols, volts = voltage.shape[1], voltage.ravel()
+    rows, cols = voltage.shape
+    volts = voltage.ravel()
     for group in range((cols + GROUP - 1) // GROUP):
         width = min(GROUP, cols - group * GROUP)
         halves = 1 if 2 * width <= GROUP else 2
-        for i in range(start, stop):
-            random_words(key, chip, SAMPLED, first_index + i, group, words)
+        for i in range(rows):
+            drawn = column // GROUP + group
+            random_words(key, chip, SAMPLED, first_index + i, drawn, words)
             normals_of(words, normals, halves)
             here = np.uint64(i * cols + group * GROUP)
             for j in range(width):
