@@ -46,7 +46,7 @@ from imccircuit.networks.sensitivity import (
     compute_sensitivity,
     write_sensitivity,
 )
-from imccircuit.networks.spot_check import Checked, Operation, check_operation
+from imccircuit.networks.spot_check import Checked, Operation, check_operation, transistor_share
 from imccircuit.networks.study import NetworkStudy, Progress
 from imccircuit.networks.study_data import load_study_samples
 from imccircuit.networks.study_networks import Maker, load_study_networks
@@ -295,6 +295,9 @@ def _spot_check(
     table = tables.spot_check
     rng = Draws(table.seed, 0).generator("spot_check")
     folder.mkdir(parents=True, exist_ok=True)
+    share = np.zeros(0)
+    if table.conversions > 0:
+        share = transistor_share(parts.converter, folder)
     found = []
     for number in range(table.operations):
         model = str(rng.choice(sorted(answers)))
@@ -306,7 +309,7 @@ def _spot_check(
         conversions += number < table.conversions % table.operations
         place = folder / str(number)
         place.mkdir(exist_ok=True)
-        found.append(check_operation(operation, parts, conversions, place))
+        found.append(check_operation(operation, parts, conversions, place, share))
     return tuple(found)
 
 

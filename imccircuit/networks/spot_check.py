@@ -7,7 +7,9 @@ converter is built from the bit weights w and the offset o of the drawn converte
 
     C_k = w_k C/V_ref,  C_dummy = C − Σ C_k,  comparator offset = −o C/(C + C_parasitic)
 
-with C the nominal sum, and the operation's voltage is converted in closed loop.
+with C the nominal sum, and the operation's voltage is converted in closed loop. Switches and a
+latch of transistors add to weights and offset; what they add is taken off first, as measured once
+on the converter without mismatch, for the deck adds it again.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from imccircuit.networks.chips import TileChip, tile_seed
 from imccircuit.networks.hardware import Hardware, LayerChip
 from imccircuit.recipes.load import Recipe, check_recipe
 from imccircuit.results.read import read_results
+from imccircuit.surrogates.adc_levels import fit_weights
 
 # Keys of a recipe's circuit that what is given here takes the place of.
 _ARRAY_KEYS = ("rows", "cols", "weights", "conductances", "differential")
@@ -87,10 +90,46 @@ class Checked:
         return bool(self.difference_v <= self.limit_v) and self.conversions_apart == 0
 
 
+def transistor_share(converter: Recipe, folder: Path) -> NDArray[np.float64]:
+    """What transistors add to bit weights, lowest first, and offset (bit + 1,) in V.
+
+    The fit of the recipe's converter without mismatch less what its capacitors and its comparator's
+    offset say; zeros of a circuit without transistors.
+
+    Raises
+    ------
+    EngineError : SPICE did not solve it.
+    """
+    parameters = cast(AdcParameters, converter.parameters({}))
+    circuit = parameters.circuit
+    if not parameters.has_transistors:
+        return np.zeros(circuit.resolution + 1)
+    raw = {
+        **{key: value for key, value in converter.raw.items() if key != "variation"},
+        "stimulus": {**converter.raw.get("stimulus", {}), "energy_inputs": 0},
+    }
+    output = folder / "converter-without-mismatch.h5"
+    measure(check_recipe(converter.name, converter.file, converter.text, raw), output, 1)
+    forced = np.asarray(read_results(output).dataset["forced_level"].values)
+    found = fit_weights(forced.reshape(1, -1), circuit.resolution)[0]
+    total = float(circuit.nominal_f.sum()) + circuit.dummy_f
+    from_capacitors = circuit.nominal_f / total * circuit.reference_voltage
+    offset = -circuit.comparator_offset * (total + circuit.parasitic_capacitor) / total
+    return np.asarray(found - np.append(from_capacitors, offset))
+
+
 def check_operation(
-    operation: Operation, parts: Characterised, conversions: int, folder: Path
+    operation: Operation,
+    parts: Characterised,
+    conversions: int,
+    folder: Path,
+    share_v: NDArray[np.float64],
 ) -> Checked:
     """Ask SPICE for an operation, and for ``conversions`` of its columns in closed loop.
+
+    Parameters
+    ----------
+    share_v : that of `transistor_share`.
 
     Raises
     ------
@@ -113,7 +152,7 @@ def check_operation(
     columns = np.flatnonzero(inside)[:: max(1, int(inside.sum()) // max(1, asked))][:asked]
     for j in columns:
         output = folder / f"converter-{name}-{j}.h5"
-        recipe = _converter_recipe(parts.converter, tile, int(j), float(spice[j]))
+        recipe = converter_recipe(parts.converter, tile, int(j), float(spice[j]), share_v)
         measure(recipe, output, 1)
         code = int(read_results(output).dataset["loop_code"].values[0, 0].ravel()[0])
         near = float(np.min(np.abs(tile.levels_v[j] - spice[j])))
@@ -152,11 +191,15 @@ def _array_recipe(operation: Operation, parts: Characterised, tile: TileChip) ->
     return check_recipe(base.name, base.file, base.text, raw)
 
 
-def _converter_recipe(base: Recipe, tile: TileChip, column: int, voltage_v: float) -> Recipe:
+def converter_recipe(
+    base: Recipe, tile: TileChip, column: int, voltage_v: float, share_v: NDArray[np.float64]
+) -> Recipe:
+    """One conversion of ``voltage_v`` by the converter of a tile's column; see the module."""
     circuit = cast(AdcParameters, base.parameters({})).circuit
     total = float(circuit.nominal_f.sum()) + circuit.dummy_f
-    bits = tile.bit_weight_v[column] / circuit.reference_voltage * total
-    offset = -tile.level_offset_v[column] * total / (total + circuit.parasitic_capacitor)
+    bits = (tile.bit_weight_v[column] - share_v[:-1]) / circuit.reference_voltage * total
+    level_offset = tile.level_offset_v[column] - share_v[-1]
+    offset = -level_offset * total / (total + circuit.parasitic_capacitor)
     given: dict[str, Any] = {
         "bit_capacitors": [f"{value!r} F" for value in bits.tolist()],
         "dummy_capacitor": f"{max(0.0, total - float(bits.sum()))!r} F",

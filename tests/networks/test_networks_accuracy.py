@@ -368,6 +368,6 @@ def test_wrong_wires_are_found_by_spice(ran, digits, tmp_path) -> None:
     # Every row fully driven: the drop is in every column.
     vector = np.full(64, 15, dtype=np.float32)
     operation = Operation("linear", 0, 0, 0, vector, hardware, layer, 5)
-    found = check_operation(operation, parts, 0, tmp_path)
+    found = check_operation(operation, parts, 0, tmp_path, np.zeros(9))
     assert not found.agrees
     assert found.codes_apart > 0
