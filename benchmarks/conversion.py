@@ -3,8 +3,8 @@
     python benchmarks/conversion.py
 
 aihwkit runs in a process of its own, of this Python or of that which `IMCCIRCUIT_BENCH_AIHWKIT`
-names. Whoever multiplies first and converts afterwards cannot be faster than the product alone:
-that bound stands beside the ratio.
+names, on one core and on all, as ours. Whoever multiplies first and converts afterwards cannot be
+faster than the product alone: that bound stands beside the ratio.
 """
 
 from __future__ import annotations
@@ -62,9 +62,8 @@ def row(what: str, ours: float, peer: float, name: str, least: float, errors: st
           f"{peer / ours:6.2f} × (at least {least:g})   {errors}")  # fmt: skip
 
 
-def against_the_product() -> dict[int, tuple[float, float]]:
-    """Codes against numpy's product alone; seconds by size, of ours with noise and of numpy's."""
-    found = {}
+def against_the_product() -> None:
+    """Codes against numpy's product alone."""
     for size, calls, wanted in ((128, 20, (0.6, 0.4)), (1024, 2, (0.85, 0.0))):
         inputs, weights, levels = problem(size)
         run = CodedProduct(weights, code_table(levels))
@@ -81,32 +80,71 @@ def against_the_product() -> dict[int, tuple[float, float]]:
             )
             what = f"{BATCH} vectors, {size}×{size}, {'noise' if noise else 'no noise'}"
             row(what, ours, theirs, "numpy's float32 product alone", least, wrong)
-            if noise is not None:
-                found[size] = ours, theirs
-    return found
 
 
-def against_aihwkit(ours: dict[int, tuple[float, float]]) -> None:
-    """The torch tile of aihwkit with quantised and noisy outputs, in its own process."""
+def against_aihwkit() -> None:
+    """The torch tile of aihwkit with quantised and noisy outputs, in its own process.
+
+    In turns with ours, so that both meet the same machine; on one core each, then on all.
+    """
     python = os.environ.get("IMCCIRCUIT_BENCH_AIHWKIT")
     if not python and importlib.util.find_spec("aihwkit"):
         python = sys.executable
     if not python:
         print("aihwkit: not run; neither this Python has it nor IMCCIRCUIT_BENCH_AIHWKIT names one")
         return
-    for size, least in ((128, 8.0), (1024, 4.0)):
-        done = subprocess.run(
-            [python, str(PEER), str(size), str(BATCH), str(BITS)],
-            capture_output=True, text=True, timeout=600, check=False,
-        )  # fmt: skip
-        if done.returncode != 0:
-            print(f"aihwkit did not run: {' '.join(done.stderr.split()[-20:])}")
-            return
-        peer = json.loads(done.stdout.splitlines()[-1])
-        seconds, product = ours[size]
-        row(f"{BATCH} vectors, {size}×{size}, noise", seconds, peer["seconds"],
-            f"aihwkit {peer['aihwkit']}, torch {peer['torch']}", least,
-            f"product alone {peer['seconds'] / product:.1f} ×")  # fmt: skip
+    cores = len(os.sched_getaffinity(0))
+    for threads in dict.fromkeys((1, cores)):
+        for size, calls, least in ((128, 20, 8.0), (1024, 2, 4.0)):
+            inputs, weights, levels = problem(size)
+            run = CodedProduct(weights, code_table(levels), threads)
+            codes, product = run(inputs), np.empty((BATCH, size), np.float32)
+            noise = ConversionNoise(5, NOISE_V)
+            try:
+                ours, alone, theirs, versions = in_turns(
+                    [python, str(PEER), *map(str, (size, BATCH, BITS, threads))],
+                    lambda r=run, x=inputs, n=noise, c=codes: r(x, n, c),
+                    lambda x=inputs, w=weights, o=product: np.dot(x, w, out=o),
+                    calls,
+                )
+            except RuntimeError as error:
+                print(f"aihwkit did not run: {error}")
+                return
+            bound = f"product alone {theirs / alone:.1f} ×" if threads == 1 else ""
+            row(f"{BATCH} vectors, {size}×{size}, noise, {threads} core(s)", ours, theirs,
+                versions, least, bound)  # fmt: skip
+
+
+def in_turns(
+    peer: list[str], ours: Callable[[], object], alone: Callable[[], object], calls: int
+) -> tuple[float, float, float, str]:
+    """Shortest time a call in s of ours, of the product alone and of the peer, and its versions."""
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), peer[-1])
+    with subprocess.Popen(
+        peer, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, **threads},
+    ) as process:  # fmt: skip
+        best, versions = [np.inf] * 3, ""
+        if process.stdin is None or process.stdout is None or process.stderr is None:
+            raise RuntimeError("no pipes")
+        for _ in range(30):
+            for which, work in enumerate((ours, alone)):
+                started = time.perf_counter()
+                for _ in range(calls):
+                    work()
+                best[which] = min(best[which], (time.perf_counter() - started) / calls)
+            try:
+                print("again", file=process.stdin, flush=True)
+            except BrokenPipeError:
+                raise RuntimeError(" ".join(process.stderr.read().split()[-20:])) from None
+            line = process.stdout.readline()
+            if not line:
+                raise RuntimeError(" ".join(process.stderr.read().split()[-20:]))
+            answer = json.loads(line)
+            best[2] = min(best[2], answer["seconds"])
+            versions = f"aihwkit {answer['aihwkit']}, torch {answer['torch']}"
+        process.stdin.close()
+    return best[0], best[1], best[2], versions
 
 
 def drawing() -> None:
@@ -146,8 +184,8 @@ def first_call() -> None:
 def main() -> None:
     """Everything of this file."""
     print(f"\nvectors to codes, numpy {np.__version__}")
-    ours = against_the_product()
-    against_aihwkit(ours)
+    against_the_product()
+    against_aihwkit()
     drawing()
     first_call()
     sys.stdout.flush()

@@ -1,6 +1,8 @@
-"""aihwkit's torch tile with a quantised, noisy output: seconds a batch. Runs in its own Python.
+"""aihwkit's torch tile with a quantised, noisy output, timed on demand. Runs in its own Python.
 
-python benchmarks/peer_aihwkit.py SIZE BATCH BITS
+    python benchmarks/peer_aihwkit.py SIZE BATCH BITS THREADS
+
+Answers each line of its input with a line of JSON: seconds of the fastest of a few calls.
 """
 
 from __future__ import annotations
@@ -14,11 +16,13 @@ import torch
 from aihwkit.nn import AnalogLinear
 from aihwkit.simulator.configs import TorchInferenceRPUConfig
 
+CALLS = 3
+
 
 def main() -> None:
-    size, batch, bits = (int(word) for word in sys.argv[1:4])
+    size, batch, bits, threads = (int(word) for word in sys.argv[1:5])
     torch.manual_seed(0)
-    torch.set_num_threads(1)
+    torch.set_num_threads(threads)
     config = TorchInferenceRPUConfig()
     config.forward.inp_res = -1
     config.forward.inp_noise = 0.0
@@ -28,19 +32,16 @@ def main() -> None:
     config.mapping.max_input_size = config.mapping.max_output_size = 0
     layer = AnalogLinear(size, size, bias=False, rpu_config=config).eval()
     inputs = torch.rand(batch, size)
+    versions = {"aihwkit": version("aihwkit"), "torch": version("torch")}
     with torch.no_grad():
-        outputs = layer(inputs)
-        best = float("inf")
-        for _ in range(30):
-            started = time.perf_counter()
-            layer(inputs)
-            best = min(best, time.perf_counter() - started)
-    print(json.dumps({
-        "seconds": best,
-        "levels": int(outputs.unique().numel()),
-        "aihwkit": version("aihwkit"),
-        "torch": version("torch"),
-    }))  # fmt: skip
+        layer(inputs)
+        for _ in sys.stdin:
+            best = float("inf")
+            for _ in range(CALLS):
+                started = time.perf_counter()
+                layer(inputs)
+                best = min(best, time.perf_counter() - started)
+            print(json.dumps({"seconds": best, **versions}), flush=True)
 
 
 if __name__ == "__main__":
