@@ -157,7 +157,7 @@ class Stimulus(Section):
         "active with k from 0 to all",
     )
     batch: int | None = Field(
-        None, ge=1, le=256, description="number of these vectors, default 16; follows inputs"
+        None, ge=1, le=1024, description="number of these vectors, default 16; follows inputs"
     )
     cost_vectors: int = Field(
         2, ge=1, le=64, description="vectors, evenly from the batch, whose energy is averaged"
@@ -222,8 +222,8 @@ class ChargeParameters(Parameters):
                 f"stimulus.inputs holds {wrong[0]:.6g}; allowed: {allowed[0]:g} or "
                 f'{allowed[1]:g} with product = "{circuit.product}"'
             )
-        if len(inputs) > 256:
-            raise _refuse(f"stimulus.inputs has {len(inputs)} vectors; allowed: 1 to 256")
+        if len(inputs) > 1024:
+            raise _refuse(f"stimulus.inputs has {len(inputs)} vectors; allowed: 1 to 1024")
         weights = circuit.weights
         rows = circuit.rows if weights is None else weights.shape[0]
         if rows is not None and inputs.shape[1] != rows:

@@ -33,8 +33,8 @@ RESIDUAL_ORDER = 20
 # Standard deviations: of capacitors (1), of offsets and of the solver (steps of one product).
 _LEAST = np.array([1e-6, 1e-6, 1e-6])
 _MOST = np.array([0.3, 30.0, 3.0])
-# Of a covariance's largest entry: what a Cholesky factor of some tens of vectors rounds.
-_ROUNDING = 1e-14
+# Of a covariance's largest entry, for each of its rows: what a Cholesky factor rounds.
+_ROUNDING = 4 * float(np.finfo(float).eps)
 # The search begins at each of these: from one alone it stops halfway where nothing is left over.
 _STARTS = tuple(
     np.array(start) for start in ((3e-3, 1e-4, 1e-5), (3e-3, 1e-2, 1e-2), (1e-5, 1e-4, 1e-3))
@@ -91,7 +91,8 @@ class ChargeLaw:
         their cells share; then it is that rounding.
         """
         kernel = self.covariance(products)
-        noise = max(self.sigmas[2] ** 2, _ROUNDING * float(np.diag(kernel).max()))
+        rounding = _ROUNDING * len(products) * float(np.diag(kernel).max())
+        noise = max(self.sigmas[2] ** 2, rounding)
         return np.asarray(kernel + noise * np.eye(len(products)))
 
     def mean(self, design: Floats) -> Floats:

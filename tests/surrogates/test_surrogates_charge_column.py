@@ -21,6 +21,7 @@ from synthetic_columns import (
 from imccircuit.errors import UsageError
 from imccircuit.surrogates.base import Surrogate
 from imccircuit.surrogates.charge_column import ChargeColumnSurrogate
+from imccircuit.surrogates.charge_law import ChargeLaw
 from imccircuit.surrogates.charge_verdict import chi_square
 from imccircuit.surrogates.data import held_out
 from imccircuit.surrogates.fit import fit_results
@@ -52,6 +53,17 @@ class TestChargeColumns(SurrogateContract):
     @pytest.fixture
     def draws(self) -> bool:
         return True
+
+
+@pytest.mark.parametrize("sigmas", [(0.0066, 1e-6, 1e-6), (0.3, 30.0, 1e-6)])
+def test_more_vectors_than_cells_have_a_covariance_with_a_root(sigmas: tuple[float, ...]) -> None:
+    # Outputs of 512 vectors lie in a space of 256 cells: but for the solver's noise it is singular.
+    law = ChargeLaw(np.array([0.0, 0.6]), np.zeros((2, 2)), np.array(sigmas), np.zeros(3), 0.9, 256)
+    covariance = law.noisy(bits_of(256, 1, 512)[0])
+    root = np.linalg.cholesky(covariance)
+    # Twice the rounding of a sum of 512 products of the largest entry.
+    limit = 2 * 512 * np.finfo(float).eps * covariance.max()
+    np.testing.assert_allclose(root @ root.T, covariance, rtol=0, atol=limit)
 
 
 def test_capacitors_and_parasitic_are_recovered(tmp_path: Path) -> None:
