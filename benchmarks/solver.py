@@ -129,7 +129,7 @@ def against_the_machine() -> None:
     26 operations a cell; an imbalance reads 5 and writes 2, 7 of them in the time of 13 single
     ones. The machine: a scaled sum of two vectors of 256 MB, and a product of two matrices.
     """
-    from imccircuit.nodal.newton import LINEAR, Matrix, Newton
+    from imccircuit.nodal.newton import LINEAR, Matrix, Memory, Newton
 
     big = np.ones(2**26, dtype=np.float32)
     out = np.empty_like(big)
@@ -140,7 +140,8 @@ def against_the_machine() -> None:
     for size in (64, 128, 256, 512, 1024):
         array, voltage = array_of(size)
         g, wires = np.array(array.conductance_s), segments_s(array)
-        newton = Newton(LINEAR, g, np.zeros_like(g), wires, Matrix(array.shape).update(g, wires))
+        matrix, memory = Matrix(array.shape).update(g, wires), Memory(array.shape)
+        newton = Newton(LINEAR, g, np.zeros_like(g), wires, matrix, memory)
         newton.solve(voltage[0])
         steps, iterations = newton.steps, newton.iterations
         seconds = best(lambda s=newton, v=voltage: s.solve(v[0]), 5)

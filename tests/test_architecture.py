@@ -24,6 +24,7 @@ GROUND = (
     "errors",
     "library",
     "registry",
+    "threads",
     "validation",
     "vectors",
     "versions",

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -17,6 +15,7 @@ from imccircuit.nodal.cells import KINDS, LINEAR, CellLaw
 from imccircuit.nodal.lines import solve_lines
 from imccircuit.nodal.sinh import solve_nonlinear
 from imccircuit.nodal.solve import ArraySolution, drive_voltages, sense_voltages, solve_array
+from imccircuit.threads import spread
 
 # Vectors that one thread solves in a row, each nonlinear one from the answer before. Fixed, so
 # that answers do not depend on the number of threads.
@@ -104,7 +103,7 @@ def _solve_compiled(
     col_v: Floats,
 ) -> tuple[Floats, NDArray[np.bool_]]:
     """Output currents, and which vectors were in vain; node voltages where kept."""
-    from imccircuit.nodal.newton import Matrix, Newton
+    from imccircuit.nodal.newton import Matrix, Memory, Newton
 
     # Fresh arrays of one kind: the compiled functions are made for writable ones in C order.
     g, drive = np.array(array.conductance_s, order="C"), np.array(voltage, order="C")
@@ -120,18 +119,24 @@ def _solve_compiled(
     current = np.empty((len(drive), array.shape[1]))
     failed = np.zeros(len(drive), dtype=bool)
 
-    def solve(first: int) -> None:
-        newton = Newton(KINDS.index(law.kind), g, a, wires, matrix, memory, sense)
+    # A thread's own, for whatever blocks it does: fresh pages cost more than a solution.
+    own: dict[int, tuple[Matrix, Memory]] = {}
+
+    def solve(first: int, thread: int) -> None:
+        if thread not in own:
+            own[thread] = matrix or Matrix(array.shape), memory or Memory(array.shape)
+        newton = Newton(KINDS.index(law.kind), g, a, wires, *own[thread], sense)
         for v in range(first, min(first + BLOCK, len(drive))):
             failed[v] = not newton.solve(drive[v])
             if failed[v]:  # no guess for the next one either
-                newton = Newton(KINDS.index(law.kind), g, a, wires, matrix, sense=sense)
+                own[thread] = matrix or Matrix(array.shape), Memory(array.shape)
+                newton = Newton(KINDS.index(law.kind), g, a, wires, *own[thread], sense)
                 continue
             current[v] = newton.column
             if len(row_v):
                 row_v[v], col_v[v] = newton.w, newton.b
 
-    _spread(solve, range(0, len(drive), BLOCK))
+    spread(solve, range(0, len(drive), BLOCK))
     return current, failed
 
 
@@ -149,20 +154,6 @@ def _kept_memory(shape: tuple[int, int]) -> tuple[Matrix, Memory]:
     if shape[0] * shape[1] <= _MOST_KEPT:
         _kept.shape, _kept.memory = shape, fresh
     return fresh
-
-
-def _spread(work: Callable[[int], None], parts: range) -> None:
-    """Do all parts, on as many threads as numba may take."""
-    from numba import config
-
-    threads = min(len(parts), int(config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
-    if threads <= 1:
-        for part in parts:
-            work(part)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        for _ in pool.map(work, parts):
-            pass
 
 
 def _direct(array: ResistiveArray, voltage: Floats, law: CellLaw, sense: Floats) -> ArraySolution:

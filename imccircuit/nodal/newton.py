@@ -217,8 +217,8 @@ class Newton:
         g: Float64,
         a: Float64,
         wires: Wires,
-        matrix: Matrix | None,
-        memory: Memory | None = None,
+        matrix: Matrix,
+        memory: Memory,
         sense: Float64 | None = None,
     ) -> None:
         """Set up.
@@ -228,15 +228,14 @@ class Newton:
         law : `LINEAR`, `SINH` or `RISE`.
         g, a : (row, col) conductances in S and the law's parameter.
         wires : conductances in S as of `imccircuit.nodal.array.segments_s`.
-        matrix : that of linear cells, which many may share; None of others.
-        memory : that of a solver no longer used; None for a new one.
+        matrix : that of linear cells, which many may share; of others one to be filled.
+        memory : that no other solver uses; what is left in it does not matter.
         sense : (col,) voltages in V of the sense ends; None is 0 V.
         """
         rows, cols = g.shape
         self.law, self.g, self.a, self.wires = law, g, a, wires
-        self.matrix = Matrix((rows, cols)) if matrix is None else matrix
+        self.matrix = matrix
         self.slope = g if law == LINEAR else np.empty((rows, cols))
-        memory = Memory((rows, cols)) if memory is None else memory
         self.work, self.buffers, self.lines = memory.work, memory.buffers, memory.lines
         self.w, self.b, self.column = memory.w, memory.b, np.zeros(cols)
         self.sense = np.zeros(cols) if sense is None else sense

@@ -8,10 +8,6 @@ of BLAS wait for each other for ever.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
-from os import getpid
 from typing import Any
 
 import numpy as np
@@ -20,14 +16,13 @@ from numpy.typing import NDArray
 from imccircuit.errors import UsageError
 from imccircuit.surrogates.kernels.codes import Codes, CodeTable, fill_codes, once
 from imccircuit.surrogates.kernels.noise import GROUP, ConversionNoise, add_noise
+from imccircuit.threads import spread
 
 # Numpy packs the weights once a tile: of fewer vectors that takes up to a fifth of the product.
 # Half as many columns cost nothing, for inputs are fewer than weights.
 _TILE_ROWS, _TILE_COLUMNS = 256, 4 * GROUP
 # Products and sums below which a second thread costs more than it does.
 _LEAST_WORK = 2**25
-
-_Tile = tuple[slice, int]
 
 
 class CodedProduct:
@@ -96,19 +91,8 @@ class CodedProduct:
             for first in range(0, len(codes), _TILE_ROWS)
             for number in range(len(self._columns))
         ]
-        threads = min(len(tiles), self._threads)
-        if threads == 1 or inputs.size * table.columns < _LEAST_WORK:
-            self._fill(codes, inputs, drawn, tiles, 0)
-            return codes
-        others = [
-            _helpers(self._threads - 1, getpid()).submit(
-                self._fill, codes, inputs, drawn, tiles[k::threads], k
-            )
-            for k in range(1, threads)
-        ]
-        self._fill(codes, inputs, drawn, tiles[::threads], 0)
-        for other in others:
-            other.result()
+        threads = 1 if inputs.size * table.columns < _LEAST_WORK else self._threads
+        spread(lambda tile, thread: self._fill(codes, inputs, drawn, tile, thread), tiles, threads)
         return codes
 
     def _fill(
@@ -116,23 +100,16 @@ class CodedProduct:
         codes: Codes,
         inputs: NDArray[np.float32],
         drawn: tuple[Any, ...] | None,
-        tiles: Iterable[_Tile],
+        tile: tuple[slice, int],
         thread: int,
     ) -> None:
-        """Codes of ``tiles``, in the buffer of ``thread``."""
-        for rows, number in tiles:
-            columns, weights = self._columns[number], self._panels[number]
-            shape = (rows.stop - rows.start, weights.shape[1])
-            buffer = self._buffers[thread][: shape[0] * shape[1]].reshape(shape)
-            voltage = np.dot(inputs[rows], weights, out=buffer)
-            if drawn is not None:
-                *key, first = drawn
-                add_noise(voltage, *key, first + rows.start, columns.start)  # type: ignore[call-arg]
-            fill_codes(self._tables[number], voltage, codes[rows, columns])
-
-
-@lru_cache(maxsize=4)
-def _helpers(threads: int, process: int) -> ThreadPoolExecutor:
-    """Threads of this process, kept: to start them takes as long as a small product."""
-    del process  # a fork has none of its parent's threads
-    return ThreadPoolExecutor(threads, thread_name_prefix="imccircuit-codes")
+        """Codes of some vectors and the columns of one panel, in the buffer of ``thread``."""
+        rows, number = tile
+        columns, weights = self._columns[number], self._panels[number]
+        shape = (rows.stop - rows.start, weights.shape[1])
+        buffer = self._buffers[thread][: shape[0] * shape[1]].reshape(shape)
+        voltage = np.dot(inputs[rows], weights, out=buffer)
+        if drawn is not None:
+            *key, first = drawn
+            add_noise(voltage, *key, first + rows.start, columns.start)  # type: ignore[call-arg]
+        fill_codes(self._tables[number], voltage, codes[rows, columns])

@@ -34,8 +34,11 @@ from imccircuit.surrogates.kernels.noise import (
     ConversionNoise,
     draw_group,
 )
+from imccircuit.threads import spread
 
 _FAR = 9.0
+# Conversions that a thread does in a row, some tenths of a millisecond.
+_PART = 2**14
 
 
 @njit(cache=True, nogil=True)
@@ -103,8 +106,15 @@ def convert_sar(
     real = voltage_v.dtype.type
     known = ~np.isnan(levels).any(axis=1)
     codes: Codes = np.empty(voltage_v.shape, dtype=np.int16 if bits < 16 else np.int32)
-    sar_rows(np.ascontiguousarray(levels, dtype=real), bits, np.ascontiguousarray(voltage_v),
-             codes, 0, len(codes), real(noise.sampled_v), real(noise.decision_v),
-             noise.key, noise.chip, noise.first_index)  # fmt: skip
+    level, voltage = np.ascontiguousarray(levels, dtype=real), np.ascontiguousarray(voltage_v)
+    key = noise.key, noise.chip, noise.first_index
+    sigma = real(noise.sampled_v), real(noise.decision_v)
+    rows = max(1, _PART // len(levels))
+
+    def convert(first: int, _thread: int) -> None:
+        last = min(first + rows, len(codes))
+        sar_rows(level, bits, voltage, codes, first, last, *sigma, *key)
+
+    spread(convert, range(0, len(codes), rows))
     codes[:, ~known] = NO_CODE
     return codes
