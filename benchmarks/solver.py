@@ -137,8 +137,13 @@ def against_the_machine() -> None:
     m = np.ones((1024, 1024), dtype=np.float32)
     flops = 2 * 1024**3 / best(lambda: m @ m, 3)
     print(f"{'the machine':30s} {moved / 1e9:9.1f} GB/s {flops / 1e9:8.1f} Gflop/s, single")
-    for size in (64, 128, 256, 512, 1024):
-        array, voltage = array_of(size)
+    arrays = [
+        (f"linear {size:4d}×{size:<4d}", *array_of(size)) for size in (64, 128, 256, 512, 1024)
+    ]
+    hardest = ResistiveArray(np.full((1024, 1024), 100e-6), r_row_ohm=5.0, r_col_ohm=5.0)
+    arrays.append(("all LRS 1024, 5 ohm", hardest, np.full((1, 1024), 0.2)))
+    for name, array, voltage in arrays:
+        size = array.shape[0]
         g, wires = np.array(array.conductance_s), segments_s(array)
         matrix, memory = Matrix(array.shape).update(g, wires), Memory(array.shape)
         newton = Newton(LINEAR, g, np.zeros_like(g), wires, matrix, memory)
@@ -148,7 +153,7 @@ def against_the_machine() -> None:
         cells = size * size
         bytes_ = cells * (84 * iterations + steps * (8 * 10 + 4 * 24))
         done = cells * (26 * iterations + steps * 45)
-        print(f"linear {size:4d}×{size:<4d} one vector     {1e3 * seconds:9.3f} ms "
+        print(f"{name:29s} {1e3 * seconds:9.3f} ms "
               f"{iterations:3d} iterations, {steps} steps, {bytes_ / 1e6:8.1f} MB "
               f"({bytes_ / seconds / moved:5.2f} of the memory's speed), {done / 1e6:8.1f} Mflop "
               f"({done / seconds / flops:.3f} of the product's)")  # fmt: skip

@@ -57,6 +57,13 @@ def test_shapes(shape, law):
     agree(random_array(rng, *shape, (5.0, 3.0, 100.0, 20.0)), voltage, law)
 
 
+@pytest.mark.parametrize("law", [LINEAR, LAWS["sinh"]], ids=["linear", "sinh"])
+def test_more_lines_than_a_vector_has_lanes(law):
+    rng = np.random.default_rng(5)
+    array = random_array(rng, 130, 150, (5.0, 3.0, 100.0, 20.0))
+    agree(array, rng.uniform(-0.3, 0.3, (1, 130)), law)
+
+
 @pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
 @pytest.mark.parametrize("wires", [(1e-3, 1e-3), (1e-3, 1e4), (1e4, 1e-3), (1e4, 1e4)])
 def test_badly_scaled(wires, law):
