@@ -35,6 +35,12 @@ from imccircuit.surrogates.base import (
 )
 from imccircuit.surrogates.carried import power_figure
 from imccircuit.surrogates.crossbar_amplifiers import fit_amplifiers, fit_behind_amplifiers
+from imccircuit.surrogates.crossbar_product import (
+    CUBIC,
+    QUADRATIC,
+    corrected_drive,
+    fit_product,
+)
 from imccircuit.surrogates.crossbar_split import Split, split_of
 from imccircuit.surrogates.crossbar_verdict import judge_crossbar
 from imccircuit.surrogates.data import Measured
@@ -116,11 +122,38 @@ class CrossbarSurrogate(Surrogate):
         """
         if not self.linear:
             raise UsageError("the cells are not linear, so there is no effective conductance")
+        return self._matrix(conductance_s)
+
+    def _matrix(self, conductance_s: ArrayLike) -> Floats:
+        """Effective conductance (row, col) in S of the cells' slopes at 0 V."""
         g = np.ascontiguousarray(conductance_s, dtype=np.float64)
         key = hashlib.sha256(g.tobytes() + repr(g.shape).encode()).digest()
         if key not in self._effective:
             self._effective[key] = self.physics.effective_conductance(g)
         return self._effective[key]
+
+    def one_product(
+        self, conductance_s: ArrayLike, voltage_v: Floats, input_offset_v: Floats | None = None
+    ) -> Floats:
+        """Column currents (batch, col) in A by one matrix product, of nonlinear cells corrected.
+
+        Of linear cells it is exact. What it is off by otherwise is in the verdict; see
+        `imccircuit.surrogates.crossbar_product`.
+
+        Raises
+        ------
+        UsageError : an older model of nonlinear cells, without the correction.
+        """
+        g = np.asarray(conductance_s, dtype=np.float64)
+        drive = voltage_v
+        if not self.linear:
+            if CUBIC not in self.model.parameters:
+                raise UsageError("the model is older than products of nonlinear cells; fit again")
+            drive = corrected_drive(voltage_v, self.value(QUADRATIC), self.value(CUBIC))
+        current = np.asarray(drive @ self._matrix(g))
+        if input_offset_v is None:
+            return current
+        return np.asarray(current + self.offset_current(g, input_offset_v))
 
     def offset_current(self, conductance_s: ArrayLike, input_offset_v: ArrayLike) -> Floats:
         """Column currents (col,) in A at 0 V drive, from the amplifiers' input offsets in V.
@@ -175,10 +208,7 @@ class CrossbarSurrogate(Surrogate):
         self, conductance_s: Floats, voltage_v: Floats, input_offset_v: Floats | None
     ) -> Floats:
         if self.linear:
-            current = np.asarray(voltage_v @ self.effective_conductance(conductance_s))
-            if input_offset_v is not None:
-                current = current + self.offset_current(conductance_s, input_offset_v)
-            return current
+            return self.one_product(conductance_s, voltage_v, input_offset_v)
         try:
             return self.physics.currents(conductance_s, voltage_v, input_offset_v)
         except RuntimeError as error:
@@ -220,6 +250,8 @@ class CrossbarSurrogate(Surrogate):
             problems.append("a conductance is negative or not finite")
         for name, parameter in self.model.parameters.items():
             value = parameter.value
+            if name in (QUADRATIC, CUBIC):
+                continue
             infinite_ok = name == "v0_v"
             if not value >= 0 or (np.isinf(value) and not infinite_ok):
                 problems.append(f"{name} is {value!r}")
@@ -253,6 +285,7 @@ class CrossbarSurrogate(Surrogate):
             amplifiers, offsets = fit_amplifiers(physics, measured, split)
             fitted |= amplifiers
             arrays |= offsets
+        fitted |= fit_product(physics, data)
         fitted |= power_figure(measured, ~split.hidden_chips)
         model = Model(
             arrays=arrays,

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from imccircuit.errors import UsageError
 from imccircuit.surrogates.crossbar_amplifiers import fit_amplifiers
+from imccircuit.surrogates.crossbar_product import product_note
 from imccircuit.surrogates.crossbar_split import Split, calibration_of, split_of
 from imccircuit.surrogates.data import FEWEST, Measured
 from imccircuit.surrogates.spread import SpreadRatio, compute_spread_ratio, judge_spreads
@@ -75,6 +76,8 @@ def judge_crossbar(model: CrossbarSurrogate, measured: Measured) -> Verdict:
         notes.append(
             f"offsets of a held-out chip's amplifiers from {used} of its vectors, not judged"
         )
+    if product := product_note(model, measured, split, offsets):
+        notes.append(product)
     return Verdict(state, reason, tuple(gates), tuple(figures), count, chips, notes=tuple(notes))
 
 
