@@ -145,7 +145,7 @@ def against_the_machine() -> None:
     for name, array, voltage in arrays:
         size = array.shape[0]
         g, wires = np.array(array.conductance_s), segments_s(array)
-        matrix, memory = Matrix(array.shape).update(g, wires), Memory(array.shape)
+        matrix, memory = Matrix(array.shape).connect(wires).update(g), Memory(array.shape)
         newton = Newton(LINEAR, g, np.zeros_like(g), wires, matrix, memory)
         newton.solve(voltage[0])
         steps, iterations = newton.steps, newton.iterations

@@ -8,7 +8,9 @@ instruction, LLVM writes the same with what there is. Vectors are of float32, or
 in a table.
 
 Nothing here checks an index. Matrices are contiguous along their last axis; `vector_zeros` makes
-them begin where a cache line does, so that no vector lies across two.
+them begin where a cache line does, so that no vector of whole ones lies across two.
+
+numba knows a cached kernel by its own file alone: `make clean` after a change here.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core.errors import NumbaTypeError
 from numba.extending import intrinsic, models, overload, register_model
 from numpy.typing import NDArray
 
@@ -76,6 +79,12 @@ def _place(context: Any, builder: Any, kind: Any, array: Any, row: Any, column: 
     return builder.inttoptr(builder.add(start, offset), vector.as_pointer())
 
 
+def _refuse_read_only(matrix: Any) -> None:
+    """Raise what numba's own assignments do."""
+    if not matrix.mutable:
+        raise NumbaTypeError("a vector cannot be stored in a read-only array")
+
+
 def _spread(builder: Any, number: Any) -> Any:
     """The same number in all lanes."""
     one = ir.Constant(ir.VectorType(number.type, LANES), ir.Undefined)
@@ -106,6 +115,7 @@ def _store(_typing: Any, matrix: Any, row: Any, column: Any, vector: Any) -> Any
         builder.store(values, where, align=bits // 8)
         return context.get_dummy_value()
 
+    _refuse_read_only(matrix)
     return types.void(matrix, types.intp, types.intp, vector), generate
 
 
@@ -254,6 +264,7 @@ def _turn(_typing: Any, source: Any, row: Any, column: Any, target: Any, at: Any
             builder.store(row, pointer(3, n), align=4)
         return context.get_dummy_value()
 
+    _refuse_read_only(target)
     places = (types.intp, types.intp)
     return types.void(source, *places, target, *places), generate
 

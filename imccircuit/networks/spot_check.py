@@ -210,7 +210,7 @@ def converter_recipe(
         **{k: v for k, v in base.raw.items() if k != "variation"},
         "circuit": {**kept, **given},
         "stimulus": {
-            **base.raw.get("stimulus", {}),
+            **{k: v for k, v in base.raw.get("stimulus", {}).items() if k != "loop_tolerance"},
             "loop_input": [voltage_v / circuit.reference_voltage],
         },
     }

@@ -20,7 +20,7 @@ from imccircuit.threads import spread
 # Vectors that one thread solves in a row, each nonlinear one from the answer before. Fixed, so
 # that answers do not depend on the number of threads.
 BLOCK = 16
-# Cells of the largest array whose memory is kept for the next one, 60 bytes each.
+# Cells, padding included, of the largest array whose memory is kept for the next one, at 76 bytes.
 _MOST_KEPT = 2**20
 
 if TYPE_CHECKING:
@@ -113,23 +113,26 @@ def _solve_compiled(
     matrix, memory = None, None
     if law.linear and len(drive) <= BLOCK:
         matrix, memory = _kept_memory(array.shape)
-        matrix.update(g, wires)
+        matrix.connect(wires).update(g)
     elif law.linear:
-        matrix = Matrix(array.shape).update(g, wires)
+        matrix = Matrix(array.shape).connect(wires).update(g)
     current = np.empty((len(drive), array.shape[1]))
     failed = np.zeros(len(drive), dtype=bool)
 
     # A thread's own, for whatever blocks it does: fresh pages cost more than a solution.
     own: dict[int, tuple[Matrix, Memory]] = {}
 
+    def begin(memory: Memory | None) -> tuple[Matrix, Memory]:
+        return matrix or Matrix(array.shape).connect(wires), memory or Memory(array.shape)
+
     def solve(first: int, thread: int) -> None:
         if thread not in own:
-            own[thread] = matrix or Matrix(array.shape), memory or Memory(array.shape)
+            own[thread] = begin(memory)
         newton = Newton(KINDS.index(law.kind), g, a, wires, *own[thread], sense)
         for v in range(first, min(first + BLOCK, len(drive))):
             failed[v] = not newton.solve(drive[v])
             if failed[v]:  # no guess for the next one either
-                own[thread] = matrix or Matrix(array.shape), Memory(array.shape)
+                own[thread] = begin(None)
                 newton = Newton(KINDS.index(law.kind), g, a, wires, *own[thread], sense)
                 continue
             current[v] = newton.column
@@ -146,12 +149,13 @@ _kept = threading.local()
 def _kept_memory(shape: tuple[int, int]) -> tuple[Matrix, Memory]:
     """Memory of this thread's last small batch: fresh pages cost more than a solution."""
     from imccircuit.nodal.newton import Matrix, Memory
+    from imccircuit.vectors import padded
 
     if getattr(_kept, "shape", None) == shape:
         kept: tuple[Matrix, Memory] = _kept.memory
         return kept
     fresh = Matrix(shape), Memory(shape)
-    if shape[0] * shape[1] <= _MOST_KEPT:
+    if padded(shape[0]) * padded(shape[1]) <= _MOST_KEPT:
         _kept.shape, _kept.memory = shape, fresh
     return fresh
 

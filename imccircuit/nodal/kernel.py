@@ -10,11 +10,11 @@ with ``M`` as the preconditioner need neither a product with ``M`` (``M p`` obey
 both exact.
 
 Sixteen word lines are eliminated side by side, turned into a buffer that stays in the cache; bit
-lines are eliminated all at once, row by row. Matrices are padded to whole vectors with zeros, which
-conduct nothing and stay zeros. The work is done in the precision of the factors:
-single precision halves what has to be moved, and the step is only a correction, so the answer loses
-nothing
-(`imccircuit.nodal.newton` measures the imbalance of every node in double precision).
+lines are eliminated all at once, row by row. Matrices are padded to whole vectors: cells there
+conduct nothing, so currents and voltages there stay zeros. The work is done in the precision of the
+factors: single precision halves what has to be moved, and the step is only a correction, so the
+answer loses nothing (`imccircuit.nodal.newton` measures the imbalance of every node in double
+precision).
 
 The twin in numpy is `imccircuit.nodal.lines`.
 """

@@ -30,8 +30,9 @@ _MOST_ITERATIONS = 2000
 _MOST_STEPS = 60
 _MOST_HALVINGS = 40
 _GOAL = 1e-11
-# A step cannot be trusted to shrink the error by more than its own precision.
-_LEAST_RATE = 1e-5
+# A step cannot be trusted to shrink the error by more than its own precision: that of single
+# precision, times how much more a segment conducts than the ends through which all must go.
+_LEAST_RATE, _ROUNDING = 1e-5, 2 * 2.0**-24
 # Far below every voltage in V and conductance in S that is not 0.
 _TINY = 1e-30
 
@@ -176,15 +177,19 @@ class Matrix:
         self._turned = vector_zeros((cols, LANES)), vector_zeros((cols, LANES))
         self._leak = vector_zeros((1, cols))
 
-    def update(self, slope: Float64, wires: Wires) -> Matrix:
+    def connect(self, wires: Wires) -> Matrix:
+        """Take these wires, conductances in S as of `imccircuit.nodal.array.segments_s`."""
+        (row_s, col_s), (far_w, far_b) = self._segments, self._far
+        lower = row_s, far_w, col_s, far_b
+        for exact, low in zip(wires, lower, strict=True):
+            _lower(np.atleast_2d(exact), low)
+        return self
+
+    def update(self, slope: Float64) -> Matrix:
         """Take these slopes (row, col) in S."""
         rows, cols = self._shape
         (row_s, col_s), (far_w, far_b) = self._segments, self._far
-        lower = (self.low, row_s, far_w, col_s, far_b)
-        for exact, low in zip(
-            (slope, wires[0], wires[1][None], wires[2], wires[3][None]), lower, strict=True
-        ):
-            _lower(exact, low)
+        _lower(slope, self.low)
         row_factors(self.low, row_s, far_w, *self.rows, self._turned, cols)
         col_factors(self.low, col_s, far_b, *self.cols, self._leak, rows)
         return self
@@ -228,7 +233,7 @@ class Newton:
         law : `LINEAR`, `SINH` or `RISE`.
         g, a : (row, col) conductances in S and the law's parameter.
         wires : conductances in S as of `imccircuit.nodal.array.segments_s`.
-        matrix : that of linear cells, which many may share; of others one to be filled.
+        matrix : connected to these wires; of linear cells with their slopes, and many may share it.
         memory : that no other solver uses; what is left in it does not matter.
         sense : (col,) voltages in V of the sense ends; None is 0 V.
         """
@@ -244,6 +249,7 @@ class Newton:
         self.steepest = max(float(g.max()), _TINY)
         self.drive = np.zeros(rows)
         self.steps = self.iterations = 0
+        self._least_rate = _least_rate(wires)
 
     def solve(self, drive: Float64) -> bool:
         """Solve for drive voltages (row,) in V; whether it converged.
@@ -273,7 +279,8 @@ class Newton:
             changed = float(np.abs(self.column - earlier).max())
             most = float(np.abs(self.column).max())
             if share == 1.0:
-                left_v, left_a = _remaining(largest, last_v), _remaining(changed, last_a)
+                left_v = _remaining(largest, last_v, self._least_rate)
+                left_a = _remaining(changed, last_a, self._least_rate)
                 # A guess that was already the answer has no step before it.
                 good_v = left_v <= _GOAL * scale or largest <= 1e-2 * _GOAL * scale
                 if good_v and (left_a <= _GOAL * most or changed <= 1e-2 * _GOAL * most):
@@ -285,7 +292,7 @@ class Newton:
         """Largest component of the step in V, the share of it taken, what is left over then."""
         linear, work = self.law == LINEAR, self.work
         if not linear:
-            self.matrix.update(self.slope, self.wires)
+            self.matrix.update(self.slope)
         m = self.matrix
         reduction = _REDUCTION if linear else _REDUCTION_NONLINEAR
         done = newton_step(
@@ -315,9 +322,17 @@ class Newton:
         )  # fmt: skip
 
 
-def _remaining(step: float, before: float) -> float:
+def _least_rate(wires: Wires) -> float:
+    """Share of an error that a step may leave, however small the next one is."""
+    row_s, far_w, col_s, far_b = wires
+    row_end, col_end = row_s[:, 0] + far_w, col_s[-1] + far_b
+    stiff = max(row_s.max() / row_end.min(), col_s.max() / col_end.min())
+    return float(min(max(_LEAST_RATE, _ROUNDING * stiff), 0.5))
+
+
+def _remaining(step: float, before: float, least_rate: float) -> float:
     """Error left after ``step``, when the one before was ``before``."""
     if not step < 0.9 * before:
         return math.inf
-    rate = max(step / before, _LEAST_RATE)
+    rate = max(step / before, least_rate)
     return step * rate / (1.0 - rate)

@@ -74,3 +74,15 @@ def test_what_switches_add_to_weights_is_not_taken_for_capacitors(tmp_path) -> N
     bit, offset = built(np.zeros(BITS + 1))
     assert bit > 0.01
     assert offset > 0.3
+
+
+@pytest.mark.parametrize("name", ["adc_sar8_mismatch", "adc_sar8_transistor"])
+def test_shipped_converters_can_be_asked_for_one_conversion(name: str) -> None:
+    base = load_recipe(name)
+    bits = cast(AdcParameters, base.parameters({})).circuit.resolution
+    weights = np.append(2.0 ** np.arange(bits) / 2**bits, 0.0)
+    recipe = converter_recipe(base, tile_of(weights), 0, 0.3, np.zeros(bits + 1))
+    asked = cast(AdcParameters, recipe.parameters({}))
+    np.testing.assert_allclose(
+        asked.stimulus.loop_input, [0.3 / asked.circuit.reference_voltage], rtol=1e-12
+    )

@@ -42,12 +42,15 @@ from imccircuit.vectors import (
     whole_within,
 )
 
-# Levels that the inputs of one bucket are compared with before a table of counts is faster.
-_MOST_DEPTH = 12
+# Levels that an input is compared with before a table of counts is faster: in vectors, and one by
+# one.
+_MOST_DEPTH, _MOST_DEPTH_SCALAR = 8, 3
 # Buckets a code where such a table is made: levels half an LSB apart still have their own.
 _BUCKETS_PER_CODE = 2
 # Columns that are converted together: their levels stay in the first level of the cache.
 _GROUP = 2 * LANES
+# Vectors that are converted column by column, so that their voltages stay there.
+_ROWS = 256
 
 Codes = NDArray[np.int16] | NDArray[np.int32]
 
@@ -109,7 +112,7 @@ def code_table(levels_v: ArrayLike, dtype: type[np.floating[Any]] = np.float32) 
     ------
     UsageError : levels fall, or their shape or the type is another.
     """
-    levels = np.atleast_2d(np.asarray(levels_v, dtype=np.float64))
+    levels = np.ascontiguousarray(np.atleast_2d(np.asarray(levels_v, dtype=np.float64)))
     columns, count = levels.shape if levels.ndim == 2 else (0, 0)
     if columns == 0 or count == 0 or np.dtype(dtype) not in (np.float32, np.float64):
         raise UsageError("levels must be (column, code) and inputs float32 or float64")
@@ -127,11 +130,13 @@ def _nearly_uniform(levels: NDArray[Any], known: NDArray[np.bool_]) -> CodeTable
     low, lsb = np.full(columns, np.nan), np.full(columns, np.nan)
     with np.errstate(all="ignore"):
         low[known], lsb[known], spread = _line(levels[known].astype(np.float64))
-        if not spread < _MOST_DEPTH:
+        vectors = levels.dtype == np.float32 and columns >= LANES
+        most = _MOST_DEPTH if vectors else _MOST_DEPTH_SCALAR
+        if not spread < most:
             return None
         # One level needs no buckets, and where levels are equal there are none of one LSB.
         scale = np.where(np.isfinite(1 / lsb), 1 / lsb, 0.0).astype(levels.dtype)
-        for depth in (int(spread) + 1, int(spread) + 2):
+        for depth in range(int(spread) + 1, min(int(spread) + 2, most) + 1):
             start = (low - depth / 2 * lsb).astype(levels.dtype)
             within = bucket_of(levels, start[:, None], scale[:, None], count + depth - 1) - place
             fits = np.isfinite(start) & ((within >= 0) & (within < depth)).all(axis=1)
@@ -207,25 +212,27 @@ def _limit(along, most):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _nearly_uniform_rows(low, scale, level, depth, voltage, codes, start):  # type: ignore[no-untyped-def]
-    """Codes of the columns from ``start`` on."""
+def _nearly_uniform_rows(low, scale, level, depth, voltage, codes):  # type: ignore[no-untyped-def]
     most, before = low.dtype.type(level.shape[1] - depth), np.int32(depth - 1)
-    for i in range(len(codes)):
-        for j in range(start, len(low)):
-            v = voltage[i, j]
-            apart = v - low[j]
-            bucket = _limit(apart * scale[j], most)
-            code = max(np.int32(bucket - before), np.int32(0))
-            for k in range(depth):
-                code += np.int32(v > level[j, bucket + k])
-            # NaN is an input that is no number, and a converter without levels.
-            codes[i, j] = code if apart == apart else np.int32(NO_CODE)
+    for block in range(0, len(codes), _ROWS):
+        last = min(block + _ROWS, len(codes))
+        for j in range(len(low)):
+            lowest, steps, levels = low[j], scale[j], level[j]
+            for i in range(block, last):
+                v = voltage[i, j]
+                apart = v - lowest
+                bucket = _limit(apart * steps, most)
+                code = max(np.int32(bucket - before), np.int32(0))
+                for k in range(depth):
+                    code += np.int32(v > levels[np.uint32(bucket + k)])
+                # NaN is an input that is no number, and a converter without levels.
+                codes[i, j] = code if apart == apart else np.int32(NO_CODE)
 
 
 @njit(cache=True, nogil=True)
 def _nearly_uniform_vectors(low, scale, level, depth, voltage, codes):  # type: ignore[no-untyped-def]
-    """The same of as many columns as make whole vectors, in single precision; their number."""
-    whole, stride = len(low) // LANES * LANES, level.shape[1]
+    """The same of at least `LANES` columns, in single precision."""
+    whole, stride = len(low), level.shape[1]
     lows, scales = low.reshape(1, -1), scale.reshape(1, -1)
     most, no_code = splat(np.float32(stride - depth)), splat(np.int32(NO_CODE))
     zero, one, before = splat(np.int32(0)), splat(np.int32(1)), splat(np.int32(depth - 1))
@@ -235,7 +242,9 @@ def _nearly_uniform_vectors(low, scale, level, depth, voltage, codes):  # type: 
     # The levels of a group of columns stay in the cache while all vectors pass.
     for group in range(0, whole, _GROUP):
         for i in range(len(codes)):
-            for j in range(group, min(group + _GROUP, whole), LANES):
+            for lane in range(group, min(group + _GROUP, whole), LANES):
+                # The last vector begins where it still fits: some columns are converted twice.
+                j = min(lane, whole - LANES)
                 v = load(voltage, i, j)
                 apart = v - load(lows, 0, j)
                 bucket = whole_within(apart * load(scales, 0, j), most)
@@ -245,7 +254,6 @@ def _nearly_uniform_vectors(low, scale, level, depth, voltage, codes):  # type: 
                     place = place + one
                 code = code + exceeds(v, take(table, place))
                 store(codes, i, j, where_number(apart, code, no_code))
-    return whole
 
 
 @njit(cache=True, nogil=True)
@@ -270,11 +278,10 @@ def fill_codes(table: CodeTable, voltage_v: NDArray[Any], codes: Codes) -> None:
     if table.start.size:
         _counted_rows(low, scale, table.start, level, depth, voltage_v, codes)
         return
-    done = 0
-    if table.dtype == np.float32 and level.size < 2**31:
-        done = _nearly_uniform_vectors(low, scale, level, depth, voltage_v, codes)
-    if done < table.columns:
-        _nearly_uniform_rows(low, scale, level, depth, voltage_v, codes, done)
+    if level.dtype == np.float32 and len(low) >= LANES and level.size < 2**31:
+        _nearly_uniform_vectors(low, scale, level, depth, voltage_v, codes)
+    else:
+        _nearly_uniform_rows(low, scale, level, depth, voltage_v, codes)
 
 
 def convert_codes(

@@ -21,12 +21,16 @@ from imccircuit.threads import spread
 # Numpy packs the weights once a tile: of fewer vectors that takes up to a fifth of the product.
 # Half as many columns cost nothing, for inputs are fewer than weights.
 _TILE_ROWS, _TILE_COLUMNS = 256, 4 * GROUP
-# Products and sums below which a second thread costs more than it does.
-_LEAST_WORK = 2**25
+# Products and sums below which a second thread costs more than it does, and how many of them a
+# conversion and its noise take the time of.
+_LEAST_WORK, _CONVERSION, _NOISE = 2**25, 30, 70
 
 
 class CodedProduct:
     """Weights (row, col) with a converter on each column.
+
+    It keeps its buffers and a copy of the weights, and makes one call at a time: callers in several
+    threads need one each.
 
     Parameters
     ----------
@@ -45,12 +49,15 @@ class CodedProduct:
             raise UsageError(f"weights must be float32 of (row, {table.columns})")
         if table.dtype != np.float32 or threads < 1:
             raise UsageError("the table must be made for float32, and threads be at least 1")
-        self._weights, self._table, self._threads = weights, table, threads
+        self._rows, self._table, self._threads = len(weights), table, threads
+        # As wide as each other, in whole groups of the noise.
+        panels = -(-table.columns // _TILE_COLUMNS)
+        width = -(-table.columns // (panels * GROUP)) * GROUP
         self._columns = [
-            slice(first, min(first + _TILE_COLUMNS, table.columns))
-            for first in range(0, table.columns, _TILE_COLUMNS)
+            slice(first, min(first + width, table.columns))
+            for first in range(0, table.columns, width)
         ]
-        self._panels = [np.ascontiguousarray(weights[:, part]) for part in self._columns]
+        self._panels = [weights[:, part].copy() for part in self._columns]
         self._tables = [table.part(part.start, part.stop) for part in self._columns]
         size = _TILE_ROWS * min(_TILE_COLUMNS, table.columns)
         self._buffers = [np.empty(size, np.float32) for _ in range(threads)]
@@ -75,15 +82,16 @@ class CodedProduct:
         shape = (len(inputs), table.columns)
         if inputs.ndim != 2 or inputs.dtype != np.float32:
             raise UsageError("inputs must be float32 of (batch, row)")
-        if inputs.shape[1] != self._weights.shape[0]:
-            raise UsageError(f"inputs must have {self._weights.shape[0]} rows")
+        if inputs.shape[1] != self._rows:
+            raise UsageError(f"inputs must have {self._rows} rows")
         codes = np.empty(shape, dtype=table.code_dtype) if out is None else out
         if codes.shape != shape or codes.dtype != table.code_dtype:
             raise UsageError(f"codes must be {shape} of {np.dtype(table.code_dtype)}")
-        if not codes.flags.c_contiguous:
-            # The kernel writes along memory: elsewhere it would fill a copy that nobody sees.
+        if not codes.flags.c_contiguous or not codes.flags.writeable:
+            # The kernel writes along memory, and asks nobody.
             raise UsageError(
-                "out must be contiguous, row by row; allowed: a whole array in C order"
+                "out must be contiguous, row by row, and writeable; allowed: a whole array in C "
+                "order"
             )
         drawn = None if noise is None else once(noise, codes.shape, np.float32)
         tiles = [
@@ -91,7 +99,8 @@ class CodedProduct:
             for first in range(0, len(codes), _TILE_ROWS)
             for number in range(len(self._columns))
         ]
-        threads = 1 if inputs.size * table.columns < _LEAST_WORK else self._threads
+        each = self._rows + _CONVERSION + (0 if drawn is None else _NOISE)
+        threads = 1 if codes.size * each < _LEAST_WORK else self._threads
         spread(lambda tile, thread: self._fill(codes, inputs, drawn, tile, thread), tiles, threads)
         return codes
 
