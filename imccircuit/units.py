@@ -41,10 +41,10 @@ EXAMPLES = {
 
 # Number, then units joined by * / or blanks, powers of one digit: nothing that could be costly
 # to evaluate reaches the unit parser.
-_UNIT = r"(%|[a-zA-ZµμΩΩ°]+)((\*\*|\^)-?\d(?!\d))?"
+_UNIT = r"(%|[a-zA-ZµμΩΩ°]+)((\*\*|\^)-?\d(?!\d)|[²³])?"
 _QUANTITY = re.compile(
     rf"\s*(?P<number>[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{{1,3}})?)"
-    rf"\s*(?P<unit>{_UNIT}(\s*[*/ ]\s*{_UNIT})*)?\s*"
+    rf"\s*(?P<unit>(1/)?{_UNIT}(\s*[*/ ]\s*{_UNIT})*)?\s*"
 )
 
 
@@ -136,15 +136,42 @@ def parse_bytes(text: str) -> int:
     return round(float(found[1]) * float(base) ** power)
 
 
+_PREFIXES = {-18: "a", -15: "f", -12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M",
+             9: "G", 12: "T"}  # fmt: skip
+# A prefix multiplies the unit that it stands at: that must come first, and to the power of one.
+_PREFIXED = re.compile(r"(?!degC|LSB|FS)[a-zA-ZΩ]+(?!\*\*)([*/].*)?")
+
+
 def format_quantity(value: float, unit: str, digits: int = 4) -> str:
-    """``value`` in SI with an engineering prefix, such as ``"2 fF"``; for prints and labels."""
-    value += 0.0  # no negative zero
-    if value == 0 or not math.isfinite(value) or unit in ("degC", "LSB", "FS", "", "1"):
-        return f"{value:.{digits}g} {unit}".rstrip()
-    exponent = max(-18, min(12, 3 * math.floor(math.log10(abs(value)) / 3 + 1e-12)))
-    prefix = {-18: "a", -15: "f", -12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M",
-              9: "G", 12: "T"}[exponent]  # fmt: skip
-    return f"{value / 10**exponent:.{digits}g} {prefix}{unit}"
+    """``value`` in SI with an engineering prefix, such as ``"2 fF"``; for prints and labels.
+
+    An area in ``m**2`` is shown in µm², above 10⁴ µm² in mm². Other powers and reciprocals have
+    no prefix, for it would be raised to the power, too: ``"0.445 1/V"``. `parse_quantity` reads
+    all of them.
+
+    Parameters
+    ----------
+    value : in ``unit``.
+    unit : as `parse_quantity` takes it; ``1`` for pure numbers.
+    digits : number of significant digits.
+    """
+    if value == 0 or not math.isfinite(value):
+        return f"{value + 0.0:g} {unit}".removesuffix(" 1").rstrip()  # no negative zero
+    # Rounded first: 999.9996 µV are 1 mV, not 1000 µV.
+    rounded = float(f"{value:.{digits - 1}e}")
+    if unit == "m**2":
+        scale, name = (1e12, "µm²") if abs(rounded) < 1e-8 else (1e6, "mm²")
+        return f"{_digits(rounded * scale, digits)} {name}"
+    if not _PREFIXED.fullmatch(unit):
+        return f"{_digits(value, digits)} {unit}".removesuffix(" 1").rstrip()
+    exponent = max(-18, min(12, 3 * math.floor(math.log10(abs(rounded)) / 3 + 1e-12)))
+    return f"{_digits(rounded / 10.0**exponent, digits)} {_PREFIXES[exponent]}{unit}"
+
+
+def _digits(value: float, digits: int) -> str:
+    """Significant digits of a number; below 1000 never with an exponent of ten."""
+    text = f"{value:.{digits}g}"
+    return f"{float(text):.0f}" if "e+" in text and abs(float(text)) < 1000 else text
 
 
 @dataclass(frozen=True)

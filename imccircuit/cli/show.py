@@ -17,7 +17,7 @@ from imccircuit.units import format_quantity
 
 NAME = "show"
 _MOST_POINTS = 20
-_SCALED = ("V", "A", "s", "J", "F", "ohm", "S", "Hz")
+_SCALED = ("V", "A", "s", "J", "F", "ohm", "S", "Hz", "m**2")
 
 
 def command(
@@ -187,8 +187,6 @@ def _number(figure: dict[str, Any], which: str) -> str:
         return str(figure.get("missing", "–"))
     unit = figure["unit"]
     # What came with a prefix of its own, or is no unit, stays as it is.
-    if unit == "m**2":
-        return f"{1e12 * value:.4g} µm²"
     if unit in _SCALED:
         return format_quantity(value, unit)
     return f"{value:.4g}" if unit == "1" else f"{value:.4g} {unit}"
