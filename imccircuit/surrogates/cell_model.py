@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from imccircuit.benches.cell_iv_parameters import CellParameters
 from imccircuit.errors import UsageError
 from imccircuit.surrogates.base import Model, ModelArray, Parameter, provenance_of
+from imccircuit.surrogates.carried import cost_figures
 from imccircuit.surrogates.cell_conditions import as_settings, conditions_of
 from imccircuit.surrogates.cell_data import CellData
 from imccircuit.surrogates.cell_fit import BlockFit
@@ -65,7 +66,7 @@ def build_model(
         name: ModelArray(value, unit, dims, text)
         for value, (name, unit, text) in zip(values, OWN_ARRAYS, strict=False)
     }
-    parameters = _parameters(measured, data, law, mask)
+    parameters = _parameters(measured, data, law, mask) | cost_figures(measured, ~mask)
     settings = {
         "cell": "1t1r" if data.law.gated else "1r",
         "varied": ",".join(sorted(data.varied)),

@@ -30,6 +30,7 @@ from imccircuit.surrogates.macro_compose import Composition, Integers, compose_p
 from imccircuit.surrogates.macro_drive import drive_of
 from imccircuit.surrogates.macro_parts import (
     ARRAY,
+    area_of,
     converter_name,
     energy_of,
     fit_parts,
@@ -270,6 +271,7 @@ class MacroSurrogate(Surrogate):
                 note="of the clock, not fitted",
             ),
             **energy_of(parts),
+            **area_of(parts),
         }  # fmt: skip
         drive = measured.arrays["row_voltage"]
         model = Model(

@@ -206,6 +206,17 @@ def energy_of(parts: MacroParts) -> dict[str, Parameter]:
     return {"energy": Parameter("energy", total, "J", sigma, text)}
 
 
+def area_of(parts: MacroParts) -> dict[str, Parameter]:
+    """``area`` in m² of the converters of all columns, as counted; empty unless all have one."""
+    found = [part.model.parameters.get("area") for part in parts.converters]
+    known = [parameter for parameter in found if parameter is not None]
+    if len(known) < len(found):
+        return {}
+    others = "front ends" if parts.driver is None else "front ends and drivers"
+    note = f"{len(known)} converters, counted; without array and {others}: not counted"
+    return {"area": Parameter("area", sum(item.value for item in known), "m**2", note=note)}
+
+
 def _with_decisions(parts: list[AdcSurrogate]) -> list[AdcSurrogate]:
     """The same with levels of trial codes in all, where some have them for their curvature."""
     if not any("decision_level" in part.model.arrays for part in parts):

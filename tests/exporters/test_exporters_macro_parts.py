@@ -169,6 +169,23 @@ def test_costs_of_the_whole_are_shared_by_its_conversions(macros: dict[str, Path
     assert own["array"].numbers["energy_j"] is None
 
 
+def test_converters_that_are_a_component_bring_their_area(
+    macros: dict[str, Path], tmp_path: Path
+) -> None:
+    """AccelForge adds components up, so that an area may stand in one of them only."""
+    content = content_of(load_model(macros["macro"]))
+    adc = costed(content.parts["converter_0"], energy_j=1e-12, area_m2=2e-9)
+    parts = {**content.parts, "converter_0": adc}
+    for energy, area in ({}, None), ({"energy_j": 8e-12}, 4e-9):
+        whole = costed(replace(content, parts=parts), area_m2=4e-9, **energy)
+        folder = tmp_path / str(area)
+        folder.mkdir()
+        get_target("hwcomponents").write(whole, load_model(macros["macro"]), folder)
+        found = json.loads((folder / "hwcomponents_imc" / "costs.json").read_text())
+        assert found["array"]["area_m2"] == area
+        assert found.get("adc", {}).get("area_m2") == (2e-9 if area is None else None)
+
+
 def test_costs_are_said_to_be_shared(macros: dict[str, Path]) -> None:
     content = content_of(load_model(macros["macro"]))
     for target, treatment in (("zigzag", "approximated"), ("hwcomponents", "dropped")):

@@ -38,10 +38,10 @@ def chip(current: Floats, bit: Floats, word: Floats | None = None) -> dict[str, 
         "bit_line_voltage": bit,
         "conductance": np.full(current.shape[:2], np.nan),
         "level_current": current.reshape(*current.shape[:2], -1, len(bit))[:, :, -1].mean(axis=1),
-        "energy": np.zeros(blocks),
+        "energy": np.full(blocks, 3e-15),
         "energy_returned": np.zeros(blocks),
         "latency": np.asarray(1e-10),
-        "area": np.asarray(np.nan),
+        "area": np.asarray(np.nan if word is None else 2e-13),
     }
     if word is not None:
         arrays["word_line_voltage"] = word

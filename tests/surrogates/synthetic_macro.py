@@ -22,13 +22,14 @@ SETTINGS = (
 
 def macro_chip(
     rng: np.random.Generator, moved_v: float = 0.0, costs: float = np.nan, driven: bool = False,
-    reported: float = 1.0, **cells: float,
+    reported: float = 1.0, area: float = np.nan, **cells: float,
 ) -> dict[str, NDArray[Any]]:  # fmt: skip
     """All variables of the bench for one chip.
 
     What the whole samples is moved by ``moved_v`` V. ``costs`` is what a conversion takes, in units
     of six blocks of 1 fJ and of 60 ns. With ``driven`` rows are driven by `driver_levels` of
     their own through 20 ohm; what is measured of these is ``reported`` times as far from the bias.
+    A converter takes ``area`` m².
     """
     inputs = np.random.default_rng(8).random((BATCH, ROWS))
     inputs[0, :2] = 0, 1
@@ -73,7 +74,7 @@ def macro_chip(
         ),
         "converter_noise": np.full(CONVERTERS, 0.3 * LSB),
         "converter_latency": np.full(CONVERTERS, 60e-9 * costs),
-        "converter_area": np.full(CONVERTERS, np.nan),
+        "converter_area": np.full(CONVERTERS, area),
     }
 
 

@@ -74,6 +74,9 @@ class TestOneGatedChip(SurrogateContract):
 
 
 class TestManyGatedChips(SurrogateContract):
+    def carried(self) -> dict[str, str]:
+        return {"energy": "J", "latency": "s", "area": "m**2"}
+
     @pytest.fixture(scope="class")
     @classmethod
     def model(cls, tmp_path_factory: pytest.TempPathFactory) -> Surrogate:

@@ -124,13 +124,13 @@ def test_a_part_carries_what_a_conversion_costs(fitted: Surrogate, tmp_path: Pat
         assert "without common_mode: not modelled" in energy.note
         assert part.value("latency") == pytest.approx(60e-9, abs=1e-20)
         assert "area" not in part.model.parameters
-    assert "energy" not in model.model.parameters
+    assert not {"energy", "area"} & set(model.model.parameters)
     assert "converter_0.energy" not in fitted.model.parameters
 
 
-def test_the_whole_carries_the_energy_of_array_and_converters(tmp_path: Path) -> None:
+def test_the_whole_carries_energy_and_area_of_its_parts(tmp_path: Path) -> None:
     rng, power = np.random.default_rng(2), 1e-6 * np.linspace(1, 3, BATCH)
-    chips = [{**macro_chip(rng, costs=1.0), "array_power": power} for _ in range(12)]
+    chips = [{**macro_chip(rng, costs=1.0, area=5e-10), "array_power": power} for _ in range(12)]
     settings = (*SETTINGS, "stimulus.energy_inputs=2")
     model = fit_results(write(tmp_path / "r.h5", "macro_sar8", settings, chips))
     # 2 uW for 66 ns, and six blocks of 1 fJ in each of two converters.
@@ -140,11 +140,17 @@ def test_the_whole_carries_the_energy_of_array_and_converters(tmp_path: Path) ->
     assert energy.value == pytest.approx(144e-15, abs=1e-25)
     assert "without front ends: not modelled" in energy.note
     assert "without common_mode: not modelled" in energy.note
+    area = model.model.parameters["area"]
+    assert (area.unit, area.value) == ("m**2", pytest.approx(1e-9, abs=1e-21))
+    assert area.note == "2 converters, counted; without array and front ends: not counted"
     model.save(tmp_path / "m.h5")
     (folder,) = export_model(tmp_path / "m.h5", ["zigzag"], tmp_path / "out")
     found = json.loads((folder / "costs.json").read_text())
     given = {name: found[name]["energy_j"] for name in ("macro", "array", "adc")}
     assert given == pytest.approx({"macro": 144e-15, "array": 132e-15, "adc": 6e-15}, abs=1e-25)
+    given = {name: found[name]["area_m2"] for name in ("macro", "adc")}
+    assert given == pytest.approx({"macro": 1e-9, "adc": 5e-10}, abs=1e-21)
+    assert found["array"]["area_m2"] is None
 
 
 def test_copies_of_one_macro_are_one_chip(tmp_path: Path) -> None:

@@ -43,6 +43,8 @@ def _costs(content: Content) -> dict[str, Costs]:
     found = {"macro": whole, "array": {**own, "rows": size["rows"], "cols": size["cols"]}}
     if own["energy_j"] is None and costs["adc"]["energy_j"] is not None:
         found["adc"] = costs["adc"]
+        # The whole's area is that of its converters, which now bring their own.
+        found["array"]["area_m2"] = None
     return found
 
 
