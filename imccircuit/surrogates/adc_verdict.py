@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +18,7 @@ from imccircuit.surrogates.adc_levels import (
     predict_levels,
 )
 from imccircuit.surrogates.data import FEWEST, Measured
+from imccircuit.surrogates.loop_error import compute_loop_error, loop_figure
 from imccircuit.surrogates.spread import (
     SpreadRatio,
     compute_quadratic_ratio,
@@ -32,63 +32,11 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
-# Two whole conversions this close, in LSB, on the two sides of a level bracket it.
-_BRACKET_LSB = 0.5
 # A parameter that varies less than this, in LSB, does not vary: that is the solver's noise.
 _NO_SPREAD_LSB = 1e-4
 # Weights fitted to the same levels twice differ by rounding, those of two chips by far more.
 _SAME_CHIP_LSB = 1e-9
 _DRAWN = 1000
-
-
-@dataclass(frozen=True)
-class LoopError:
-    """Levels against whole conversions of one chip.
-
-    Attributes
-    ----------
-    error_v : (check,) in V; upper bounds where bracketed, else lower bounds.
-    linear_v : (check,) error of the best straight line through the bracketed levels, or None.
-    resolution_v : half the widest bracket in V.
-    """
-
-    error_v: Floats
-    linear_v: Floats | None
-    resolution_v: float
-
-
-def compute_loop_error(
-    levels_v: Floats, inputs_v: Floats, codes: NDArray[np.int64], lsb_v: float, *, bracketed: bool
-) -> LoopError:
-    """Error of levels against whole conversions.
-
-    Bracketed: the true level of code k lies between the highest input that gave less than k and
-    the lowest that gave k or more. If the two are closer than half an LSB, the error is at most
-    the larger of the distances to them. Not bracketed (inputs a user chose): the distance by
-    which an input lies outside the interval that the levels give to its code; the true error may
-    be larger.
-
-    Parameters
-    ----------
-    levels_v : (2^bits - 1,) levels.
-    inputs_v, codes : (conversion,) inputs in V and codes.
-    """
-    if not bracketed:
-        edges = np.concatenate([[-np.inf], levels_v, [np.inf]])
-        outside = np.maximum(edges[codes] - inputs_v, inputs_v - edges[codes + 1])
-        return LoopError(np.maximum(outside, 0.0), None, 0.0)
-    numbers = np.arange(1, len(levels_v) + 1)
-    reached = codes[None, :] >= numbers[:, None]
-    low = np.where(reached, -np.inf, inputs_v).max(axis=1)
-    high = np.where(reached, inputs_v, np.inf).min(axis=1)
-    found = np.abs(high - low) <= _BRACKET_LSB * lsb_v
-    low, high, levels, numbers = low[found], high[found], levels_v[found], numbers[found]
-    error = np.maximum(np.abs(levels - low), np.abs(high - levels))
-    if len(numbers) < 3:
-        return LoopError(error, None, 0.0)
-    middle = (low + high) / 2
-    line = np.polyval(np.polyfit(numbers, middle, 1), numbers)
-    return LoopError(error, line - middle, float(np.max(np.abs(high - low))) / 2)
 
 
 def judge_one(model: AdcSurrogate, measured: Measured) -> Verdict:
@@ -183,17 +131,7 @@ def _loop_figure(
             levels, inputs[chips], measured.arrays["loop_code"][chips], strict=True
         )
     ]
-    lines = [item.linear_v for item in found if item.linear_v is not None]
-    note = "upper bound" if bracketed else "distance of an input from its code's interval"
-    return ErrorFigure.of(
-        "level in closed loop",
-        "V",
-        np.concatenate([item.error_v for item in found]),
-        linear_error=np.concatenate(lines) if len(lines) == len(found) else None,
-        resolution=max(item.resolution_v for item in found),
-        lsb=lsb_v,
-        note=note,
-    )
+    return loop_figure(found, lsb_v, bracketed=bracketed)
 
 
 def _spreads(

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from imccircuit.recipes.fields import value_of
-from imccircuit.surrogates.adc_verdict import compute_loop_error
 from imccircuit.surrogates.data import FEWEST, Measured, held_out
+from imccircuit.surrogates.loop_error import LoopError, compute_loop_error, loop_figure
 from imccircuit.surrogates.ramp_law import column_levels, fit_ramps
 from imccircuit.surrogates.spread import SpreadRatio, compute_spread_ratio, judge_spreads
 from imccircuit.surrogates.verdict import ErrorFigure, Gate, Verdict, largest_error
@@ -53,7 +54,7 @@ def judge_ramp(model: RampAdcSurrogate, measured: Measured) -> Verdict:
     predicted = column_levels(ramp, column, model.bits)
     figures = [_level_figure(predicted, levels[chips], codes, model.lsb_v)]
     if "loop_input" in measured.arrays:
-        figures.append(_loop_figure(predicted, measured, chips, model.lsb_v))
+        figures.extend(_loop_figures(predicted, measured, chips, model.lsb_v))
     worst = largest_error(figures) / model.lsb_v
     gates = [Gate.at_most("max_error", worst, model.model.gates["max_error"], "LSB")]
     notes, spreads = [], {}
@@ -91,28 +92,29 @@ def _level_figure(predicted: Floats, levels: Floats, codes: Codes, lsb_v: float)
     )
 
 
-def _loop_figure(predicted: Floats, measured: Measured, chips: Mask, lsb_v: float) -> ErrorFigure:
+def _loop_figures(
+    predicted: Floats, measured: Measured, chips: Mask, lsb_v: float
+) -> Iterator[ErrorFigure]:
     """Whole conversions: column 0 is bracketed, all columns must give each input its code."""
     bracketed = value_of(measured.parameters, "stimulus.loop_input") is None
     arrays = measured.arrays
     inputs = (arrays["loop_input"] * arrays["reference_voltage"][:, None])[chips]
-    found = []
-    for levels, voltage, codes in zip(predicted, inputs, arrays["column_code"][chips], strict=True):
-        for place, level in enumerate(levels):
-            found.append(
-                compute_loop_error(
-                    level, voltage, codes[place].astype(np.int64), lsb_v,
-                    bracketed=bracketed and place == 0,
-                ).error_v
-            )  # fmt: skip
-    note = "upper bound in column 0, distance of an input from its code's interval in the others"
-    return ErrorFigure.of(
-        "level in closed loop",
-        "V",
-        np.concatenate(found),
-        lsb=lsb_v,
-        note=note if bracketed else "distance of an input from its code's interval",
-    )
+    codes = arrays["column_code"][chips].astype(np.int64)
+
+    def errors(columns: range, *, bracketed: bool) -> list[LoopError]:
+        return [
+            compute_loop_error(levels[j], voltage, code[j], lsb_v, bracketed=bracketed)
+            for levels, voltage, code in zip(predicted, inputs, codes, strict=True)
+            for j in columns
+        ]
+
+    every = range(codes.shape[1])
+    first = every[:1] if bracketed else every
+    yield loop_figure(errors(first, bracketed=bracketed), lsb_v, bracketed=bracketed)
+    if others := every[len(first) :]:
+        name = "input in closed loop, other columns"
+        found = errors(others, bracketed=False)
+        yield loop_figure(found, lsb_v, bracketed=False, quantity=name)
 
 
 def _spreads(

@@ -132,8 +132,23 @@ def test_conversions_that_contradict_the_levels_fail(tmp_path: Path) -> None:
     moved = {**chip, "column_level": chip["column_level"] + 0.1 * LSB}
     model = fit(tmp_path, [moved])
     assert model.verdict.state == "fail"
-    # Half a bracket of 0.02 LSB beside the 0.1.
+    # Half a bracket of 0.02 LSB beside the 0.1; a straight line is 0.2 LSB rms off this ramp.
     assert model.verdict.gates[0].value == pytest.approx(0.11, rel=1e-4, abs=0)
+    _, loop, others = model.verdict.errors
+    assert loop.skill is not None
+    assert 0 < loop.skill < 1
+    # The inputs of column 0 are no brackets of the other columns' levels.
+    assert others.quantity == "input in closed loop, other columns"
+    assert others.count == (COLUMNS - 1) * loop.count * 2
+    assert others.skill is None
+
+
+def test_skill_is_not_that_of_the_search(tmp_path: Path) -> None:
+    model = fit(tmp_path, [ramp_chip(bits=BITS, slope=1.0, curvature=0.05, offsets=np.zeros(4))])
+    loop = model.verdict.errors[1]
+    assert loop.max == pytest.approx(0.01 * LSB, abs=1e-4 * LSB)
+    assert loop.skill is None
+    assert "no more than the search's bracket" in loop.note
 
 
 def test_held_out_chips_with_other_offsets_fail(tmp_path: Path) -> None:
