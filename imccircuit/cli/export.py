@@ -25,11 +25,14 @@ def command(
 ) -> None:
     """Write one folder a target: data, adapter, provenance, verdict and what was lost."""
     from imccircuit.exporters.export import export_model
+    from imccircuit.surrogates.files import load_model
 
     targets = [name.strip() for name in to.split(",") if name.strip()]
     folders = export_model(model, targets, output, force=force)
+    verdict = load_model(model).verdict
     if as_json:
-        say_json({"folders": folders})
+        say_json({"folders": folders, "verdict": verdict.state, "headline": verdict.headline()})
     else:
+        say(verdict.headline())
         for folder in folders:
             say(f"exported: {folder}")

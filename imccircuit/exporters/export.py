@@ -53,7 +53,7 @@ def export_model(
     if model.verdict.state == "fail" and not force:
         raise VerdictError(
             f"{model_path} failed its gates ({model.verdict.reason}); "
-            "it is exported only if that is forced"
+            "only --force (force=True) exports it all the same"
         )
     content = content_of(model)
     known = [target_for(target, content.kind) for target in known]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+from imccircuit.benches.bench import Bench
 from imccircuit.errors import UsageError
+from imccircuit.recipes.fields import unit_of
 from imccircuit.results.read import Results, read_results
 from imccircuit.surrogates.base import Surrogate
 from imccircuit.surrogates.data import measured_point
 from imccircuit.surrogates.registry import get_kind
 from imccircuit.surrogates.verdict import Verdict
+from imccircuit.units import format_quantity
 
 
 def fit_results(path: Path, point: int | None = None) -> Surrogate:
@@ -29,7 +33,9 @@ def fit_results(path: Path, point: int | None = None) -> Surrogate:
     bench = measured.recipe.bench
     if not bench.surrogate:
         raise UsageError(f"{path} is of bench {bench.name}, which no surrogate describes")
-    return get_kind(bench.surrogate).fit(measured)
+    model = get_kind(bench.surrogate).fit(measured)
+    verdict = with_open_gates(model.verdict, model, bench)
+    return type(model)(replace(model.model, verdict=verdict))
 
 
 def check(model: Surrogate, results: Results, point: int | None = None) -> Verdict:
@@ -47,4 +53,17 @@ def check(model: Surrogate, results: Results, point: int | None = None) -> Verdi
             f"{results.path} is of bench {measured.recipe.bench.name}, "
             f"which a surrogate of kind {model.kind} does not describe"
         )
-    return model.judge(measured)
+    return with_open_gates(model.judge(measured), model, measured.recipe.bench)
+
+
+def with_open_gates(verdict: Verdict, model: Surrogate, bench: Bench) -> Verdict:
+    """The same verdict, with a note of the gates of ``model`` where nothing was judged by any."""
+    if verdict.state != "not judged" or verdict.gates:
+        return verdict
+    limits = [
+        f"{name} <= {format_quantity(model.model.gates[name], unit_of(field))}"
+        for name, field in bench.gates.model_fields.items()
+        if name in model.model.gates
+    ]
+    note = f"gates that were not judged: {', '.join(limits)}"
+    return replace(verdict, notes=(*verdict.notes, note)) if limits else verdict

@@ -20,6 +20,7 @@ from imccircuit.errors import UsageError
 from imccircuit.results.read import read_results
 from imccircuit.surrogates.base import REFINED, Surrogate
 from imccircuit.surrogates.data import Measured, file_sha256, held_out, measured_point
+from imccircuit.surrogates.fit import with_open_gates
 from imccircuit.surrogates.registry import get_kind
 
 Floats = NDArray[np.float64]
@@ -154,6 +155,8 @@ def fit_refined(merged: Measured, others: Sequence[Measured]) -> Surrogate:
     if not bench.surrogate:
         raise UsageError(f"{merged.results.path} is of bench {bench.name}, of no surrogate")
     model = get_kind(bench.surrogate).fit(merged)
+    verdict = with_open_gates(model.verdict, model, bench)
+    model = type(model)(replace(model.model, verdict=verdict))
     if not others:
         return model
     sources = [

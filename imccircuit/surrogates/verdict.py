@@ -154,6 +154,11 @@ class Verdict:
         lines += [f"domain {name}: {value}" for name, value in self.domain.items()]
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
+    def headline(self) -> str:
+        """One line: the state, and the figures or the reason that it is due to."""
+        why = "; ".join(str(gate) for gate in self.gates) if self.state == "pass" else ""
+        return f"verdict: {self.state} ({why or self.reason})"
+
     def to_json(self) -> str:
         """JSON text, NaN written as null."""
         return json.dumps(_nan_to_none(asdict(self)), indent=1, allow_nan=False)

@@ -166,4 +166,9 @@ def test_fit_check_and_export(cli: Cli, crossbar_results: Path, tmp_path: Path) 
     assert "verdict: pass" in cli("show", model).out
     exported = cli("export", model, "--to", "numpy,bundle", "-o", tmp_path / "out")
     assert exported.code == 0
+    line = exported.out.splitlines()[0]
+    assert line.startswith("verdict: pass (nrmse of output_current: ")
+    exported = cli("export", model, "--to", "numpy", "-o", tmp_path / "out", "--json")
+    told = json.loads(exported.out)
+    assert (told["verdict"], told["headline"]) == ("pass", line)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["bundle", "numpy"]

@@ -172,7 +172,11 @@ def test_few_chips_are_not_judged(tmp_path: Path) -> None:
     verdict = fit(tmp_path, adc_population(9, seed=1)).verdict
     assert verdict.state == "not judged"
     assert "too few" in verdict.reason
-    assert fit(tmp_path, adc_population(10, seed=1)).verdict.chips == 5
+    gates = "max_error <= 0.05 LSB, spread_factor <= 1.75, offset_spread_factor <= 4"
+    assert verdict.notes[-1] == f"gates that were not judged: {gates}"
+    judged = fit(tmp_path, adc_population(10, seed=1)).verdict
+    assert judged.chips == 5
+    assert "gates that were not judged" not in str(judged)
 
 
 def test_failed_chips_are_left_out_and_counted(tmp_path: Path) -> None:

@@ -255,6 +255,9 @@ def test_few_chips_are_not_judged(tmp_path: Path) -> None:
     model = fit_results(results(tmp_path / "r.h5", chips=4))
     assert model.verdict.state == "not judged"
     assert "too few" in model.verdict.reason
+    # Its own gates, not those of its parts.
+    gates = "input_error <= 0.1 LSB, transition_distance <= 0.3 LSB"
+    assert model.verdict.notes[-1] == f"gates that were not judged: {gates}"
 
 
 def test_a_part_below_its_gate_fails_the_whole(tmp_path: Path, fitted: MacroSurrogate) -> None:

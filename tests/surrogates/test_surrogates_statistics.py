@@ -166,6 +166,7 @@ def test_a_file_without_fresh_chips_is_refused_and_said_to_be_the_fits_own(tmp_p
     plain = CliRunner().invoke(app, arguments)
     assert plain.exit_code == ExitCode.GOOD
     assert "verdict: not judged" in plain.stdout
+    assert "gates that were not judged: max_error <= " in plain.stdout
     assert "nothing is fresh" in plain.stdout
     others = write(tmp_path / "b.h5", "adc_sar8_mismatch", settings, adc_population(12, 6, BITS))
     new = CliRunner().invoke(app, [*arguments[:-1], str(others), "--json"])

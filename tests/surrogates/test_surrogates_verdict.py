@@ -55,6 +55,17 @@ def test_states() -> None:
     assert judge((good,), ("levels fall",)) == ("fail", "not physical: levels fall")
 
 
+def test_the_headline_has_the_figures() -> None:
+    gates = (Gate.at_most("max_error", 0.5, 1, "LSB"), Gate.at_most("spread", 1.25, 2, "1"))
+    found = Verdict("pass", "every gate holds on held-out data", gates)
+    assert found.headline() == "verdict: pass (max_error: 0.5 LSB <= 1 LSB; spread: 1.25 <= 2)"
+    assert Verdict("not judged", "too few").headline() == "verdict: not judged (too few)"
+    bad = (Gate.at_most("max_error", 3, 1, "LSB"), gates[1])
+    assert Verdict(*judge(bad, ()), bad).headline() == (
+        "verdict: fail (max_error: 3 LSB exceeds 1 LSB)"
+    )
+
+
 def test_json_keeps_everything() -> None:
     verdict = Verdict(
         "fail",
