@@ -51,6 +51,7 @@ from imccircuit.networks.study import NetworkStudy, Progress
 from imccircuit.networks.study_data import load_study_samples
 from imccircuit.networks.study_networks import Maker, load_study_networks
 from imccircuit.surrogates.macro_compose import input_digits
+from imccircuit.surrogates.verdict import Verdict
 from imccircuit.sweeps.state import Mode
 
 _TARGETS = ["numpy", "bundle"]
@@ -159,10 +160,7 @@ def run_networks(
         not_run=targets_not_run(),
         not_injected=without_error(parts.array_model, parts.converter_model),
         points=points,
-        verdicts={
-            "array": parts.array_model.verdict,
-            "converter": parts.converter_model.verdict,
-        },
+        verdicts=parts.verdicts,
         files=files,
     )
     files["table"].write_text(json.dumps(outcome.as_dict(), indent=1) + "\n", encoding="utf-8")
@@ -224,7 +222,9 @@ def _answer(
             # One fold's noise is not another's: a layer takes the numbers from its seed on.
             noise = ReadNoise(seed + 1000 * number, sigma)
             place = folder / "exports" / "chip_0" / f"{model}_fold_{number}"
-            ask = partial(_ask_chip, hardware, x, seed, chip, noise, residuals, place)
+            ask = partial(
+                _ask_chip, hardware, x, seed, chip, noise, residuals, place, parts.verdicts
+            )
             told = finished.unit(f"{model}.fold_{number}.chip_{chip}", ask)
             found.chips[chip, test], found.injected[chip, test] = told["chip"], told["injected"]
             if chip == 0:
@@ -242,6 +242,7 @@ def _ask_chip(
     noise: ReadNoise,
     residuals: Residuals,
     place: Path,
+    verdicts: dict[str, Verdict],
 ) -> dict[str, Floats]:
     """Logits (image, class) of one chip: itself, with residuals, and chip 0 as every target."""
     layers = hardware.program(seed, chip)
@@ -253,7 +254,7 @@ def _ask_chip(
     if chip == 0:
         told["plain"] = hardware.logits(layers, x)
         for target in _installed_targets():
-            export_chip(hardware.network, layers, place / target, target)
+            export_chip(hardware.network, layers, place / target, target, verdicts)
             told[target] = load_chip(place / target, target).logits(x)
     return told
 

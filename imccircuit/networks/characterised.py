@@ -19,6 +19,7 @@ from imccircuit.results.read import read_results
 from imccircuit.surrogates.adc import AdcSurrogate
 from imccircuit.surrogates.crossbar import CrossbarSurrogate
 from imccircuit.surrogates.fit import fit_results
+from imccircuit.surrogates.verdict import Verdict
 from imccircuit.sweeps.run import RunOptions, run_plan
 
 
@@ -40,6 +41,11 @@ class Characterised:
     converter_model: AdcSurrogate
     population: Population
     files: dict[str, Path]
+
+    @property
+    def verdicts(self) -> dict[str, Verdict]:
+        """Verdicts of both models: ``array`` and ``converter``."""
+        return {"array": self.array_model.verdict, "converter": self.converter_model.verdict}
 
 
 def load_parts(

@@ -23,6 +23,7 @@ from imccircuit.networks.digital_side import Digital, DigitalSide, TileSums
 from imccircuit.networks.models import Layer, Network, Patches
 from imccircuit.networks.ranges import LayerRange
 from imccircuit.surrogates.macro_compose import Composition
+from imccircuit.surrogates.verdict import Verdict
 
 SCHEMA = "imccircuit-network-1"
 _JSON, _ARRAYS = "network.json", "network.npz"
@@ -30,6 +31,7 @@ _JSON, _ARRAYS = "network.json", "network.npz"
 _README = """\
 # {name}, a network on one chip, target {target}
 
+{warning}\
 `layer_K/tile_I/array` and `layer_K/tile_I/converter` are exports of target {target}: cells, wires
 and amplifiers of a tile, and the converter of each of its columns. `network.json` and `network.npz`
 are the digital side: bits, calibrated range and gain of each layer, weights of the columns in the
@@ -56,8 +58,18 @@ convolution the mean of squares of 2 x 2.
 """
 
 
-def write_chip(network: Network, layers: Sequence[DigitalSide], target: str, folder: Path) -> None:
+def write_chip(
+    network: Network,
+    layers: Sequence[DigitalSide],
+    target: str,
+    folder: Path,
+    verdicts: Mapping[str, Verdict] | None = None,
+) -> None:
     """Write the digital side of a network's layers, and a README.
+
+    Parameters
+    ----------
+    verdicts : of the models that the chip was drawn from, by name; None if nobody judged any.
 
     Raises
     ------
@@ -88,11 +100,27 @@ def write_chip(network: Network, layers: Sequence[DigitalSide], target: str, fol
                 "tiles": tiles,
             }
         )
-    text = {"schema": SCHEMA, "name": network.name, "target": target, "layers": told}
+    known_verdicts = verdicts or {}
+    text = {
+        "schema": SCHEMA,
+        "name": network.name,
+        "target": target,
+        "verdicts": {
+            name: {"state": found.state, "reason": found.reason}
+            for name, found in known_verdicts.items()
+        },
+        "layers": told,
+    }
     folder.mkdir(parents=True, exist_ok=True)
     (folder / _JSON).write_text(json.dumps(text, indent=1) + "\n", encoding="utf-8")
     write_npz(folder / _ARRAYS, arrays)
-    readme = _README.format(name=network.name, target=target)
+    warning = "".join(
+        f"**The model of the {name} that this chip was drawn from: {found.state} "
+        f"({found.reason}).**\n\n"
+        for name, found in known_verdicts.items()
+        if found.state != "pass"
+    )
+    readme = _README.format(name=network.name, target=target, warning=warning)
     (folder / "README.md").write_text(readme, encoding="utf-8")
 
 

@@ -33,6 +33,7 @@ from imccircuit.networks.hardware import LayerChip
 from imccircuit.networks.models import Network
 from imccircuit.surrogates.base import ModelArray, Surrogate
 from imccircuit.surrogates.kernels.noise import ConversionNoise
+from imccircuit.surrogates.verdict import Verdict
 
 Codes = Callable[[NDArray[np.float64]], NDArray[Any]]
 """Voltages (vector, row) that drive a tile, in V → codes (vector, col)."""
@@ -291,9 +292,18 @@ class ExportedChip:
 
 
 def export_chip(
-    network: Network, layers: Sequence[LayerChip], folder: Path, target: str = "numpy"
+    network: Network,
+    layers: Sequence[LayerChip],
+    folder: Path,
+    target: str = "numpy",
+    verdicts: Mapping[str, Verdict] | None = None,
 ) -> None:
     """Write a programmed chip: ``folder/layer_K`` and what the digital side knows.
+
+    Parameters
+    ----------
+    verdicts : of the models that the chip was drawn from, by name. They stand in ``network.json``,
+        and its README says which of them is not ``pass``.
 
     Raises
     ------
@@ -301,7 +311,7 @@ def export_chip(
     """
     for number, layer in enumerate(layers):
         export_layer(layer, folder / f"layer_{number}", target)
-    write_chip(network, layers, target, folder)
+    write_chip(network, layers, target, folder, verdicts)
 
 
 def load_chip(folder: Path, target: str = "numpy") -> ExportedChip:

@@ -327,6 +327,10 @@ def test_the_study_agrees_with_spice(ran) -> None:
     assert len(report["ranges"]["mlp"]) == 2
     assert (ran / "sensitivity.png").is_file()
     assert (ran / "exports" / "converter" / "numpy" / "imc_model.py").is_file()
+    chip = ran / "exports" / "chip_0" / "mlp_fold_0" / "numpy"
+    told = json.loads((chip / "network.json").read_text())["verdicts"]
+    states = {name: verdict["state"] for name, verdict in report["verdicts"].items()}
+    assert {name: one["state"] for name, one in told.items()} == states
 
 
 @pytest.mark.long

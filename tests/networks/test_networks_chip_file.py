@@ -15,6 +15,7 @@ from imccircuit.networks.fit_network import fit_network
 from imccircuit.networks.hardware import Hardware
 from imccircuit.networks.mapping import Mapping
 from imccircuit.surrogates.macro_compose import Composition
+from imccircuit.surrogates.verdict import Verdict
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +85,28 @@ def test_logits_come_from_the_files_alone(model, composition, population, digits
     told["layers"][0]["range"]["gain"] *= 1.5
     file.write_text(json.dumps(told))
     assert np.max(np.abs(load_chip(tmp_path).logits(test) - found)) > 0.1
+
+
+def test_a_chip_of_failed_models_says_so(population, digits, tmp_path) -> None:
+    x, y, _, shape = digits
+    network = fit_network("linear", shape, 10, x, y, 1)
+    hardware = Hardware(network, Mapping(70, 30, Composition(4, 5, 4, 4)), population, x)
+    layers = hardware.program(1, 0)
+    good, bad = Verdict("pass", "every gate holds"), Verdict("fail", "max_error: 2 exceeds 1")
+    open_ = Verdict("not judged", "too few chips")
+    for name, array, converter in (("a", good, good), ("b", good, bad), ("c", open_, bad)):
+        verdicts = {"array": array, "converter": converter}
+        export_chip(network, layers, tmp_path / name, verdicts=verdicts)
+        told = json.loads((tmp_path / name / "network.json").read_text())["verdicts"]
+        assert {part: one["state"] for part, one in told.items()} == {
+            "array": array.state, "converter": converter.state,
+        }  # fmt: skip
+        words = (tmp_path / name / "README.md").read_text()
+        assert ("model of the array that this chip was drawn from: not judged (too few chips)"
+                in words) == (name == "c")  # fmt: skip
+        assert ("model of the converter that this chip was drawn from: fail (max_error: 2 exceeds "
+                "1)" in words) == (name in "bc")  # fmt: skip
+    load_chip(tmp_path / "b")
 
 
 @pytest.mark.parametrize("how", ["none", "schema", "torn"])
