@@ -282,6 +282,13 @@ def _parameters(law: ChargeLaw, parameters: ChargeParameters, chips: float) -> d
         ),
         Parameter("chips", chips, "1", 0.0, "" if chips > 1 else alone),
     ]
+    if len(errors) > 2:
+        # The last term is the share of active rows, those before it polynomials.
+        names = [*(f"T_{m}" for m in range(len(errors) - 3)), "active rows"]
+        left_out = [name for name, error in zip(names, errors[2:], strict=True) if error == 0]
+        note = f"these vectors do not tell {', '.join(left_out)}: taken for 0" if left_out else ""
+        fitted = float(len(names) - len(left_out))
+        found.append(Parameter("residual_terms", fitted, "1", 0.0, note))
     return {p.name: p for p in found}
 
 

@@ -133,6 +133,13 @@ def test_injection_of_switches_is_a_smooth_function_of_active_cells(
     chip = charge_chip(np.ones((32, 1)), x, w, extra)
     model = fit(tmp_path, [chip], recipe="charge_column")
     assert model.verdict.state == state, str(model.verdict)
+    # Half as many terms as there are different points, offset and gain among them; 21 there are.
+    seen = model.array("held_out_vector") == 0
+    points = np.unique(np.column_stack([count[seen, 0], x[seen].sum(axis=1)]), axis=0)
+    terms = model.model.parameters["residual_terms"]
+    assert terms.value == len(points) // 2 - 2
+    assert len(terms.note.split(", ")) == 21 - terms.value
+    assert terms.note.endswith("T_19, active rows: taken for 0")
     if state == "pass":
         # A cubic lies within the law: nothing is left but the least that the fit allows.
         assert model.verdict.errors[0].max < 1e-3 * step
@@ -153,6 +160,7 @@ def test_what_is_hardly_known_drowns_no_error_that_is() -> None:
 
 def test_nine_vectors_are_too_few_to_judge(tmp_path: Path) -> None:
     model = fit(tmp_path, charge_population([SIGMA] * 3, ROWS, COLS, 9))
+    assert "residual_terms" not in model.model.parameters  # of transistors alone
     assert model.verdict.state == "not judged"
     assert "9 vectors" in model.verdict.reason
 
