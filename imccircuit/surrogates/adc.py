@@ -148,17 +148,23 @@ class AdcSurrogate(Surrogate):
             codes = convert_noisy(self, voltage.ravel(), chip, seed, first_index)
         return codes.reshape(voltage.shape)
 
-    def predict(self, **inputs: Any) -> dict[str, NDArray[Any]]:
+    def predict(
+        self,
+        *,
+        voltage_v: ArrayLike,
+        chip: int = 0,
+        seed: int | None = None,
+        first_index: int = 0,
+        strict: bool = False,
+    ) -> dict[str, NDArray[Any]]:
         """``code`` for ``voltage_v`` (V, any shape) and, where there are many, ``chip``.
 
         With a ``seed``, and a ``first_index`` if wanted, conversions are noisy; see `convert`.
         ``strict`` refuses inputs outside the domain instead of warning once.
         """
-        self.check_domain("voltage_v", inputs["voltage_v"], strict=bool(inputs.get("strict")))
-        seed = inputs.get("seed")
-        chip, first = int(inputs.get("chip", 0)), int(inputs.get("first_index", 0))
+        self.check_domain("voltage_v", voltage_v, strict=strict)
         seed = None if seed is None else int(seed)
-        return {"code": self.convert(inputs["voltage_v"], chip, seed, first)}
+        return {"code": self.convert(voltage_v, chip, seed, first_index)}
 
     def sample_chips(self, n: int, seed: int) -> dict[str, NDArray[np.float64]]:
         """Draw chips: ``transition_level`` (chip, code) in V, and their weights and offset.

@@ -15,7 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from imccircuit.errors import UsageError
 from imccircuit.surrogates.data import Measured, file_sha256
-from imccircuit.surrogates.domain import DomainWarning, outside_text
+from imccircuit.surrogates.domain import DomainWarning, callers_level, outside_text
+from imccircuit.surrogates.inputs import input_names, named_inputs
 from imccircuit.surrogates.verdict import Verdict
 from imccircuit.versions import library_versions
 
@@ -119,8 +120,9 @@ class Model:
     gates : limits by name, from the recipe.
     domain : where the model holds, name → value with unit.
     provenance, verdict : see there.
-    limits : name of an input of `Surrogate.predict` → (low, high) in SI between which the model
-        was fitted; files of older versions have none.
+    limits : name of an input of `Surrogate.predict`, or of what is counted in its inputs (rows,
+        columns) → (low, high) in SI between which the model holds, ends included. Files of older
+        versions lack some or all, and what has no limits is not checked.
     """
 
     arrays: Mapping[str, ModelArray]
@@ -156,6 +158,20 @@ class Surrogate(ABC):
     required: ClassVar[tuple[str, ...]] = ()
     """Arrays without which a file is no model of this kind."""
     required_parameters: ClassVar[tuple[str, ...]] = ()
+    inputs: ClassVar[tuple[str, ...]] = ()
+    """Names of the inputs of `predict`, read off its signature."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Let `predict` of a kind refuse inputs that its signature does not name.
+
+        Raises
+        ------
+        TypeError : the signature hides inputs behind ``*`` or ``**``.
+        """
+        super().__init_subclass__(**options)
+        if "predict" in vars(cls):
+            cls.inputs = input_names(cls.predict, cls.__name__)
+            cls.predict = named_inputs(cls.predict, cls.__name__)  # type: ignore[method-assign]
 
     def __init__(self, model: Model) -> None:
         self.model = model
@@ -180,8 +196,15 @@ class Surrogate(ABC):
         """
 
     @abstractmethod
-    def predict(self, **inputs: Any) -> dict[str, NDArray[Any]]:
-        """Named outputs for named inputs; each kind documents its own."""
+    def predict(self, *args: Any, **kwargs: Any) -> dict[str, NDArray[Any]]:
+        """Named outputs for named inputs; each kind names and documents its own.
+
+        A kind's own signature lists its inputs one by one, by keyword. All take ``strict``.
+
+        Raises
+        ------
+        UsageError : an input is unknown to the kind, or one that it needs is missing.
+        """
 
     @abstractmethod
     def admissibility(self) -> tuple[str, ...]:
@@ -210,7 +233,7 @@ class Surrogate(ABC):
 
     @property
     def limits(self) -> Mapping[str, tuple[float, float]]:
-        """Inputs of `predict` between which the model was fitted: name → (low, high) in SI."""
+        """Where the inputs of `predict` may be: name → (low, high) in SI, ends included."""
         return self.model.limits
 
     def check_domain(self, name: str, values: ArrayLike, *, strict: bool = False) -> None:
@@ -233,7 +256,7 @@ class Surrogate(ABC):
             raise UsageError(text)
         if name not in self._warned:
             self._warned.add(name)
-            warnings.warn(text, DomainWarning, stacklevel=3)
+            warnings.warn(text, DomainWarning, stacklevel=callers_level())
 
     def array(self, name: str) -> NDArray[Any]:
         """Values of one of the model's arrays."""

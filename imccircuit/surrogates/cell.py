@@ -17,6 +17,7 @@ fitted population (`imccircuit.surrogates.cell_comparison`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Self
 
@@ -51,6 +52,7 @@ from imccircuit.surrogates.cell_population import CellSpread
 from imccircuit.surrogates.cell_refine import propose_word_lines
 from imccircuit.surrogates.cell_verdict import hidden_points, judge_many, judge_one
 from imccircuit.surrogates.data import Measured, held_out
+from imccircuit.surrogates.domain import range_text
 from imccircuit.surrogates.refine import Proposal
 from imccircuit.surrogates.verdict import Verdict
 
@@ -139,6 +141,14 @@ class CellSurrogate(Surrogate):
         names = [name for name, _, _ in OWN_ARRAYS if f"{name}_mean" in self.model.arrays]
         return tuple(name for name in names if self.spread(name).varies)
 
+    @property
+    def limits(self) -> Mapping[str, tuple[float, float]]:
+        """Voltages between which the cells were measured, of files of older versions too."""
+        axes = {"bit_line_v": np.append(self.array("bit_line_voltage"), 0.0)}
+        if self.gated:
+            axes["word_line_v"] = self.array("word_line_voltage")
+        return {name: (float(axis.min()), float(axis.max())) for name, axis in axes.items()}
+
     def current_a(
         self,
         bit_line_v: ArrayLike,
@@ -147,46 +157,70 @@ class CellSurrogate(Surrogate):
         conductance_s: ArrayLike,
         threshold_shift_v: ArrayLike = 0.0,
         current_factor: ArrayLike = 1.0,
+        strict: bool = False,
     ) -> Floats:
-        """Give the current in A of any cells; all arguments broadcast.
+        """Give the current in A of any cells; all arguments but ``strict`` broadcast.
+
+        Voltages outside those of the measurement give one warning: the law is extrapolated.
 
         Raises
         ------
-        UsageError : voltages outside those of the measurement; nothing is extrapolated.
+        UsageError : with ``strict`` such voltages, and in any case those for which there is no law:
+            see `check_voltages`.
         """
         bit = np.asarray(bit_line_v, dtype=np.float64)
         word = np.asarray(word_line_v, dtype=np.float64)
-        self.check_voltages(bit, word)
+        self.check_voltages(bit, word, strict=strict)
         g, shift, factor = np.broadcast_arrays(conductance_s, threshold_shift_v, current_factor)
         own = own_numbers(np.asarray(g), np.asarray(shift), np.asarray(factor))
         return self.law.current(self.shared, own, bit, word)
 
-    def check_voltages(self, bit_v: Floats, word_v: Floats) -> None:
-        """Refuse voltages outside those of the measurement.
+    def check_voltages(self, bit_v: Floats, word_v: Floats, *, strict: bool = True) -> None:
+        """Refuse voltages in V outside those of the measurement, or warn of them once.
 
         Raises
         ------
-        UsageError : there are such.
+        UsageError : with ``strict`` there are such; in any case a voltage is no finite number, or
+            turns a cell with a transistor round, whose law has the source at 0 V, where that was
+            not measured.
         """
-        axes = [("bit-line", bit_v, np.append(self.array("bit_line_voltage"), 0.0))]
+        if not (np.all(np.isfinite(bit_v)) and np.all(np.isfinite(word_v))):
+            raise UsageError("a voltage of a cell is no finite number")
+        low, high = self.limits["bit_line_v"]
+        turned = low >= 0 and np.any(bit_v < -1e-12), high <= 0 and np.any(bit_v > 1e-12)
+        if self.gated and any(turned):
+            raise UsageError(
+                f"bit_line_v of {range_text(np.min(bit_v), np.max(bit_v))} turns the transistor "
+                f"round, for which there is no law; allowed: {range_text(low, high)}"
+            )
+        self.check_domain("bit_line_v", bit_v, strict=strict)
         if self.gated:
-            axes.append(("word-line", word_v, self.array("word_line_voltage")))
-        for name, asked, known in axes:
-            low, high = float(known.min()), float(known.max())
-            if np.any(asked < low - 1e-12) or np.any(asked > high + 1e-12):
-                raise UsageError(
-                    f"{name} voltages of {np.min(asked):g} to {np.max(asked):g} V are outside the "
-                    f"model's domain; allowed: {low:g} to {high:g} V"
-                )
+            self.check_domain("word_line_v", word_v, strict=strict)
 
-    def predict(self, **inputs: Any) -> dict[str, NDArray[Any]]:
-        """``current`` (A) for ``bit_line_v``, ``word_line_v`` (V), ``chip``, ``level``, ``cell``.
+    def predict(
+        self,
+        *,
+        bit_line_v: ArrayLike,
+        word_line_v: ArrayLike | None = None,
+        chip: int = 0,
+        level: int = 0,
+        cell: int = 0,
+        strict: bool = False,
+    ) -> dict[str, NDArray[Any]]:
+        """``current`` (A) of a measured cell.
+
+        Parameters
+        ----------
+        bit_line_v, word_line_v : voltages in V, which broadcast; the word line's belongs to cells
+            with a transistor and to no others.
+        chip, level, cell : which cell, 0 by default.
+        strict : refuse voltages outside the domain instead of warning once.
 
         Raises
         ------
-        UsageError : there is no such cell, or voltages outside the domain.
+        UsageError : there is no such cell, or no law for these voltages; see `check_voltages`.
         """
-        where = tuple(int(inputs.get(name, 0)) for name in ("chip", "level", "cell"))
+        where = (chip, level, cell)
         shape = self.array("cell_conductance").shape
         if not all(0 <= index < size for index, size in zip(where, shape, strict=True)):
             raise UsageError(f"the model has no cell {where}; (chip, level, cell) is below {shape}")
@@ -195,8 +229,11 @@ class CellSurrogate(Surrogate):
             key: self.array(name)[where]
             for key, (name, _, _) in zip(keys, OWN_ARRAYS, strict=False)
         }
-        word = inputs["word_line_v"] if self.gated else 0.0
-        return {"current": self.current_a(inputs["bit_line_v"], word, **of_cell)}
+        if (word_line_v is not None) != self.gated:
+            need = "need" if self.gated else "have no transistor and take no"
+            raise UsageError(f"these cells {need} word_line_v")
+        word = 0.0 if word_line_v is None else word_line_v
+        return {"current": self.current_a(bit_line_v, word, strict=strict, **of_cell)}
 
     def sample_chips(self, n: int, seed: int) -> dict[str, NDArray[np.float64]]:
         """Draw chips: ``cell_conductance`` (chip, level, cell) S, and what else varies.

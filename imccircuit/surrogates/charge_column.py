@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from imccircuit.benches.charge_parameters import ChargeGates, ChargeParameters
 from imccircuit.devices.draws import Draws
@@ -101,7 +101,16 @@ class ChargeColumnSurrogate(Surrogate):
         """Number of residual terms in the number of active products; 0 for ideal switches."""
         return max(0, len(self.array("coefficient")) - 3)
 
-    def predict(self, **inputs: Any) -> dict[str, NDArray[Any]]:
+    def predict(
+        self,
+        *,
+        x: ArrayLike,
+        w: ArrayLike | None = None,
+        chip: int = 0,
+        cell_weight: ArrayLike | None = None,
+        column_offset: ArrayLike | None = None,
+        strict: bool = False,
+    ) -> dict[str, NDArray[Any]]:
         """Outputs of a measured chip, or of a drawn one.
 
         Parameters
@@ -120,26 +129,29 @@ class ChargeColumnSurrogate(Surrogate):
         ------
         UsageError : shapes do not fit, or there is no such chip.
         """
-        chip = int(inputs.get("chip", 0))
         if not 0 <= chip < self.chips:
             raise UsageError(f"the model has no chip {chip}; there are 0 to {self.chips - 1}")
-        cells = np.asarray(inputs.get("cell_weight", self.array("cell_weight")[chip]))
-        offset = np.asarray(inputs.get("column_offset", self.array("column_offset")[chip]))
-        x = np.atleast_2d(np.asarray(inputs["x"]))
-        w = np.asarray(inputs.get("w", self.array("stored")))
-        if x.shape[1] != self.rows or w.shape != cells.shape or offset.shape != w.shape[1:]:
+        cells = np.asarray(self.array("cell_weight")[chip] if cell_weight is None else cell_weight)
+        offset = np.asarray(
+            self.array("column_offset")[chip] if column_offset is None else column_offset
+        )
+        bits = np.atleast_2d(np.asarray(x))
+        stored = np.asarray(self.array("stored") if w is None else w)
+        given = (bits.shape[1], stored.shape, offset.shape)
+        if given != (self.rows, cells.shape, stored.shape[1:]):
             raise UsageError(
-                f"inputs {x.shape} and stored bits {w.shape} do not fit an array {cells.shape}"
+                f"inputs {bits.shape}, stored bits {stored.shape} and offsets {offset.shape} do "
+                f"not fit an array {cells.shape}"
             )
-        x, w = (x > 0).astype(np.float64), (w > 0).astype(np.float64)
-        linear, count = x @ (w * cells), x @ w
+        on, kept = (bits > 0).astype(np.float64), (stored > 0).astype(np.float64)
+        linear, count = on @ (kept * cells), on @ kept
         if self.model.settings["product"] == "xnor":
-            linear += (1 - x) @ ((1 - w) * cells)
-            count += (1 - x) @ (1 - w)
-        self.check_domain("active_products", count, strict=bool(inputs.get("strict", False)))
+            linear += (1 - on) @ ((1 - kept) * cells)
+            count += (1 - on) @ (1 - kept)
+        self.check_domain("active_products", count, strict=strict)
         voltage = linear + offset + self.value("offset")
         if self.order:
-            terms = design_of_counts(count, x.sum(axis=1), self.rows, self.order)
+            terms = design_of_counts(count, on.sum(axis=1), self.rows, self.order)
             voltage = voltage + terms @ self.array("coefficient")[2:]
         return {"output_voltage_v": np.asarray(voltage)}
 

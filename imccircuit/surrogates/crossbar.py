@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -35,6 +35,7 @@ from imccircuit.surrogates.base import (
 )
 from imccircuit.surrogates.carried import power_figure
 from imccircuit.surrogates.crossbar_amplifiers import fit_amplifiers, fit_behind_amplifiers
+from imccircuit.surrogates.crossbar_domain import check_array, domain_of, limits_of
 from imccircuit.surrogates.crossbar_product import (
     CUBIC,
     QUADRATIC,
@@ -45,7 +46,6 @@ from imccircuit.surrogates.crossbar_split import Split, split_of
 from imccircuit.surrogates.crossbar_verdict import judge_crossbar
 from imccircuit.surrogates.data import Measured
 from imccircuit.surrogates.verdict import Verdict
-from imccircuit.units import format_quantity
 
 Floats = NDArray[np.float64]
 
@@ -163,17 +163,28 @@ class CrossbarSurrogate(Surrogate):
         g = np.asarray(conductance_s, dtype=np.float64)
         return np.asarray(-np.asarray(input_offset_v) @ self.physics.port_admittance(g))
 
-    def predict(self, **inputs: Any) -> dict[str, Floats]:
+    def predict(
+        self,
+        *,
+        voltage_v: ArrayLike,
+        chip: int = 0,
+        conductance_s: ArrayLike | None = None,
+        input_offset_v: ArrayLike | None = None,
+        output_offset_v: ArrayLike | None = None,
+        strict: bool = False,
+    ) -> dict[str, Floats]:
         """Outputs for drive voltages.
 
         Parameters
         ----------
         voltage_v : (batch, row) drive voltages in V.
         chip : chip of the model whose conductances and offsets are taken, 0 by default.
-        conductance_s : (row, col) conductances in S of another chip.
+        conductance_s : (row, col) conductances in S of another chip; see
+            `imccircuit.surrogates.crossbar_domain` for those of the domain.
         input_offset_v, output_offset_v : (col,) offsets in V of its amplifiers; those of ``chip``
             by default.
-        strict : refuse drive voltages outside the domain instead of warning once.
+        strict : refuse voltages, conductances and sizes outside the domain instead of warning
+            once.
 
         Returns
         -------
@@ -184,20 +195,21 @@ class CrossbarSurrogate(Surrogate):
         UsageError : shapes do not fit.
         EngineError : the solver of nonlinear cells did not converge.
         """
-        chip = int(inputs.get("chip", 0))
-        g = inputs.get("conductance_s")
-        g = self.conductance_s(chip) if g is None else np.asarray(g, dtype=np.float64)
-        voltage = np.atleast_2d(np.asarray(inputs["voltage_v"], dtype=np.float64))
+        own = conductance_s is None
+        g = self.conductance_s(chip) if own else np.asarray(conductance_s, dtype=np.float64)
+        voltage = np.atleast_2d(np.asarray(voltage_v, dtype=np.float64))
         if g.ndim != 2 or voltage.ndim != 2 or voltage.shape[1] != g.shape[0]:
             raise UsageError(f"voltages {voltage.shape} do not fit conductances {g.shape}")
-        self.check_domain("voltage_v", voltage, strict=bool(inputs.get("strict", False)))
+        self.check_domain("voltage_v", voltage, strict=strict)
+        if not own:
+            check_array(self, g, strict=strict)
         if not self.has_amplifiers:
             return {"output_current_a": self._currents(g, voltage, None)}
+        given = {"input_offset": input_offset_v, "output_offset": output_offset_v}
         e, o = (
-            np.asarray(self.array(name)[chip] if inputs.get(f"{name}_v") is None
-                       else inputs[f"{name}_v"], dtype=np.float64)
-            for name in ("input_offset", "output_offset")
-        )  # fmt: skip
+            np.asarray(self.array(name)[chip] if value is None else value, dtype=np.float64)
+            for name, value in given.items()
+        )
         current = self._currents(g, voltage, e)
         return {
             "output_current_a": current,
@@ -287,6 +299,7 @@ class CrossbarSurrogate(Surrogate):
             arrays |= offsets
         fitted |= fit_product(physics, data)
         fitted |= power_figure(measured, ~split.hidden_chips)
+        limits = limits_of(parameters, measured)
         model = Model(
             arrays=arrays,
             parameters=fitted,
@@ -296,9 +309,9 @@ class CrossbarSurrogate(Surrogate):
                 "input_offsets": _AT_THE_ENDS,
             },
             gates={name: float(value) for name, value in gates},
-            domain=_domain(parameters, measured),
+            domain=domain_of(parameters, limits),
             provenance=provenance_of(measured),
-            limits={"voltage_v": _drive_limits(parameters, measured)},
+            limits=limits,
         )
         return cls(model).judged(measured)
 
@@ -368,29 +381,6 @@ def _replay(measured: Measured, split: Split) -> dict[str, ModelArray]:
             arrays["output_voltage"][chip, vector], "V", ("replay", "col"), "outputs from SPICE"
         )
     return found
-
-
-def _drive_limits(parameters: CrossbarParameters, measured: Measured) -> tuple[float, float]:
-    """Drive voltages in V: the range they were drawn from, else that of the given ones and 0 V."""
-    drive, stimulus = measured.arrays["row_voltage"], parameters.stimulus
-    drawn = 0.0 if stimulus.voltages is not None else stimulus.read_voltage
-    return min(0.0, float(drive.min())), max(drawn, float(drive.max()))
-
-
-def _domain(parameters: CrossbarParameters, measured: Measured) -> dict[str, str]:
-    drive, g = measured.arrays["row_voltage"], measured.arrays["conductance"]
-    low, high = (format_quantity(float(f(drive)), "V") for f in (np.min, np.max))
-    g_low, g_high = (format_quantity(float(f(g)), "S") for f in (np.min, np.max))
-    circuit = parameters.circuit
-    return {
-        "drive voltage": f"{low} to {high}, at rest",
-        "cell conductance": f"{g_low} to {g_high}",
-        "array": f"{g.shape[1]} rows x {g.shape[2]} columns",
-        "cell": circuit.cell,
-        "read-out": circuit.readout,
-        "temperature": f"{parameters.conditions.temperature:g} degC",
-        "noise": "none",
-    }
 
 
 SURROGATE = CrossbarSurrogate

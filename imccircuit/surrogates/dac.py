@@ -12,10 +12,10 @@ string: of its steps) is compared with the population's.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from imccircuit.benches.dac_parameters import DacGates, DacParameters
 from imccircuit.devices.draws import Draws
@@ -108,7 +108,14 @@ class DacSurrogate(Surrogate):
             raise UsageError(f"the model has no chip {chip}; there are 0 to {self.chips - 1}")
         return np.asarray(self.law.levels(self.array("number")[chip : chip + 1])[0])
 
-    def predict(self, **inputs: Any) -> dict[str, Floats]:
+    def predict(
+        self,
+        *,
+        code: ArrayLike,
+        chip: int = 0,
+        output_level: ArrayLike | None = None,
+        strict: bool = False,  # noqa: ARG002 - see below
+    ) -> dict[str, Floats]:
         """Levels of codes.
 
         Parameters
@@ -126,12 +133,11 @@ class DacSurrogate(Surrogate):
         ------
         UsageError : there is no such chip or code.
         """
-        given = inputs.get("output_level")
-        levels = self.levels(int(inputs.get("chip", 0))) if given is None else np.asarray(given)
-        code, last = np.asarray(inputs["code"]), 2**self.bits - 1
+        levels = self.levels(chip) if output_level is None else np.asarray(output_level)
+        asked, last = np.asarray(code), 2**self.bits - 1
         if levels.shape != (last + 1,):
             raise UsageError(f"output_level must have shape ({last + 1},)")
-        whole = code.astype(np.int64) if code.dtype.kind in "iu" else None
+        whole = asked.astype(np.int64) if asked.dtype.kind in "iu" else None
         if whole is None or np.any(whole < 0) or np.any(whole > last):
             raise UsageError(f"a code is none of this converter's; allowed: whole, 0 to {last}")
         return {f"output_level_{self.unit.lower()}": np.asarray(levels[whole], dtype=np.float64)}

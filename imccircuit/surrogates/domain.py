@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,10 +31,25 @@ def outside_text(limits: Mapping[str, tuple[float, float]], name: str, values: A
     if name not in limits or not asked.size:
         return ""
     low, high = limits[name]
-    slack = _SLACK * (high - low)
+    slack = _SLACK * max(high - low, abs(low), abs(high))
     if not np.any((asked < low - slack) | (asked > high + slack)):
         return ""
-    return (
-        f"{name} of {np.nanmin(asked):g} to {np.nanmax(asked):g} is outside the model's domain; "
-        f"allowed: {low:g} to {high:g}"
-    )
+    found = range_text(np.nanmin(asked), np.nanmax(asked))
+    return f"{name} of {found} is outside the model's domain; allowed: {range_text(low, high)}"
+
+
+def range_text(low: float, high: float) -> str:
+    """Say a range in SI, as ``0 to 0.2``, or its one number."""
+    return f"{low:g}" if low == high else f"{low:g} to {high:g}"
+
+
+def callers_level() -> int:
+    """``stacklevel`` with which `warnings.warn`, called by who calls this, names a user's line."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and _is_ours(frame.f_globals.get("__name__", "")):
+        level, frame = level + 1, frame.f_back
+    return level
+
+
+def _is_ours(module: str) -> bool:
+    return module.partition(".")[0] == __name__.partition(".")[0]

@@ -15,7 +15,7 @@ compared with the population's.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -112,7 +112,15 @@ class FrontEndSurrogate(Surrogate):
         """Law of the ``output`` or of the ``input``."""
         return TransferLaw(self.array("level_current"), self.array(f"{curve}_residual"))
 
-    def predict(self, **inputs: Any) -> dict[str, Floats]:
+    def predict(
+        self,
+        *,
+        current_a: ArrayLike,
+        chip: int = 0,
+        output_coefficient_v: ArrayLike | None = None,
+        input_coefficient_v: ArrayLike | None = None,
+        strict: bool = False,
+    ) -> dict[str, Floats]:
         """Voltages for currents.
 
         Parameters
@@ -131,14 +139,12 @@ class FrontEndSurrogate(Surrogate):
         ------
         UsageError : there is no such chip, a current is no number, or ``strict``.
         """
-        chip = int(inputs.get("chip", 0))
         if not 0 <= chip < self.chips:
             raise UsageError(f"the model has no chip {chip}; there are 0 to {self.chips - 1}")
-        current = _finite(inputs["current_a"])
-        self.check_domain("current_a", current, strict=bool(inputs.get("strict", False)))
+        current = _finite(current_a)
+        self.check_domain("current_a", current, strict=strict)
         found = {}
-        for curve in CURVES:
-            given = inputs.get(f"{curve}_coefficient_v")
+        for curve, given in zip(CURVES, (output_coefficient_v, input_coefficient_v), strict=True):
             numbers = self.array(f"{curve}_coefficient")[chip] if given is None else given
             numbers = np.asarray(numbers, dtype=np.float64)
             if numbers.shape != (TERMS,):

@@ -11,25 +11,26 @@ see `imccircuit.surrogates.macro_compose`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Self, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from imccircuit.benches.macro_parameters import MacroGates
+from imccircuit.benches.macro_parameters import MacroGates, MacroParameters
 from imccircuit.errors import UsageError
 from imccircuit.metrics.adc import compute_codes
 from imccircuit.surrogates.adc import AdcSurrogate
 from imccircuit.surrogates.adc_noise import convert_columns
 from imccircuit.surrogates.base import Model, Parameter, Surrogate, check_count, provenance_of
 from imccircuit.surrogates.crossbar import CrossbarSurrogate
+from imccircuit.surrogates.crossbar_domain import check_array, quantities_text
 from imccircuit.surrogates.data import Measured
 from imccircuit.surrogates.macro_compose import Composition, Integers, compose_product
 from imccircuit.surrogates.macro_drive import drive_of
 from imccircuit.surrogates.macro_parts import (
     ARRAY,
+    MacroParts,
     area_of,
     converter_name,
     energy_of,
@@ -89,7 +90,22 @@ class MacroSurrogate(Surrogate):
         """Full scale of a converter over 2^bits, in V."""
         return self.parts.converters[0].lsb_v
 
-    def predict(self, **inputs: Any) -> dict[str, NDArray[Any]]:
+    def predict(
+        self,
+        *,
+        input: ArrayLike | None = None,  # noqa: A002 - its name in the results
+        voltage_v: ArrayLike | None = None,
+        input_code: ArrayLike | None = None,
+        chip: int = 0,
+        conductance_s: ArrayLike | None = None,
+        input_offset_v: ArrayLike | None = None,
+        output_offset_v: ArrayLike | None = None,
+        transition_level: ArrayLike | None = None,
+        driver_level_v: ArrayLike | None = None,
+        seed: int | None = None,
+        first_index: int = 0,
+        strict: bool = False,
+    ) -> dict[str, NDArray[Any]]:
         """Codes for inputs.
 
         Parameters
@@ -100,7 +116,8 @@ class MacroSurrogate(Surrogate):
             code's, 1 the last one's.
         chip : chip of the model, 0 by default.
         conductance_s : (row, col) conductances in S of another array; front ends and converters
-            remain those of ``chip``.
+            remain those of ``chip``. The domain is as of a crossbar: what was measured and the
+            card may program, off and on conductance included.
         input_offset_v, output_offset_v : (col,) offsets of other front ends in V.
         transition_level : (converter, code) levels of other converters in V.
         driver_level_v : (row, code) levels of other drivers in V.
@@ -119,33 +136,44 @@ class MacroSurrogate(Surrogate):
         UsageError : shapes do not fit, there is no such chip, or a seed is given where no noise is
             known: by an older model, or of other converters.
         """
-        bias, chip = self.value("bias_voltage"), int(inputs.get("chip", 0))
         if not 0 <= chip < self.chips:
             raise UsageError(f"the model has no chip {chip}; there are 0 to {self.chips - 1}")
-        drive = drive_of(self.parts, inputs, chip, bias, self.value("read_voltage"))
-        if inputs.get("voltage_v") is not None or self.parts.driver is None:
+        ways = {"input": input, "input_code": input_code, "voltage_v": voltage_v}
+        bias = self.value("bias_voltage")
+        drive = drive_of(self.parts, ways, driver_level_v, chip, bias, self.value("read_voltage"))
+        if voltage_v is not None or self.parts.driver is None:
             # Codes are the domain of drivers, and refused where they are none.
-            self.check_domain("voltage_v", drive + bias, strict=bool(inputs.get("strict", False)))
-        names = ("conductance_s", "input_offset_v", "output_offset_v")
+            self.check_domain("voltage_v", drive + bias, strict=strict)
+        if conductance_s is not None and np.ndim(conductance_s) == 2:
+            check_array(self, np.asarray(conductance_s, dtype=np.float64), strict=strict)
         outputs = self.parts.array.predict(
-            voltage_v=drive, chip=chip, **{name: inputs.get(name) for name in names}
+            voltage_v=drive,
+            chip=chip,
+            conductance_s=conductance_s,
+            input_offset_v=input_offset_v,
+            output_offset_v=output_offset_v,
         )
         voltage = outputs["output_voltage_v"][:, : self.converters]
+        if seed is None:
+            codes = self._codes(voltage, chip, transition_level)
+        elif transition_level is not None:
+            raise UsageError("the noise of other converters is not known; leave the seed out")
+        else:
+            parts = self.parts.converters
+            codes = convert_columns(parts, voltage, chip, int(seed), first_index)
         return {
-            "output_code": self._codes(voltage, chip, inputs),
+            "output_code": codes,
             "sampled_voltage_v": voltage,
             "output_current_a": outputs["output_current_a"],
         }
 
-    def _codes(self, voltage_v: Floats, chip: int, inputs: Mapping[str, Any]) -> NDArray[np.int64]:
-        levels, seed = inputs.get("transition_level"), inputs.get("seed")
-        if seed is not None:
-            if levels is not None:
-                raise UsageError("the noise of other converters is not known; leave the seed out")
-            first = int(inputs.get("first_index", 0))
-            return convert_columns(self.parts.converters, voltage_v, chip, int(seed), first)
-        if levels is None:
+    def _codes(
+        self, voltage_v: Floats, chip: int, transition_level: ArrayLike | None
+    ) -> NDArray[np.int64]:
+        if transition_level is None:
             levels = [part.levels_v(chip) for part in self.parts.converters]
+        else:
+            levels = list(np.asarray(transition_level))
         each = [compute_codes(levels[j], voltage_v[:, j]) for j in range(self.converters)]
         return np.stack(each, axis=1)
 
@@ -273,15 +301,15 @@ class MacroSurrogate(Surrogate):
             **energy_of(parts),
             **area_of(parts),
         }  # fmt: skip
-        drive = measured.arrays["row_voltage"]
+        limits = {**parts.array.limits, "voltage_v": _drive_limits(parameters, measured)}
         model = Model(
             arrays={**packed["arrays"], **replay_arrays(measured)},
             parameters={**own, **packed["parameters"]},
             settings=packed["settings"],
             gates={**{name: float(value) for name, value in gates}, **packed["gates"]},
-            domain=_domain(parts.array, parts.converters[0], parameters.converters),
+            domain=_domain(parts, limits["voltage_v"], parameters.circuit.bias_voltage),
             provenance=provenance_of(measured),
-            limits={"voltage_v": (float(np.min(drive)), float(np.max(drive)))},
+            limits=limits,
         )
         return cls(model).judged(measured)
 
@@ -301,14 +329,23 @@ def _seed_of(seed: int, column: int) -> int:
     return int(cast(np.uint64, state[0]))
 
 
-def _domain(array: CrossbarSurrogate, converter: AdcSurrogate, count: int) -> dict[str, str]:
-    """Domain of the array, its drive voltages from the bias on, and of the converters."""
-    found = dict(array.domain)
-    found["drive voltage"] = f"{found['drive voltage']}, from the bias on"
+def _drive_limits(parameters: MacroParameters, measured: Measured) -> tuple[float, float]:
+    """Voltages of the rows in V: of inputs 0 to 1, or 0 and the given ones, and as measured."""
+    bias, stimulus = parameters.circuit.bias_voltage, parameters.stimulus
+    full = bias + (stimulus.read_voltage if stimulus.inputs is None else 0.0)
+    drive = measured.arrays["row_voltage"]
+    return min(bias, full, float(drive.min())), max(bias, full, float(drive.max()))
+
+
+def _domain(parts: MacroParts, drive_v: tuple[float, float], bias_v: float) -> dict[str, str]:
+    """Domain of the array, but for its drive voltages from the bias on, and of the converters."""
+    converter = parts.converters[0]
     full = format_quantity(converter.full_scale_v, "V")
     return {
-        **found,
-        "converters": f"{count}, {converter.bits} bit, 0 V to {full}",
+        **parts.array.domain,
+        "drive voltage": f"{quantities_text(drive_v, 'V')}, at rest, on a bias of "
+        f"{format_quantity(bias_v, 'V')}",
+        "converters": f"{len(parts.converters)}, {converter.bits} bit, 0 V to {full}",
         "varied from chip to chip": converter.domain["varied from chip to chip"],
         "noise": f"array and front ends: none; converters: {converter.domain['noise']}",
     }

@@ -25,16 +25,26 @@ WAYS = ("input", "input_code", "voltage_v")
 
 
 def drive_of(
-    parts: MacroParts, inputs: Mapping[str, Any], chip: int, bias_v: float, read_v: float
+    parts: MacroParts,
+    inputs: Mapping[str, Any],
+    driver_level_v: Any,
+    chip: int,
+    bias_v: float,
+    read_v: float,
 ) -> Floats:
     """Voltages (batch, row) in V for the inputs of a macro; see `MacroSurrogate.predict`.
+
+    Parameters
+    ----------
+    inputs : by the names of `WAYS`, None for those not given.
+    driver_level_v : of other drivers, None for those of ``chip``.
 
     Raises
     ------
     UsageError : not one way of `WAYS` is given, shapes do not fit, or a code is none.
     """
     ways = [name for name in WAYS if inputs.get(name) is not None]
-    if inputs.get("driver_level_v") is not None and (ways == ["voltage_v"] or not parts.driver):
+    if driver_level_v is not None and (ways == ["voltage_v"] or not parts.driver):
         raise UsageError("driver_level_v is for inputs or codes of a macro that has drivers")
     if len(ways) != 1:
         raise UsageError(f"a macro takes one of {', '.join(WAYS)}; given: {len(ways)}")
@@ -43,11 +53,10 @@ def drive_of(
         return np.asarray(given - bias_v, dtype=np.float64)
     if ways[0] == "input" and parts.driver is None:
         return np.asarray(read_v * given, dtype=np.float64)
-    table = inputs.get("driver_level_v")
-    if table is None:
+    if driver_level_v is None:
         level = parts.row_levels(chip) * np.sign(read_v)
     else:
-        level = _given_levels(table) - bias_v
+        level = _given_levels(driver_level_v) - bias_v
     if given.shape[1] != len(level):
         raise UsageError(f"inputs {given.shape} do not fit the drivers of {len(level)} rows")
     return np.asarray(level[np.arange(len(level)), _codes(ways[0], given, level.shape[1] - 1)])

@@ -111,15 +111,15 @@ class RampAdcSurrogate(Surrogate):
         codes = compute_codes(self.levels_v(chip, column), voltage.ravel())
         return codes.reshape(voltage.shape)
 
-    def predict(self, **inputs: Any) -> dict[str, NDArray[Any]]:
+    def predict(
+        self, *, voltage_v: ArrayLike, chip: int = 0, column: int = 0, strict: bool = False
+    ) -> dict[str, NDArray[Any]]:
         """``code`` for ``voltage_v`` (V, any shape), by ``chip`` and ``column``, 0 by default.
 
         Outside 0 V to full scale it warns once; with ``strict=True`` such voltages are refused.
         """
-        strict = bool(inputs.get("strict", False))
-        self.check_domain("voltage_v", inputs["voltage_v"], strict=strict)
-        chip, column = int(inputs.get("chip", 0)), int(inputs.get("column", 0))
-        return {"code": self.convert(inputs["voltage_v"], chip, column)}
+        self.check_domain("voltage_v", voltage_v, strict=strict)
+        return {"code": self.convert(voltage_v, chip, column)}
 
     def sample_chips(self, n: int, seed: int) -> dict[str, Floats]:
         """Draw chips: their levels in V, ``ramp`` and ``column``.

@@ -118,7 +118,7 @@ class SurrogateContract:
         path = _saved(model, tmp_path)
         with h5py.File(path, "a") as file:
             del file["limits"]
-        _same("limits", dict(load_model(path).limits), {})
+        _same("limits", dict(load_model(path).model.limits), {})
 
     def test_file_is_plain_hdf5_with_units(self, model: Surrogate, tmp_path: Path) -> None:
         """Anybody can read a model: numbers with units, no pickle, where from."""
@@ -203,6 +203,13 @@ class SurrogateContract:
         told = [item for item in seen if issubclass(item.category, DomainWarning)]
         _same("number of warnings", len(told), 1)
         _refuses(lambda: fresh.predict(**asked, strict=True))
+
+    def test_unknown_inputs_are_refused(self, model: Surrogate, inputs: dict[str, Any]) -> None:
+        """A misspelt input is named, with those that the kind knows."""
+        _hold("strict" in model.inputs, "predict takes no strict")
+        _hold(set(inputs) <= set(model.inputs), "an input is not among those that are listed")
+        _refuses(lambda: model.predict(**inputs, sede=1), "sede")
+        _refuses(lambda: model.predict(**inputs, sede=1), ", ".join(model.inputs))
 
     def test_bad_inputs_are_refused_in_one_line(self, model: Surrogate) -> None:
         """Whatever cannot be predicted is refused, not guessed."""

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from imccircuit.benches.aidac_parameters import AidacGates, AidacParameters
 from imccircuit.devices.draws import Draws
@@ -102,7 +102,17 @@ class TimeAccumulatorSurrogate(Surrogate):
         """What `sample_chips` gives and `predict` takes of a drawn chip."""
         return _DRAWN[:2] if self.model.settings["calibration"] == "nominal" else _DRAWN
 
-    def predict(self, **inputs: Any) -> dict[str, NDArray[Any]]:
+    def predict(
+        self,
+        *,
+        voltage_v: ArrayLike,
+        chip: int = 0,
+        cell: ArrayLike | None = None,
+        reference: float | None = None,
+        zero_delay: ArrayLike | None = None,
+        full_delay: ArrayLike | None = None,
+        strict: bool = False,
+    ) -> dict[str, NDArray[Any]]:
         """Delays, products and codes of a measured chip, or of a drawn one.
 
         Parameters
@@ -122,25 +132,23 @@ class TimeAccumulatorSurrogate(Surrogate):
         ------
         UsageError : shapes do not fit, there is no such chip, or only part of a drawn one is given.
         """
-        given = [name for name in self.drawn if name in inputs]
+        drawn = dict(zip(_DRAWN, (cell, reference, zero_delay, full_delay), strict=True))
+        given = [name for name in self.drawn if drawn[name] is not None]
         if given and len(given) < len(self.drawn):
             text = f"of a drawn chip there is {', '.join(given)}"
             raise UsageError(f"{text}; allowed: all of {', '.join(self.drawn)}")
-        chip = int(inputs.get("chip", 0))
         if not 0 <= chip < self.chips:
             raise UsageError(f"the model has no chip {chip}; there are 0 to {self.chips - 1}")
-        own = np.asarray(inputs.get("cell", self.array("cell")[chip]), dtype=np.float64)
-        reference = float(inputs.get("reference", self.array("reference")[chip]))
-        voltage = np.asarray(inputs["voltage_v"], dtype=np.float64)
+        own, of_reference, zero, full = (
+            np.asarray(self.array(name)[chip] if value is None else value, dtype=np.float64)
+            for name, value in drawn.items()
+        )
+        voltage = np.asarray(voltage_v, dtype=np.float64)
         if voltage.ndim != 3 or voltage.shape[1:] != own.shape[:2]:
             raise UsageError(f"voltages {voltage.shape} do not fit cells {own.shape[:2]}")
-        self.check_domain("voltage_v", voltage, strict=bool(inputs.get("strict", False)))
+        self.check_domain("voltage_v", voltage, strict=strict)
         each = self.law.delays(voltage) + own_delays(own[None], voltage[None])[0]
-        delay = each.sum(axis=-1) - reference
-        zero, full = (
-            np.asarray(inputs.get(name, self.array(name)[chip]), dtype=np.float64)
-            for name in ("zero_delay", "full_delay")
-        )
+        delay = each.sum(axis=-1) - of_reference
         product = (delay - zero) / (full - zero)
         code = np.rint(product * self.value("output_levels")).astype(np.int64)
         return {"delay_s": delay, "product": product, "code": code}

@@ -27,6 +27,7 @@ from imccircuit.errors import UsageError
 from imccircuit.results.read import read_results
 from imccircuit.surrogates.base import ModelArray, Surrogate
 from imccircuit.surrogates.cell import CellSurrogate
+from imccircuit.surrogates.domain import DomainWarning
 from imccircuit.surrogates.fit import check, fit_results
 from imccircuit.surrogates.testing import SurrogateContract
 
@@ -51,6 +52,22 @@ class TestManyResistors(SurrogateContract):
     @pytest.fixture
     def inputs(self) -> dict[str, Any]:
         return {"bit_line_v": np.linspace(0, 0.3, 31), "chip": 3, "level": 1}
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        return {"current": (31,)}
+
+    def outside(self) -> dict[str, Any]:
+        return {"bit_line_v": np.array([-0.1, 0.2])}
+
+    def refused(self) -> tuple[dict[str, Any], ...]:
+        return ({"bit_line_v": 0.1, "chip": 20}, {"bit_line_v": 0.1, "word_line_v": 1.0},
+                {"bit_line_v": np.inf}, {})  # fmt: skip
+
+    def other_results(self, folder: Path) -> Path:
+        return write(folder / "o.h5", "rram_iv", settings(2), resistive_population(8, seed=2))
+
+    def spoil(self) -> str:
+        return "cell_conductance"
 
     @pytest.fixture
     def draws(self) -> bool:
@@ -87,6 +104,12 @@ class TestManyGatedChips(SurrogateContract):
     def inputs(self) -> dict[str, Any]:
         return {"bit_line_v": np.linspace(0, 0.3, 31), "word_line_v": 0.7, "chip": 4}
 
+    def outside(self) -> dict[str, Any]:
+        return {"bit_line_v": 0.1, "word_line_v": np.array([0.5, 1.5])}
+
+    def refused(self) -> tuple[dict[str, Any], ...]:
+        return ({"bit_line_v": 0.1}, {"bit_line_v": -0.1, "word_line_v": 1.0})
+
     @pytest.fixture
     def draws(self) -> bool:
         return True
@@ -102,13 +125,20 @@ class TestManyGatedChips(SurrogateContract):
         sd = model.spread("threshold_shift").sd
         np.testing.assert_allclose(sd, 0.03, rtol=0.57)
 
-    def test_voltages_outside_are_refused(self, model: CellSurrogate) -> None:
-        with pytest.raises(UsageError, match="word-line voltages"):
-            model.predict(bit_line_v=0.1, word_line_v=1.5)
-        with pytest.raises(UsageError, match="bit-line voltages"):
+    def test_what_has_no_law_is_refused(self, model: Surrogate) -> None:
+        with pytest.raises(UsageError, match=r"-0\.1 turns the transistor round, for"):
             model.predict(bit_line_v=-0.1, word_line_v=1.0)
+        with pytest.raises(UsageError, match="no finite number"):
+            model.predict(bit_line_v=np.nan, word_line_v=1.0)
         with pytest.raises(UsageError, match="no cell"):
             model.predict(bit_line_v=0.1, word_line_v=1.0, level=2)
+        with pytest.raises(UsageError, match="these cells need word_line_v"):
+            model.predict(bit_line_v=0.1)
+
+    def test_beyond_the_measured_word_lines_it_warns_and_goes_on(self, model: Surrogate) -> None:
+        with pytest.warns(DomainWarning, match=r"word_line_v of 1\.5 .*allowed: 0\.3 to 1\.2"):
+            beyond = model.predict(bit_line_v=0.1, word_line_v=1.5)["current"]
+        assert beyond > model.predict(bit_line_v=0.1, word_line_v=1.2)["current"]
 
 
 def test_one_gated_chip_is_judged_by_points(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from imccircuit.exporters.export import export_model
 from imccircuit.metrics.adc import compute_tree_levels
 from imccircuit.results.read import read_results
 from imccircuit.surrogates.base import Surrogate
+from imccircuit.surrogates.domain import DomainWarning
 from imccircuit.surrogates.files import load_model
 from imccircuit.surrogates.fit import check, fit_results
 from imccircuit.surrogates.macro import MacroSurrogate
@@ -330,3 +331,19 @@ def test_an_integer_product_is_as_wrong_as_the_converters_steps(
     assert np.corrcoef(found.ravel(), (x @ w).ravel())[0, 1] > 0.9
     with pytest.raises(UsageError, match="rows of weights"):
         fitted.matrix_product(np.ones((1, 9), int), np.ones((9, 1), int), layout)
+
+
+def test_conductances_outside_the_domain_warn_once_or_are_refused(fitted: MacroSurrogate) -> None:
+    fresh = MacroSurrogate(fitted.model)
+    g, drive = fresh.parts.array.conductance_s(), np.full((1, ROWS), 0.05)
+    with pytest.warns(DomainWarning, match="conductance_s of .* is outside"):
+        fresh.predict(voltage_v=drive, conductance_s=1000 * g)
+    fresh.predict(voltage_v=drive, conductance_s=1000 * g)  # a second warning would be an error
+    with pytest.raises(UsageError, match="conductance_s of"):
+        fresh.predict(voltage_v=drive, conductance_s=1000 * g, strict=True)
+    # What the card may program is inside, and so are rows at rest on the bias.
+    for name in ("off_conductance", "on_conductance"):
+        programmed = np.full_like(g, fresh.value(name))
+        fresh.predict(input=np.zeros((1, ROWS)), conductance_s=programmed, strict=True)
+    assert fresh.domain["drive voltage"] == "0 V to 100 mV, at rest, on a bias of 100 mV"
+    assert fresh.limits["voltage_v"] == pytest.approx((0.0, 0.1), abs=1e-15)
