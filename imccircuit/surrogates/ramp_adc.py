@@ -30,6 +30,7 @@ from imccircuit.surrogates.base import (
 from imccircuit.surrogates.carried import carried_figures
 from imccircuit.surrogates.data import Measured, held_out
 from imccircuit.surrogates.ramp_law import RAMP_TERMS, column_levels, fit_ramps
+from imccircuit.surrogates.ramp_noise import draw_ramp_noise, noise_text
 from imccircuit.surrogates.ramp_verdict import few_codes, judge_ramp, seen_codes
 from imccircuit.surrogates.verdict import Verdict
 from imccircuit.units import format_quantity
@@ -100,26 +101,51 @@ class RampAdcSurrogate(Surrogate):
         own = self.array("column")[one, column : column + 1]
         return np.asarray(column_levels(self.array("ramp")[one], own, self.bits)[0, 0])
 
-    def convert(self, voltage_v: ArrayLike, chip: int = 0, column: int = 0) -> Codes:
-        """Codes of input voltages in V, any shape.
+    def convert(
+        self,
+        voltage_v: ArrayLike,
+        chip: int = 0,
+        column: int = 0,
+        seed: int | None = None,
+        first_index: int = 0,
+    ) -> Codes:
+        """Codes of input voltages in V, any shape; with noise where a seed is given.
+
+        Parameters
+        ----------
+        seed : of the noise, 64 bits; see `imccircuit.surrogates.ramp_noise`. Its draws are keyed
+            by seed, chip, number of the conversion and column alone, so a batch in parts gives
+            the same codes as in one.
+        first_index : number of the first conversion; the others follow in C order.
 
         Raises
         ------
-        UsageError : there is no such chip or column.
+        UsageError : there is no such chip or column, or a seed is given and the model knows no
+            noise.
         """
         voltage = np.asarray(voltage_v, dtype=np.float64)
-        codes = compute_codes(self.levels_v(chip, column), voltage.ravel())
-        return codes.reshape(voltage.shape)
+        levels, flat = self.levels_v(chip, column), voltage.ravel()
+        if seed is not None:
+            flat = flat + draw_ramp_noise(self, flat, chip, column, int(seed), first_index)
+        return compute_codes(levels, flat).reshape(voltage.shape)
 
     def predict(
-        self, *, voltage_v: ArrayLike, chip: int = 0, column: int = 0, strict: bool = False
+        self,
+        *,
+        voltage_v: ArrayLike,
+        chip: int = 0,
+        column: int = 0,
+        seed: int | None = None,
+        first_index: int = 0,
+        strict: bool = False,
     ) -> dict[str, NDArray[Any]]:
         """``code`` for ``voltage_v`` (V, any shape), by ``chip`` and ``column``, 0 by default.
 
+        With a ``seed``, and a ``first_index`` if wanted, conversions are noisy; see `convert`.
         Outside 0 V to full scale it warns once; with ``strict=True`` such voltages are refused.
         """
         self.check_domain("voltage_v", voltage_v, strict=strict)
-        return {"code": self.convert(voltage_v, chip, column)}
+        return {"code": self.convert(voltage_v, chip, column, seed, first_index)}
 
     def sample_chips(self, n: int, seed: int) -> dict[str, Floats]:
         """Draw chips: their levels in V, ``ramp`` and ``column``.
@@ -191,14 +217,18 @@ class RampAdcSurrogate(Surrogate):
         if measured.chips > 1:
             arrays |= _population(ramp[~mask], column[~mask])
         full_scale = float(measured.arrays["reference_voltage"][0])
+        figures = carried_figures(measured, ~mask)
         model = Model(
             arrays=arrays,
             parameters=_parameters(full_scale, ramp[~mask], column[~mask], errors[~mask])
             | {"bits": Parameter("bits", float(parameters.circuit.bits), "1")}
-            | carried_figures(measured, ~mask),
+            | figures,
             settings={"ramp": parameters.circuit.ramp},
             gates={name: float(value) for name, value in gates},
-            domain=_domain(full_scale, parameters, measured),
+            domain={
+                **_domain(full_scale, parameters, measured),
+                "noise": noise_text(figures.get("noise")),
+            },
             provenance=provenance_of(measured),
             limits={"voltage_v": (0.0, full_scale)},
         )
@@ -297,7 +327,6 @@ def _domain(full_scale_v: float, parameters: RampParameters, measured: Measured)
         "clock period": format_quantity(circuit.clock_period, "s"),
         "temperature": f"{parameters.conditions.temperature:g} degC",
         "varied from chip to chip": varied,
-        "noise": "carried as noise and ramp_noise, not added",
     }
 
 

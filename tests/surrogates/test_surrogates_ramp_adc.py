@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 from synthetic import write
 from synthetic_columns import FULL_SCALE_V, ramp_chip, ramp_population, scrambled
 
@@ -166,3 +167,51 @@ def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
         model.levels_v(0, 4)
     with pytest.raises(UsageError, match="no chip 20"):
         model.convert(0.1, chip=20)
+
+
+def noisy(folder: Path, comparator_v: float) -> RampAdcSurrogate:
+    # Noise of the ramp grows from 0.1 to 0.4 LSB along it, that of a column is its own.
+    chip = ramp_chip(bits=BITS, slope=1.0, curvature=0.05, offsets=np.zeros(COLUMNS))
+    sigma = LSB * np.linspace(0.1, 0.4, 2**BITS - 1)
+    total = np.sqrt(np.mean(sigma**2) + comparator_v**2)
+    return fit(folder, [{**chip, "ramp_noise": sigma, "noise_sigma": np.asarray(total)}])
+
+
+def test_noise_is_that_of_the_ramp_where_it_passes_and_of_the_comparator(tmp_path: Path) -> None:
+    model = noisy(tmp_path, 0.3 * LSB)
+    assert "where a seed is given" in model.domain["noise"]
+    for code in (3, 60):
+        at = model.levels_v()[code - 1] + 0.2 * LSB
+        codes = model.predict(voltage_v=np.full(40_000, at), seed=5)["code"]
+        sigma = np.hypot(0.1 + 0.3 * (at / LSB - 1) / (2**BITS - 2), 0.3)
+        # Share of inputs that fall below the level; 40,000 of them know it to 0.0023, four times.
+        assert np.mean(codes < code) == pytest.approx(stats.norm.cdf(-0.2 / sigma), abs=0.0095)
+
+
+def test_noise_of_a_batch_in_parts_is_that_of_one(tmp_path: Path) -> None:
+    model = noisy(tmp_path, 0.3 * LSB)
+    voltage = np.linspace(0, FULL_SCALE_V, 1000)
+    one = model.convert(voltage, column=2, seed=9)
+    parts = [model.convert(voltage[k : k + 300], column=2, seed=9, first_index=k)
+             for k in range(0, 1000, 300)]  # fmt: skip
+    np.testing.assert_array_equal(np.concatenate(parts), one)
+    assert np.any(model.convert(voltage, column=2, seed=10) != one)
+    with pytest.raises(UsageError, match="first index"):
+        model.convert(voltage, seed=9, first_index=-1)
+
+
+def test_noise_of_the_ramp_is_common_to_all_columns(tmp_path: Path) -> None:
+    voltage = np.linspace(0, FULL_SCALE_V, 2000)
+    (tmp_path / "own").mkdir()
+    for folder, comparator_v, same in ((tmp_path, 0.0, True), (tmp_path / "own", LSB, False)):
+        model = noisy(folder, comparator_v)
+        codes = [model.convert(voltage, column=j, seed=9) for j in (0, 3)]
+        assert np.array_equal(*codes) == same
+        assert np.any(codes[0] != model.convert(voltage))
+
+
+def test_a_seed_without_noise_is_refused(tmp_path: Path) -> None:
+    model = fit(tmp_path, [ramp_chip(bits=BITS, slope=1.0, curvature=0.05, offsets=np.zeros(4))])
+    assert model.domain["noise"] == "none: that of the comparators is not known"
+    with pytest.raises(UsageError, match="knows no noise"):
+        model.predict(voltage_v=0.1, seed=1)
