@@ -195,7 +195,9 @@ class TimeAccumulatorSurrogate(Surrogate):
         return found
 
     def admissibility(self) -> tuple[str, ...]:
-        """Delays are positive and change one way with voltage over the range."""
+        """Numbers are finite, delays positive; they change one way with voltage over the range."""
+        if not all(np.all(np.isfinite(self.array(name))) for name in _DRAWN):
+            return ("a fitted number is not finite",)
         volt = np.linspace(0, self.value("largest_voltage"), 65)[:, None]
         delay = self.law.delays(np.repeat(volt, self.law.stages, axis=1))
         problems = []

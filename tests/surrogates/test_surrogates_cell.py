@@ -44,10 +44,17 @@ GATED_CHIPS = [np.array([[39e-6], [5e-6]]), np.zeros((2, 1)), np.ones((2, 1))]
 
 
 class TestManyResistors(SurrogateContract):
+    results: Path
+
     @pytest.fixture(scope="class")
     @classmethod
     def model(cls, tmp_path_factory: pytest.TempPathFactory) -> Surrogate:
-        return fit(tmp_path_factory.mktemp("r"), resistive_population(20, seed=1))
+        folder = tmp_path_factory.mktemp("r")
+        cls.results = folder / "r.h5"
+        return fit(folder, resistive_population(20, seed=1))
+
+    def fitted_results(self, model: Surrogate) -> Path:
+        return self.results
 
     @pytest.fixture
     def inputs(self) -> dict[str, Any]:
@@ -106,6 +113,12 @@ class TestManyGatedChips(SurrogateContract):
 
     def outside(self) -> dict[str, Any]:
         return {"bit_line_v": 0.1, "word_line_v": np.array([0.5, 1.5])}
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        return {"current": (31,)}
+
+    def spoil(self) -> str:
+        return "threshold_shift"
 
     def refused(self) -> tuple[dict[str, Any], ...]:
         return ({"bit_line_v": 0.1}, {"bit_line_v": -0.1, "word_line_v": 1.0})

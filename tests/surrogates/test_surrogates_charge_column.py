@@ -40,11 +40,39 @@ def fit(path: Path, chips: list[Any], *more: str, recipe: str = "charge_array") 
 
 
 class TestChargeColumns(SurrogateContract):
+    results: Path
+
     @pytest.fixture(scope="class")
     @classmethod
     def model(cls, tmp_path_factory: pytest.TempPathFactory) -> Surrogate:
         chips = charge_population([SIGMA] * 12, ROWS, COLS, BATCH)
-        return fit(tmp_path_factory.mktemp("charge"), chips)
+        folder = tmp_path_factory.mktemp("charge")
+        cls.results = folder / "r.h5"
+        return fit(folder, chips)
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        return {"output_voltage_v": (9, COLS)}
+
+    def carried(self) -> dict[str, str]:
+        return {"noise": "V"}
+
+    def outside(self) -> dict[str, Any]:
+        return {"x": np.ones((1, ROWS)), "w": np.ones((ROWS, COLS))}
+
+    def refused(self) -> tuple[dict[str, Any], ...]:
+        x = np.ones((1, ROWS))
+        return ({"x": x, "chip": 12}, {"x": x[:, 1:]}, {"x": x, "w": np.ones((ROWS, COLS + 1))},
+                {"x": x, "column_offset": np.zeros(COLS + 1)}, {})  # fmt: skip
+
+    def fitted_results(self, model: Surrogate) -> Path:
+        return self.results
+
+    def other_results(self, folder: Path) -> Path:
+        chips = charge_population([SIGMA] * 6, ROWS, COLS, BATCH, seed=5)
+        return write(folder / "o.h5", "charge_array", charge_settings(ROWS, COLS, BATCH), chips)
+
+    def spoil(self) -> str:
+        return "cell_weight"
 
     @pytest.fixture
     def inputs(self) -> dict[str, Any]:

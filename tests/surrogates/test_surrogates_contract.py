@@ -40,12 +40,21 @@ class TestOneConverter(SurrogateContract):
 
 
 class TestManyConverters(SurrogateContract):
+    results: Path
+
     @pytest.fixture(scope="class")
     @classmethod
     def model(cls, tmp_path_factory: pytest.TempPathFactory) -> Surrogate:
-        path = tmp_path_factory.mktemp("many") / "r.h5"
-        chips = adc_population(20, seed=1, bits=5)
-        return fit_results(write(path, "adc_sar8_mismatch", ["circuit.bits=5"], chips))
+        cls.results = tmp_path_factory.mktemp("many") / "r.h5"
+        known = {"noise_sigma": np.asarray(1e-4), "latency": np.asarray(1e-7)}
+        chips = [{**chip, **known} for chip in adc_population(20, seed=1, bits=5)]
+        return fit_results(write(cls.results, "adc_sar8_mismatch", ["circuit.bits=5"], chips))
+
+    def fitted_results(self, model: Surrogate) -> Path:
+        return self.results
+
+    def carried(self) -> dict[str, str]:
+        return {"latency": "s", "noise_sampled": "V", "noise_decision": "V"}
 
     @pytest.fixture
     def inputs(self) -> dict[str, Any]:
@@ -58,7 +67,8 @@ class TestManyConverters(SurrogateContract):
         return {"voltage_v": np.array([0.5, 1.1])}
 
     def refused(self) -> tuple[dict[str, Any], ...]:
-        return ({"voltage_v": 0.5, "chip": 20}, {"voltage_v": 0.5, "chip": -1})
+        return ({"voltage_v": 0.5, "chip": 20}, {"voltage_v": 0.5, "chip": -1},
+                {"voltage_v": 0.5, "seed": -1}, {})  # fmt: skip
 
     def other_results(self, folder: Path) -> Path:
         chips = adc_population(8, seed=2, bits=5)
@@ -91,11 +101,19 @@ class TestLinearCrossbar(SurrogateContract):
 
 
 class TestAmplifiedCrossbar(SurrogateContract):
+    results: Path
+
     @pytest.fixture(scope="class")
     @classmethod
     def model(cls, tmp_path_factory: pytest.TempPathFactory) -> Surrogate:
-        path = tmp_path_factory.mktemp("amplified") / "r.h5"
-        return fit_results(write_amplified(path, chips=12))
+        cls.results = tmp_path_factory.mktemp("amplified") / "r.h5"
+        return fit_results(write_amplified(cls.results, chips=12))
+
+    def fitted_results(self, model: Surrogate) -> Path:
+        return self.results
+
+    def carried(self) -> dict[str, str]:
+        return {}  # the recipe measures no power
 
     @pytest.fixture
     def inputs(self) -> dict[str, Any]:

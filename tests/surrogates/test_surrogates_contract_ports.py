@@ -105,6 +105,9 @@ class DacContract(SurrogateContract):
     def carried(self) -> dict[str, str]:
         return {**COST, "area": "m**2"}
 
+    def outside(self) -> None:
+        return None  # codes beyond the last one are refused
+
     def refused(self) -> tuple[dict[str, Any], ...]:
         return (
             {"code": 64},

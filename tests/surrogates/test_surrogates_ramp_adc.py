@@ -37,10 +37,35 @@ def population(count: int = 20, spread: float = 0.01) -> list[Any]:
 
 
 class TestRampConverters(SurrogateContract):
+    results: Path
+
     @pytest.fixture(scope="class")
     @classmethod
     def model(cls, tmp_path_factory: pytest.TempPathFactory) -> Surrogate:
-        return fit(tmp_path_factory.mktemp("ramp"), population())
+        folder = tmp_path_factory.mktemp("ramp")
+        cls.results = folder / "r.h5"
+        return fit(folder, [{**chip, "noise_sigma": np.asarray(2e-5)} for chip in population()])
+
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        return {"code": (97,)}
+
+    def carried(self) -> Mapping[str, str]:
+        return {"noise": "V"}
+
+    def refused(self) -> tuple[Mapping[str, Any], ...]:
+        return ({"voltage_v": 0.1, "chip": 20}, {"voltage_v": 0.1, "column": COLUMNS},
+                {"voltage_v": 0.1, "seed": -1}, {})  # fmt: skip
+
+    def fitted_results(self, model: Surrogate) -> Path:
+        return self.results
+
+    def other_results(self, folder: Path) -> Path:
+        settings = [f"circuit.bits={BITS}", f"circuit.columns={COLUMNS}"]
+        chips = ramp_population(np.ones(8), COLUMNS, 3e-3, BITS, seed=5)
+        return write(folder / "o.h5", "adc_ramp8_mismatch", settings, chips)
+
+    def spoil(self) -> str:
+        return "ramp"
 
     def outside(self) -> Mapping[str, Any]:
         return {"voltage_v": np.array([-0.1])}

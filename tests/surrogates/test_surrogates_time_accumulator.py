@@ -52,10 +52,31 @@ def population(count: int = 12, factor: Any = 1.0) -> list[Any]:
 
 
 class TestTimeAccumulators(SurrogateContract):
+    results: Path
+
     @pytest.fixture(scope="class")
     @classmethod
     def model(cls, tmp_path_factory: pytest.TempPathFactory) -> Surrogate:
-        return fit(tmp_path_factory.mktemp("time"), population())
+        folder = tmp_path_factory.mktemp("time")
+        cls.results = folder / "r.h5"
+        return fit(folder, population())
+
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        return dict.fromkeys(("delay_s", "product", "code"), (VECTORS, OUTPUTS))
+
+    def refused(self) -> tuple[Mapping[str, Any], ...]:
+        return ({"voltage_v": voltages(), "chip": 12}, {"voltage_v": voltages()[:, :2]},
+                {"voltage_v": voltages(), "reference": 0.0}, {})  # fmt: skip
+
+    def fitted_results(self, model: Surrogate) -> Path:
+        return self.results
+
+    def other_results(self, folder: Path) -> Path:
+        chips = [time_chip(own, voltages(4)) for own in cells(6, seed=7)]
+        return write(folder / "o.h5", "aidac_small", VARIED, chips)
+
+    def spoil(self) -> str:
+        return "cell"
 
     def outside(self) -> Mapping[str, Any]:
         return {"voltage_v": voltages() + 1.0}
