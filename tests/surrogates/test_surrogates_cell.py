@@ -81,12 +81,32 @@ class TestManyResistors(SurrogateContract):
         return True
 
 
-class TestOneGatedChip(SurrogateContract):
+class GatedContract(SurrogateContract):
+    results: Path
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        return {"current": (31,)}
+
+    def outside(self) -> dict[str, Any]:
+        return {"bit_line_v": 0.1, "word_line_v": np.array([0.5, 1.5])}
+
+    def refused(self) -> tuple[dict[str, Any], ...]:
+        return ({"bit_line_v": 0.1}, {"bit_line_v": -0.1, "word_line_v": 1.0})
+
+    def spoil(self) -> str:
+        return "threshold_shift"
+
+    def fitted_results(self, model: Surrogate) -> Path:
+        return self.results
+
+
+class TestOneGatedChip(GatedContract):
     @pytest.fixture(scope="class")
     @classmethod
     def model(cls, tmp_path_factory: pytest.TempPathFactory) -> Surrogate:
-        chips = [gated_chip(*GATED_CHIPS)]
-        return fit(tmp_path_factory.mktemp("g"), chips, recipe="onet1r_iv")
+        folder = tmp_path_factory.mktemp("g")
+        cls.results = folder / "r.h5"
+        return fit(folder, [gated_chip(*GATED_CHIPS)], recipe="onet1r_iv")
 
     @pytest.fixture
     def inputs(self) -> dict[str, Any]:
@@ -97,31 +117,20 @@ class TestOneGatedChip(SurrogateContract):
         return False
 
 
-class TestManyGatedChips(SurrogateContract):
+class TestManyGatedChips(GatedContract):
     def carried(self) -> dict[str, str]:
         return {"energy": "J", "latency": "s", "area": "m**2"}
 
     @pytest.fixture(scope="class")
     @classmethod
     def model(cls, tmp_path_factory: pytest.TempPathFactory) -> Surrogate:
-        chips = gated_population(20, seed=3)
-        return fit(tmp_path_factory.mktemp("m"), chips, recipe="onet1r_iv")
+        folder = tmp_path_factory.mktemp("m")
+        cls.results = folder / "r.h5"
+        return fit(folder, gated_population(20, seed=3), recipe="onet1r_iv")
 
     @pytest.fixture
     def inputs(self) -> dict[str, Any]:
         return {"bit_line_v": np.linspace(0, 0.3, 31), "word_line_v": 0.7, "chip": 4}
-
-    def outside(self) -> dict[str, Any]:
-        return {"bit_line_v": 0.1, "word_line_v": np.array([0.5, 1.5])}
-
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        return {"current": (31,)}
-
-    def spoil(self) -> str:
-        return "threshold_shift"
-
-    def refused(self) -> tuple[dict[str, Any], ...]:
-        return ({"bit_line_v": 0.1}, {"bit_line_v": -0.1, "word_line_v": 1.0})
 
     @pytest.fixture
     def draws(self) -> bool:

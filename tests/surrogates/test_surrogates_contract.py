@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -23,12 +25,34 @@ from imccircuit.surrogates.testing import SurrogateContract
 
 
 class TestOneConverter(SurrogateContract):
+    results: Path
+
     @pytest.fixture(scope="class")
     @classmethod
     def model(cls, tmp_path_factory: pytest.TempPathFactory) -> Surrogate:
-        chip = adc_chip(np.array([1.0, 2.02, 3.99, 8.05]), 1.0, 2e-3)
-        path = tmp_path_factory.mktemp("one") / "r.h5"
-        return fit_results(write(path, "adc_sar8", ["circuit.bits=4"], [chip]))
+        cls.results = write_converter(tmp_path_factory.mktemp("one") / "r.h5", 8.05)
+        return fit_results(cls.results)
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        return {"code": (97,)}
+
+    def carried(self) -> dict[str, str]:
+        return {}  # these results have no costs
+
+    def outside(self) -> dict[str, Any]:
+        return {"voltage_v": -0.1}
+
+    def refused(self) -> tuple[dict[str, Any], ...]:
+        return ({"voltage_v": 0.5, "seed": 1}, {"voltage_v": 0.5, "chip": 1})
+
+    def fitted_results(self, model: Surrogate) -> Path:
+        return self.results
+
+    def other_results(self, folder: Path) -> Path:
+        return write_converter(folder / "o.h5", 7.97)
+
+    def spoil(self) -> str:
+        return "transition_level"
 
     @pytest.fixture
     def inputs(self) -> dict[str, Any]:
@@ -82,22 +106,66 @@ class TestManyConverters(SurrogateContract):
         return True
 
 
-class TestLinearCrossbar(SurrogateContract):
+class PlainCrossbar(SurrogateContract):
+    """One chip without amplifiers: a subclass has its size and its cells."""
+
+    rows: int
+    cols: int
+    more: tuple[str, ...] = ()
+    v0: Mapping[str, float] = MappingProxyType({})
+    results: Path
+
     @pytest.fixture(scope="class")
     @classmethod
     def model(cls, tmp_path_factory: pytest.TempPathFactory) -> Surrogate:
-        g, drive = array_and_drive(6, 4, 12)
-        chip = crossbar_chip(g, drive, r_row=2.0, r_col=3.0)
-        path = tmp_path_factory.mktemp("linear") / "r.h5"
-        return fit_results(write(path, "crossbar_ir_drop", crossbar_settings(6, 4, 12), [chip]))
+        cls.results = cls.write(tmp_path_factory.mktemp("plain") / "r.h5", 5)
+        return fit_results(cls.results)
+
+    @classmethod
+    def write(cls, path: Path, seed: int) -> Path:
+        g, drive = array_and_drive(cls.rows, cls.cols, 12, seed=seed)
+        chip = crossbar_chip(g, drive, r_row=20.0, r_col=30.0, **cls.v0)
+        settings = crossbar_settings(cls.rows, cls.cols, 12, *cls.more)
+        return write(path, "crossbar_ir_drop", settings, [chip])
 
     @pytest.fixture
     def inputs(self) -> dict[str, Any]:
-        return {"voltage_v": array_and_drive(6, 4, 9, seed=8)[1]}
+        return {"voltage_v": array_and_drive(self.rows, self.cols, 9, seed=8)[1]}
 
     @pytest.fixture
     def draws(self) -> bool:
         return False
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        return {"output_current_a": (9, self.cols)}
+
+    def carried(self) -> dict[str, str]:
+        return {}  # the recipe measures no power
+
+    def outside(self) -> dict[str, Any]:
+        g = np.full((self.rows, self.cols), 1.0)
+        return {"voltage_v": np.full((1, self.rows), 0.1), "conductance_s": g}
+
+    def refused(self) -> tuple[dict[str, Any], ...]:
+        return ({"voltage_v": np.zeros((2, self.rows + 1))}, {})
+
+    def fitted_results(self, model: Surrogate) -> Path:
+        return self.results
+
+    def other_results(self, folder: Path) -> Path:
+        return self.write(folder / "o.h5", 6)
+
+    def spoil(self) -> str:
+        return "conductance"
+
+
+class TestLinearCrossbar(PlainCrossbar):
+    rows, cols = 6, 4
+
+
+class TestSinhCrossbar(PlainCrossbar):
+    rows, cols, more = 4, 3, tuple(SINH)
+    v0 = MappingProxyType({"v0": 0.25})
 
 
 class TestAmplifiedCrossbar(SurrogateContract):
@@ -139,23 +207,10 @@ class TestAmplifiedCrossbar(SurrogateContract):
         return True
 
 
-class TestSinhCrossbar(SurrogateContract):
-    @pytest.fixture(scope="class")
-    @classmethod
-    def model(cls, tmp_path_factory: pytest.TempPathFactory) -> Surrogate:
-        g, drive = array_and_drive(4, 3, 10)
-        chip = crossbar_chip(g, drive, r_row=20.0, r_col=30.0, v0=0.25)
-        settings = crossbar_settings(4, 3, 10, *SINH)
-        path = tmp_path_factory.mktemp("sinh") / "r.h5"
-        return fit_results(write(path, "crossbar_ir_drop", settings, [chip]))
-
-    @pytest.fixture
-    def inputs(self) -> dict[str, Any]:
-        return {"voltage_v": array_and_drive(4, 3, 9, seed=8)[1]}
-
-    @pytest.fixture
-    def draws(self) -> bool:
-        return False
+def write_converter(path: Path, largest: float) -> Path:
+    """One converter of four bits with its largest capacitor in units."""
+    chip = adc_chip(np.array([1.0, 2.02, 3.99, largest]), 1.0, 2e-3)
+    return write(path, "adc_sar8", ["circuit.bits=4"], [chip])
 
 
 def write_amplified(path: Path, chips: int, seed: int = 3) -> Path:

@@ -91,6 +91,12 @@ class TestManyFrontEnds(FrontEndContract):
 
 
 class DacContract(SurrogateContract):
+    results: Path
+
+    def fitted_results(self, model: Surrogate) -> Path:
+        del model
+        return self.results
+
     @pytest.fixture
     def inputs(self) -> dict[str, Any]:
         return {"code": CODES.reshape(8, 8)}
@@ -125,8 +131,11 @@ class TestOneGroup(DacContract):
     @pytest.fixture(scope="class")
     @classmethod
     def model(cls, tmp_path_factory: pytest.TempPathFactory) -> Surrogate:
-        path = tmp_path_factory.mktemp("group") / "r.h5"
-        return fit_results(write_dac(path, "capacitor", groups(1, seed=1)))
+        cls.results = tmp_path_factory.mktemp("group") / "r.h5"
+        return fit_results(write_dac(cls.results, "capacitor", groups(1, seed=1)))
+
+    def other_results(self, folder: Path) -> Path:
+        return write_dac(folder / "o.h5", "capacitor", groups(1, seed=2))
 
     @pytest.fixture
     def draws(self) -> bool:
@@ -140,10 +149,6 @@ class TestManyGroups(DacContract):
         cls.results = tmp_path_factory.mktemp("groups") / "r.h5"
         return fit_results(write_dac(cls.results, "capacitor", groups(20, seed=1)))
 
-    def fitted_results(self, model: Surrogate) -> Path:
-        del model
-        return self.results
-
     def other_results(self, folder: Path) -> Path:
         return write_dac(folder / "o.h5", "capacitor", groups(8, seed=2))
 
@@ -152,16 +157,22 @@ class TestManyStrings(DacContract):
     @pytest.fixture(scope="class")
     @classmethod
     def model(cls, tmp_path_factory: pytest.TempPathFactory) -> Surrogate:
-        path = tmp_path_factory.mktemp("strings") / "r.h5"
-        return fit_results(write_dac(path, "string", strings(20, seed=1)))
+        cls.results = tmp_path_factory.mktemp("strings") / "r.h5"
+        return fit_results(write_dac(cls.results, "string", strings(20, seed=1)))
+
+    def other_results(self, folder: Path) -> Path:
+        return write_dac(folder / "o.h5", "string", strings(8, seed=2))
 
 
 class TestManyPulses(DacContract):
     @pytest.fixture(scope="class")
     @classmethod
     def model(cls, tmp_path_factory: pytest.TempPathFactory) -> Surrogate:
-        path = tmp_path_factory.mktemp("pulses") / "r.h5"
-        return fit_results(write_dac(path, "pulse_width", pulses(20, seed=1)))
+        cls.results = tmp_path_factory.mktemp("pulses") / "r.h5"
+        return fit_results(write_dac(cls.results, "pulse_width", pulses(20, seed=1)))
+
+    def other_results(self, folder: Path) -> Path:
+        return write_dac(folder / "o.h5", "pulse_width", pulses(8, seed=2))
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         return {"output_level_s": (8, 8)}
