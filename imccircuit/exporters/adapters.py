@@ -13,6 +13,7 @@ import numpy as np
 from imccircuit.exporters.content import (
     COST_NUMBERS,
     NOISE_OF_A_CONVERSION,
+    POPULATIONS,
     Content,
     Fidelity,
     plain,
@@ -48,7 +49,7 @@ def adapter_fidelity(
 
 def _common(content: Content) -> list[Fidelity]:
     found = []
-    if "population_mean" in content.arrays:
+    if not POPULATIONS.isdisjoint(content.arrays):
         how = "columns take the chips of the model; the law stands in model.npz"
         found.append(Fidelity("population of chips", "dropped", how))
     if content.numbers.get("noise_sampled_v") is not None:

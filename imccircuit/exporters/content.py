@@ -21,6 +21,9 @@ Treatment = Literal["exact", "approximated", "dropped", "absent"]
 COST_NUMBERS = {"energy": "energy_j", "latency": "latency_s", "area": "area_m2"}
 """Parameter of a model that says what an operation costs → its name in `Content.numbers`."""
 
+POPULATIONS = frozenset({"population_mean", "level_mean"})
+"""Arrays of which a model has one where chips can be drawn, by bit weights or by levels."""
+
 NOISE_OF_A_CONVERSION = "noise of a conversion"
 
 # Kinds that more than the bundle takes; all others are exported as they are.

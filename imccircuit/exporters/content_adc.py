@@ -26,6 +26,9 @@ def _adc(model: Any) -> Content:
         for name, array in converter.model.arrays.items()
         if not name.startswith("replay_")
     }
+    if converter.level_law is not None:
+        # What takes a search for granted finds the levels that one over them has: the same.
+        arrays["decision_level"] = converter.model.arrays["transition_level"]
     replay = replay_of(converter)
     chip, voltage = replay["chip"].values, replay["input"].values
     codes = np.array(
@@ -33,8 +36,9 @@ def _adc(model: Any) -> Content:
         dtype=np.int64,
     )
     replay["expected_code"] = ModelArray(codes, "1", ("replay",), "code of the surrogate")
+    varies = "bit weights and offset" if converter.level_law is None else "the levels"
     population = (
-        Fidelity("population of chips", "exact", "mean and covariance of bit weights and offset")
+        Fidelity("population of chips", "exact", f"mean and covariance of {varies}")
         if converter.has_population
         else Fidelity("population of chips", "dropped", "one chip was measured")
     )
@@ -54,9 +58,16 @@ def _adc(model: Any) -> Content:
             "full_scale_v": converter.full_scale_v,
             "bits": float(converter.bits),
             **{f"{name}_v": _noise_v(converter, name) for name in (SAMPLED, DECISION)},
+            **_law_numbers(converter),
             **cost_numbers(converter),
         },
     )
+
+
+def _law_numbers(converter: AdcSurrogate) -> dict[str, float]:
+    """σ of the law of levels, where the population is one of levels."""
+    law = converter.level_law
+    return {} if law is None else {"level_sigma_v": law.level_v, "step_sigma_v": law.step_v}
 
 
 def _noise_v(model: Surrogate, name: str) -> float | None:

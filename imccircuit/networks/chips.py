@@ -241,6 +241,8 @@ def _converters(
 ) -> tuple[Floats, Floats]:
     """Bit weights (col, bit) and offsets (col,) in V of the columns' converters."""
     ideal = converter.lsb_v * 2.0 ** np.arange(converter.bits)
+    if converter.level_law is not None:
+        raise UsageError("the converter has no bit weights to scale; allowed: one that has")
     if not 0 <= scales.drop_bits < converter.bits:
         raise UsageError(f"{scales.drop_bits} bits left out; allowed: 0 to {converter.bits - 1}")
     if scales.mismatch == 0 and scales.offsets == 0:

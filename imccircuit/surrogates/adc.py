@@ -1,11 +1,13 @@
-"""Surrogate of an ADC: transition levels of measured chips, and a population of bit weights.
+"""Surrogate of an ADC: transition levels of measured chips, and the population they are from.
 
 The fit knows only what a test bench sees: forced levels and conversions. It is blind to the
 capacitors and offsets that were drawn and to the law they were drawn from.
 
-Law: the level of code d is S_d = Σ w_k b_k(d) + o, with one weight w_k for each bit and an offset
-o, both in V. That holds for any charge-redistribution converter with linear capacitors, whatever
-their values; the transition levels follow through the search tree.
+Law of a SAR converter: the level of code d is S_d = Σ w_k b_k(d) + o, with one weight w_k for each
+bit and an offset o, both in V. That holds for any charge-redistribution converter with linear
+capacitors, whatever their values; the transition levels follow through the search tree. Of another
+converter (a flash, say) the levels themselves are what varies, and the population is their mean
+and covariance; `adc_choice` says when, `adc_level_law` how, `adc_level_verdict` what is judged.
 
 One chip: its levels are taken as measured, and the verdict comes from its whole conversions.
 Many chips: the population is the mean and covariance of (w, o). The verdict comes from chips that
@@ -29,6 +31,9 @@ from imccircuit.benches.adc_parameters import AdcGates, AdcParameters
 from imccircuit.benches.adc_transfer import checked_codes
 from imccircuit.errors import UsageError
 from imccircuit.metrics.adc import compute_codes
+from imccircuit.surrogates.adc_choice import Choice, choose_law, level_tolerance
+from imccircuit.surrogates.adc_level_law import FACTOR, MEAN, SCALE, LevelLaw, fit_levels
+from imccircuit.surrogates.adc_level_verdict import judge_levels
 from imccircuit.surrogates.adc_levels import (
     fit_weights,
     forced_levels,
@@ -51,6 +56,9 @@ from imccircuit.surrogates.data import Measured
 from imccircuit.surrogates.verdict import Verdict
 from imccircuit.units import format_quantity
 
+BIT_WEIGHTS = ("bit_weight", "level_offset")
+"""Arrays of a model whose levels follow from bit weights, as those of all SAR converters do."""
+
 _MOST_REPLAYS = 256
 
 
@@ -62,7 +70,9 @@ class AdcSurrogate(Surrogate):
     chips, ``population_mean`` (parameter) V and ``population_covariance`` (parameter, parameter)
     V², the parameters being the weights, lowest bit first, and the offset. Of one chip there is
     also ``decision_level`` (chip, code) V, the level of each trial code as measured, before it is
-    clipped through the search tree. Parameters ``noise_sampled`` and ``noise_decision`` in V are
+    clipped through the search tree. A converter of which the levels vary by themselves has no
+    weights, and for its population ``level_mean`` (code) V, ``level_factor`` (factor, code) V and
+    ``level_scale`` (code). Parameters ``noise_sampled`` and ``noise_decision`` in V are
     there where the results carry noise, ``energy`` in J of a conversion, ``latency`` in s and
     ``area`` in m² where they were measured.
     """
@@ -70,8 +80,6 @@ class AdcSurrogate(Surrogate):
     kind = "adc"
     required = (
         "transition_level",
-        "bit_weight",
-        "level_offset",
         "sample",
         "held_out",
         "replay_chip",
@@ -80,10 +88,18 @@ class AdcSurrogate(Surrogate):
     )
     required_parameters = ("reference_voltage", "fitted_chips")
 
+    def __init__(self, model: Model) -> None:
+        super().__init__(model)
+        own = (FACTOR, SCALE) if MEAN in model.arrays else BIT_WEIGHTS
+        for name in own:
+            if name not in model.arrays:
+                raise KeyError(f"no array {name}")
+        self.level_law = LevelLaw.of(model) if MEAN in model.arrays else None
+
     @property
     def bits(self) -> int:
         """Resolution."""
-        return int(self.array("bit_weight").shape[1])
+        return int(self.array("transition_level").shape[1]).bit_length()
 
     @property
     def full_scale_v(self) -> float:
@@ -103,7 +119,7 @@ class AdcSurrogate(Surrogate):
     @property
     def has_population(self) -> bool:
         """Whether chips can be drawn."""
-        return "population_mean" in self.model.arrays
+        return self.level_law is not None or "population_mean" in self.model.arrays
 
     @property
     def shared_level_v(self) -> NDArray[np.float64] | None:
@@ -167,7 +183,7 @@ class AdcSurrogate(Surrogate):
         return {"code": self.convert(voltage_v, chip, seed, first_index)}
 
     def sample_chips(self, n: int, seed: int) -> dict[str, NDArray[np.float64]]:
-        """Draw chips: ``transition_level`` (chip, code) in V, and their weights and offset.
+        """Draw chips: ``transition_level`` (chip, code) in V, and weights and offset if they have.
 
         The normal variates of chip k are those of vector k of the counter-based generator of
         `imccircuit.surrogates.kernels.noise`, in the stream crc32("adc_weights").
@@ -181,9 +197,14 @@ class AdcSurrogate(Surrogate):
         if not self.has_population:
             raise UsageError("the model was fitted to one chip, so it knows no variation")
         check_count(n)
+        stream = zlib.crc32(b"adc_weights")
+        if self.level_law is not None:
+            shape = (n, self.level_law.variates)
+            levels = self.level_law.draw(draw_normals(shape, seed=seed, stream=stream))
+            return {"transition_level": levels}
         values, vectors = np.linalg.eigh(self.array("population_covariance"))
         root = vectors * np.sqrt(np.maximum(values, 0.0))
-        normal = draw_normals((n, len(root)), seed=seed, stream=zlib.crc32(b"adc_weights"))
+        normal = draw_normals((n, len(root)), seed=seed, stream=stream)
         drawn = self.array("population_mean") + normal @ root.T
         return {
             "transition_level": predict_levels(drawn, self.bits, self.shared_level_v),
@@ -199,7 +220,9 @@ class AdcSurrogate(Surrogate):
             problems.append("a transition level is not finite")
         elif np.any(np.diff(levels, axis=1) < 0):
             problems.append("transition levels fall")
-        if self.has_population:
+        if self.level_law is not None:
+            problems += self.level_law.problems()
+        elif self.has_population:
             mean, cov = self.array("population_mean"), self.array("population_covariance")
             if not (np.all(np.isfinite(mean)) and np.all(mean[:-1] > 0)):
                 problems.append("a mean bit weight is not positive")
@@ -223,51 +246,45 @@ class AdcSurrogate(Surrogate):
         # Where none is held out, a mean over all chips would be judged by what it is the mean of.
         shared = None
         if hidden is not None:
-            least = _null_tolerance(measured) * full_scale / 2**bits
+            least = level_tolerance(measured) * full_scale / 2**bits
             shared = shared_level(forced[~mask], weights[~mask], least)
+        choice = choose_law(measured, ~mask, weights, shared)
         # What the model says about a held-out chip must not come from what judges it.
         curvature = 0.0 if shared is None else shared
         weights[mask] = fit_weights(forced[mask] - curvature, bits, checked_codes(bits))
         levels = measured.arrays["transition_level"]
-        if not one:
+        as_measured = one or not choice.by_weights
+        if not as_measured:
             levels = predict_levels(weights, bits, shared)
         arrays = {
             "transition_level": ModelArray(levels, "V", ("chip", "code"), "transition level T[k]"),
-            "bit_weight": ModelArray(weights[:, :-1], "V", ("chip", "bit"), "level step of a bit"),
-            "level_offset": ModelArray(weights[:, -1], "V", ("chip",), "offset of all levels"),
+            **(_weights(weights) if choice.by_weights else {}),
             "sample": ModelArray(measured.samples, "1", ("chip",), "Monte Carlo sample"),
             "held_out": ModelArray(mask.astype(np.int8), "1", ("chip",), "not seen by the fit"),
             **_replay(measured, np.flatnonzero(mask) if mask.any() else np.arange(measured.chips)),
         }
-        if one:
-            arrays["decision_level"] = ModelArray(
-                forced, "V", ("chip", "code"), "level of each trial code, before tree clipping"
-            )
+        own: dict[str, Parameter] = {}
+        if choice.by_weights:
+            arrays |= _decisions(weights, shared, forced if one else None)
+            arrays |= {} if one else _population(weights[~mask])
         else:
-            arrays |= _population(weights[~mask])
-        if shared is not None:
-            arrays |= {
-                "shared_level": ModelArray(
-                    shared, "V", ("code",), "beyond bit weights and offset, the same for all chips"
-                ),
-                "decision_level": ModelArray(
-                    predict_forced(weights, bits, shared), "V", ("chip", "code"),
-                    "level of each trial code, before tree clipping",
-                ),
-            }  # fmt: skip
+            found = fit_levels(levels[~mask])
+            arrays |= found.arrays()
+            own = found.parameters()
         noise = noise_parameters(measured, ~mask)
         fitted = {
             "reference_voltage": Parameter("reference_voltage", full_scale, "V"),
             "fitted_chips": Parameter("fitted_chips", float(np.count_nonzero(~mask)), "1"),
+            **own,
             **noise,
             **cost_figures(measured, ~mask),
         }
         model = Model(
             arrays=arrays,
             parameters=fitted,
-            settings={"levels": "as measured" if one else "from fitted bit weights"},
+            settings={"levels": "as measured" if as_measured else "from fitted bit weights"},
             gates={name: float(value) for name, value in gates},
-            domain=_domain(full_scale, bits, measured, noise_text(noise)),
+            domain=_domain(full_scale, bits, measured, choice, noise_text(noise)),
             provenance=provenance_of(measured),
             limits={"voltage_v": (0.0, full_scale)},
         )
@@ -277,8 +294,11 @@ class AdcSurrogate(Surrogate):
         """Verdict from whole conversions (one chip) or from held-out chips (many)."""
         if forced_levels(measured).shape[1] != self.levels_v().size:
             raise UsageError(f"{measured.results.path} has not the {self.bits} bits of the model")
-        judged = judge_many if self.has_population else judge_one
-        verdict = judged(self, measured)
+        if self.level_law is not None:
+            verdict = judge_levels(self, self.level_law, measured)
+        else:
+            judged = judge_many if self.has_population else judge_one
+            verdict = judged(self, measured)
         return replace(
             verdict,
             left_out=measured.left_out,
@@ -287,15 +307,29 @@ class AdcSurrogate(Surrogate):
         )
 
 
-# Of an LSB: a level is never asked to stand better than this.
-_LEAST_TOLERANCE_LSB = 1e-3
+def _weights(weights: NDArray[np.float64]) -> dict[str, ModelArray]:
+    return {
+        "bit_weight": ModelArray(weights[:, :-1], "V", ("chip", "bit"), "level step of a bit"),
+        "level_offset": ModelArray(weights[:, -1], "V", ("chip",), "offset of all levels"),
+    }
 
 
-def _null_tolerance(measured: Measured) -> float:
-    """What a level may be off by in LSB, as far as the recipe says."""
-    stimulus = getattr(measured.parameters, "stimulus", None)
-    found = getattr(stimulus, "null_tolerance", None)
-    return _LEAST_TOLERANCE_LSB if found is None else max(float(found), _LEAST_TOLERANCE_LSB)
+def _decisions(
+    weights: NDArray[np.float64],
+    shared: NDArray[np.float64] | None,
+    measured_v: NDArray[np.float64] | None,
+) -> dict[str, ModelArray]:
+    """Levels of trial codes as measured, or with what weights alone do not say; {} for neither."""
+    found, text = {}, "level of each trial code, before tree clipping"
+    if measured_v is not None:
+        found["decision_level"] = ModelArray(measured_v, "V", ("chip", "code"), text)
+    if shared is not None:
+        found["shared_level"] = ModelArray(
+            shared, "V", ("code",), "beyond bit weights and offset, the same for all chips"
+        )
+        levels = predict_forced(weights, weights.shape[1] - 1, shared)
+        found["decision_level"] = ModelArray(levels, "V", ("chip", "code"), text)
+    return found
 
 
 def _population(weights: NDArray[np.float64]) -> dict[str, ModelArray]:
@@ -327,7 +361,9 @@ def _replay(measured: Measured, chips: NDArray[np.int64]) -> dict[str, ModelArra
     }
 
 
-def _domain(full_scale_v: float, bits: int, measured: Measured, noise: str) -> dict[str, str]:
+def _domain(
+    full_scale_v: float, bits: int, measured: Measured, choice: Choice, noise: str
+) -> dict[str, str]:
     parameters = measured.parameters
     varied = ", ".join(measured.recipe.common.variation.quantities) or "nothing"
     domain = {
@@ -337,6 +373,8 @@ def _domain(full_scale_v: float, bits: int, measured: Measured, noise: str) -> d
     }
     if isinstance(parameters, AdcParameters):
         domain["cycle time"] = format_quantity(parameters.circuit.cycle_time, "s")
+    if choice.text:
+        domain["law"] = choice.text
     return {**domain, "varied from chip to chip": varied, "noise": noise}
 
 

@@ -132,8 +132,13 @@ def convert_columns(
 
 
 def decision_levels(model: AdcSurrogate, chip: int) -> NDArray[np.float64]:
-    """Level (code,) in V at which each trial code decides: as measured, else from bit weights."""
+    """Level (code,) in V at which each trial code decides: as measured, else from bit weights.
+
+    A converter without bit weights has its transition levels, of which a search makes no others.
+    """
     if "decision_level" in model.model.arrays:
         return np.asarray(model.array("decision_level")[chip])
+    if "bit_weight" not in model.model.arrays:
+        return model.levels_v(chip)
     weights = np.append(model.array("bit_weight")[chip], model.array("level_offset")[chip])
     return np.asarray(design_matrix(np.arange(1, 2**model.bits), model.bits) @ weights)

@@ -48,7 +48,7 @@ def judge_one(model: AdcSurrogate, measured: Measured) -> Verdict:
     if "loop_input" not in measured.arrays:
         why = "no whole conversion was measured, so there is nothing that the fit did not see"
         return Verdict("not judged", why, (), (), 0, 0)
-    figure = _loop_figure(model.levels_v()[None], measured, np.array([True]), model.lsb_v)
+    figure = loop_figure(model.levels_v()[None], measured, np.array([True]), model.lsb_v)
     gates = (Gate.at_most("max_error", figure.max / model.lsb_v, model.model.gates["max_error"],
                           "LSB"),)  # fmt: skip
     state, reason = judge(gates, model.admissibility())
@@ -65,7 +65,7 @@ def judge_many(model: AdcSurrogate, measured: Measured) -> Verdict:
         everything = np.ones(measured.chips, dtype=bool)
         figures = _figures(model, measured, everything)
         note = "the errors are of codes that a chip's fit did not see, on chips that it did see"
-        return Verdict("not judged", few, (), figures, _points(figures), 0, notes=(note,))
+        return Verdict("not judged", few, (), figures, count_points(figures), 0, notes=(note,))
     figures = _figures(model, measured, hidden)
     worst = largest_error(figures) / model.lsb_v
     error_gate = Gate.at_most("max_error", worst, model.model.gates["max_error"], "LSB")
@@ -77,7 +77,7 @@ def judge_many(model: AdcSurrogate, measured: Measured) -> Verdict:
     if measured.columns > 1:
         notes.append(f"{measured.columns} converters of each chip, counted as chips of their own")
     chips = int(np.count_nonzero(hidden))
-    return Verdict(state, reason, gates, figures, _points(figures), chips, notes=tuple(notes))
+    return Verdict(state, reason, gates, figures, count_points(figures), chips, notes=tuple(notes))
 
 
 def unseen(model: AdcSurrogate, measured: Measured) -> NDArray[np.bool_] | None:
@@ -85,10 +85,13 @@ def unseen(model: AdcSurrogate, measured: Measured) -> NDArray[np.bool_] | None:
     if model.was_fitted_to(measured):
         return measured.hidden_chips()
     # The same seed with more samples holds the fit's chips again.
-    weights = fit_weights(forced_levels(measured), model.bits)
-    seen = np.column_stack([model.array("bit_weight"), model.array("level_offset")])
+    if model.level_law is None:
+        here = fit_weights(forced_levels(measured), model.bits)
+        seen = np.column_stack([model.array("bit_weight"), model.array("level_offset")])
+    else:
+        here, seen = measured.arrays["transition_level"], model.array("transition_level")
     seen = seen[model.array("held_out") == 0]
-    distance = np.abs(weights[:, None] - seen[None]).max(axis=2).min(axis=1)
+    distance = np.array([np.abs(own - seen).max(axis=1).min() for own in here])
     return np.asarray(distance > _SAME_CHIP_LSB * model.lsb_v)
 
 
@@ -117,12 +120,13 @@ def _figures(
     )
     if "loop_input" not in measured.arrays:
         return (by_null,)
-    return by_null, _loop_figure(predicted, measured, chips, lsb)
+    return by_null, loop_figure(predicted, measured, chips, lsb)
 
 
-def _loop_figure(
+def loop_figure(
     levels: Floats, measured: Measured, chips: NDArray[np.bool_], lsb_v: float
 ) -> ErrorFigure:
+    """Error of levels (chip, code) in V of some chips against their whole conversions."""
     bracketed = value_of(measured.parameters, "stimulus.loop_input") is None
     inputs = measured.arrays["loop_input"] * measured.arrays["reference_voltage"][:, None]
     found = [
@@ -186,5 +190,6 @@ def _inl_metric(bits: int) -> Floats:
     return np.asarray(inl.T @ inl)
 
 
-def _points(figures: tuple[ErrorFigure, ...]) -> int:
+def count_points(figures: tuple[ErrorFigure, ...]) -> int:
+    """Held-out values of all figures."""
     return sum(figure.count for figure in figures)

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from imccircuit.benches.macro_parameters import MacroGates, MacroParameters
 from imccircuit.errors import UsageError
 from imccircuit.metrics.adc import compute_codes
-from imccircuit.surrogates.adc import AdcSurrogate
+from imccircuit.surrogates.adc import BIT_WEIGHTS, AdcSurrogate
 from imccircuit.surrogates.adc_noise import convert_columns
 from imccircuit.surrogates.base import Model, Parameter, Surrogate, check_count, provenance_of
 from imccircuit.surrogates.crossbar import CrossbarSurrogate
@@ -60,7 +60,7 @@ class MacroSurrogate(Surrogate):
     kind = "macro"
     required = (
         *(f"{ARRAY}.{name}" for name in (*CrossbarSurrogate.required, *_AMPLIFIERS)),
-        *(f"{converter_name(0)}.{name}" for name in AdcSurrogate.required),
+        *(f"{converter_name(0)}.{name}" for name in (*AdcSurrogate.required, *BIT_WEIGHTS)),
     )
     required_parameters = (
         "converters",

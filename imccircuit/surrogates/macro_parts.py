@@ -16,7 +16,7 @@ from imccircuit.benches.dac_ladder import BENCH as ROW_DRIVER
 from imccircuit.benches.dac_parameters import DacGates
 from imccircuit.benches.macro_parameters import MacroParameters
 from imccircuit.errors import UsageError
-from imccircuit.surrogates.adc import AdcSurrogate
+from imccircuit.surrogates.adc import BIT_WEIGHTS, AdcSurrogate
 from imccircuit.surrogates.adc_noise import decision_levels
 from imccircuit.surrogates.base import Model, ModelArray, Parameter, Surrogate
 from imccircuit.surrogates.crossbar import CrossbarSurrogate
@@ -343,7 +343,8 @@ def _part(model: Model, part: str, kind: type[Surrogate]) -> Model:
         for name, parameter in model.parameters.items()
         if name.startswith(own)
     }
-    for found, needed in ((arrays, kind.required), (parameters, kind.required_parameters)):
+    needs = (*kind.required, *(BIT_WEIGHTS if kind is AdcSurrogate else ()))
+    for found, needed in ((arrays, needs), (parameters, kind.required_parameters)):
         for name in needed:
             if name not in found:
                 raise KeyError(f"no {own}{name}")

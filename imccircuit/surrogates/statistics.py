@@ -11,7 +11,9 @@ What counts is declared here, before any chip is looked at:
   levels because the levels of a chip have no more degrees of freedom than its weights and offset,
   of which they are linear functions but for the search tree; because it does not change with their
   units, of which the highest is a hundred times the lowest; and because its distribution depends
-  on the numbers of chips only, so that it can be simulated, those of the fit included.
+  on the numbers of chips only, so that it can be simulated, those of the fit included. Of
+  converters without bit weights it is a test of offset and gain: more numbers than chips have no
+  likelihood.
 
 The surrogate *disagrees* where the interval of a code or of the rms over all codes lies outside
 the band as a whole, or the test rejects. It *agrees* where no code does, the interval of the rms
@@ -37,6 +39,7 @@ from imccircuit.metrics.population import (
 )
 from imccircuit.results.read import Results
 from imccircuit.surrogates.adc import AdcSurrogate
+from imccircuit.surrogates.adc_level_law import line_basis
 from imccircuit.surrogates.adc_levels import fit_weights, forced_levels
 from imccircuit.surrogates.adc_verdict import unseen
 from imccircuit.surrogates.base import Surrogate
@@ -170,20 +173,23 @@ def check_statistics(
             f"{results.path}: {chips or 'none'} of {measured.chips} chips fresh, the fit saw the "
             f"others; allowed: results of another seed, {FEWEST} fresh chips on"
         )
-    weights = fit_weights(forced_levels(measured)[hidden], model.bits)
     levels = measured.arrays["transition_level"][hidden]
+    if model.level_law is not None:
+        return compare(model, levels, None, measured.reference)
+    weights = fit_weights(forced_levels(measured)[hidden], model.bits)
     return compare(model, levels, weights, measured.reference)
 
 
 def compare(
-    model: AdcSurrogate, levels_v: Floats, weights_v: Floats, reference: str = ""
+    model: AdcSurrogate, levels_v: Floats, weights_v: Floats | None, reference: str = ""
 ) -> StatisticsReport:
     """Compare a population with fresh chips.
 
     Parameters
     ----------
     levels_v : (chip, code) transition levels in V.
-    weights_v : (chip, bits + 1) bit weights, lowest first, and offset in V of the same chips.
+    weights_v : (chip, bits + 1) bit weights, lowest first, and offset in V of the same chips;
+        None of converters that have none.
     reference : who measured them.
     """
     drawn = model.sample_chips(_DRAWN, _DRAWN_SEED)["transition_level"]
@@ -202,10 +208,11 @@ def compare(
         if varies.any():
             found = compute_sigma_ratios(theirs[:, varies], sigma[varies])
             rows.append(_row(name, found, sigma[varies], np.flatnonzero(varies) + 1))
-    test = _test(model, weights_v)
+    numbers = "offset and gain" if weights_v is None else "weights and offset"
+    test = _test(model, levels_v @ _lines(model).T if weights_v is None else weights_v)
     problems += [str(row) for row in rows if row.state == "disagrees"]
     if test is not None and test.p_value < SIGNIFICANCE:
-        problems.append(f"the test of weights and offset rejects: p = {test.p_value:.3g}")
+        problems.append(f"the test of {numbers} rejects: p = {test.p_value:.3g}")
     state, reason = _judge(tuple(rows), problems)
     return StatisticsReport(state, reason, tuple(rows), test, len(levels_v), reference)
 
@@ -239,9 +246,18 @@ def _row(name: str, found: SigmaRatios, sigma: Floats, codes: NDArray[np.int64])
     )
 
 
+def _lines(model: AdcSurrogate) -> Floats:
+    """Vectors (2, code) that take offset and gain from levels."""
+    return line_basis(2**model.bits - 1)
+
+
 def _test(model: AdcSurrogate, weights: Floats) -> PopulationTest | None:
     """Test the parameters that vary; None if these are none or chips are too few for them."""
-    mean, covariance = model.array("population_mean"), model.array("population_covariance")
+    if model.level_law is None:
+        mean, covariance = model.array("population_mean"), model.array("population_covariance")
+    else:
+        lines = _lines(model)
+        mean, covariance = lines @ model.level_law.mean_v, lines @ model.level_law.times(lines).T
     varies = np.sqrt(np.diag(covariance)) > _NO_SPREAD_LSB * model.lsb_v
     fitted = int(model.value("fitted_chips"))
     if not varies.any() or min(len(weights), fitted) <= np.count_nonzero(varies) + 1:

@@ -13,6 +13,7 @@ from imccircuit.exporters.amounts import gradient_error
 from imccircuit.exporters.array_terms import offset_fidelity
 from imccircuit.exporters.content import (
     NOISE_OF_A_CONVERSION,
+    POPULATIONS,
     Content,
     Fidelity,
     flat_arrays,
@@ -25,6 +26,7 @@ from imccircuit.exporters.parts import parts_fidelity
 from imccircuit.exporters.target import Target
 from imccircuit.exporters.torch.load import MODULE
 from imccircuit.exporters.torch.replay import replay_torch
+from imccircuit.surrogates.adc import AdcSurrogate
 from imccircuit.surrogates.base import Surrogate
 
 _RUNTIME = Path(__file__).with_name("runtime.py")
@@ -48,10 +50,11 @@ sampled = macro.sampled_voltage_v(voltages)  # V at the converters""",
 
 
 def _write(content: Content, model: Surrogate, folder: Path) -> None:
-    del model
     numbers = {name: np.asarray(v) for name, v in flat_numbers(content).items() if v is not None}
     head = {"schema": np.asarray(_SCHEMA), "kind": np.asarray(content.kind)}
     arrays: dict[str, NDArray[Any]] = {**head, **numbers, **plain(flat_arrays(content))}
+    if isinstance(model, AdcSurrogate) and model.level_law is not None:
+        arrays["level_root"] = model.level_law.root()
     if content.needs_solver:
         array, own = (
             (content.parts["array"], "array.") if content.kind == "macro" else (content, "")
@@ -65,7 +68,7 @@ def _write(content: Content, model: Surrogate, folder: Path) -> None:
 
 def _usage(content: Content) -> str:
     lines = _USE[content.kind]
-    if "population_mean" in content.arrays:
+    if not POPULATIONS.isdisjoint(content.arrays):
         lines += "\nnew = imc_torch.load(population=True)      # new converters in every pass"
     if content.numbers.get("noise_sampled_v") is not None:
         lines += "\nnoisy = imc_torch.load(noise=True)         # by torch.manual_seed"

@@ -59,7 +59,8 @@ class AdcLayer(nn.Module):
     arrays : ``transition_level`` (chip, code) in V and ``full_scale_v``; ``bit_weight`` (chip, bit)
         and ``level_offset`` (chip) in V; where the model has them ``decision_level`` (chip, code)
         V, ``shared_level`` (code) V, ``population_mean`` (parameter) V, ``population_covariance``
-        (parameter, parameter) V², ``noise_sampled_v`` and ``noise_decision_v``.
+        (parameter, parameter) V² or ``level_mean`` (code) V and ``level_root`` (variate, code) V,
+        ``noise_sampled_v`` and ``noise_decision_v``.
     chip : chip of the model, or one for each column of the input's last axis.
     population : draw new converters in every pass, by torch's own generator, and ignore ``chip``.
     columns : in a population, number of converters: one for each of the input's last axis. None
@@ -97,7 +98,7 @@ class AdcLayer(nn.Module):
             raise ValueError("transition levels must be finite and must not fall")
         if smooth_v is not None and not smooth_v > 0:
             raise ValueError(f"smooth_v = {smooth_v}; allowed: above 0 V")
-        if population and "population_mean" not in arrays:
+        if population and not {"population_mean", "level_mean"} & set(arrays):
             raise ValueError("the model was fitted to one chip, so it knows no population")
         if noise and "noise_sampled_v" not in arrays:
             raise ValueError("the model knows no noise")
@@ -119,9 +120,10 @@ class AdcLayer(nn.Module):
 
     def _add_population(self, arrays: Arrays) -> None:
         """Mean and a root of the covariance, and the search tree."""
-        mean = np.asarray(arrays.get("population_mean", np.zeros(0)), dtype=np.float64)
-        root = np.zeros((0, 0))
-        if len(mean):
+        self.by_levels = "level_mean" in arrays
+        mean = arrays.get("level_mean", arrays.get("population_mean", np.zeros(0)))
+        root = arrays.get("level_root", np.zeros((0, 0)))
+        if len(mean) and not self.by_levels:
             values, vectors = np.linalg.eigh(arrays["population_covariance"])
             root = (vectors * np.sqrt(np.maximum(values, 0.0))).T
         codes, bits = np.arange(1, 2**self.bits), np.arange(self.bits)[:, None]
@@ -147,10 +149,10 @@ class AdcLayer(nn.Module):
 
     def draw_decisions(self, chips: int) -> Tensor:
         """Draw converters: levels (chip, code) in V of their trial codes, before the search."""
-        normal = torch.randn(
-            (chips, self.mean_v.shape[0]), dtype=self.mean_v.dtype, device=self.mean_v.device
-        )
-        return (self.mean_v + normal @ self.root_v) @ self.design + self.shared_v
+        mean = self.mean_v
+        normal = torch.randn(chips, len(self.root_v), dtype=mean.dtype, device=mean.device)
+        drawn = mean + normal @ self.root_v
+        return drawn.sort(dim=1).values if self.by_levels else drawn @ self.design + self.shared_v
 
     def _converters(self) -> tuple[Tensor, Tensor]:
         """Transition levels and decision levels of this pass."""
