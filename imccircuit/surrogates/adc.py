@@ -40,6 +40,7 @@ from imccircuit.surrogates.adc_levels import (
     predict_forced,
     predict_levels,
     shared_level,
+    weight_parameters,
 )
 from imccircuit.surrogates.adc_noise import convert_noisy, noise_parameters, noise_text
 from imccircuit.surrogates.adc_verdict import judge_many, judge_one
@@ -72,9 +73,10 @@ class AdcSurrogate(Surrogate):
     also ``decision_level`` (chip, code) V, the level of each trial code as measured, before it is
     clipped through the search tree. A converter of which the levels vary by themselves has no
     weights, and for its population ``level_mean`` (code) V, ``level_factor`` (factor, code) V and
-    ``level_scale`` (code). Parameters ``noise_sampled`` and ``noise_decision`` in V are
-    there where the results carry noise, ``energy`` in J of a conversion, ``latency`` in s and
-    ``area`` in m² where they were measured.
+    ``level_scale`` (code). Parameters ``bit_weight_0`` and so on, ``offset`` and, of many chips,
+    ``offset_sigma`` in V, or ``level_sigma`` and ``step_sigma`` in V and ``shrinkage``;
+    ``noise_sampled`` and ``noise_decision`` in V are there where the results carry noise,
+    ``energy`` in J of a conversion, ``latency`` in s and ``area`` in m² where they were measured.
     """
 
     kind = "adc"
@@ -263,8 +265,8 @@ class AdcSurrogate(Surrogate):
             "held_out": ModelArray(mask.astype(np.int8), "1", ("chip",), "not seen by the fit"),
             **_replay(measured, np.flatnonzero(mask) if mask.any() else np.arange(measured.chips)),
         }
-        own: dict[str, Parameter] = {}
         if choice.by_weights:
+            own = weight_parameters(weights[~mask], forced[~mask])
             arrays |= _decisions(weights, shared, forced if one else None)
             arrays |= {} if one else _population(weights[~mask])
         else:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imccircuit.errors import UsageError
+from imccircuit.surrogates.base import Parameter
 from imccircuit.surrogates.data import Measured
 
 _STANDARD_ERRORS = 3.0
@@ -89,6 +90,52 @@ def predict_levels(
     levels = predict_forced(weights_v, bits, shared_v)
     clip_tree(levels)
     return levels
+
+
+def weight_parameters(
+    weights_v: NDArray[np.float64], forced_v: NDArray[np.float64]
+) -> dict[str, Parameter]:
+    """``bit_weight_0`` and so on and ``offset`` with standard errors, and ``offset_sigma``, in V.
+
+    Of many chips means, with the error that their spread gives; ``offset_sigma`` is that spread of
+    the offset. Of one chip its own, with the error that the residual of its levels gives.
+
+    Parameters
+    ----------
+    weights_v, forced_v : (chip, bits + 1) and (chip, code) of the fitted chips, as of
+        `fit_weights` over all codes.
+    """
+    chips, count = weights_v.shape
+    names = [*(f"bit_weight_{k}" for k in range(count - 1)), "offset"]
+    note = ""
+    if chips > 1:
+        spread = weights_v.std(axis=0, ddof=1)
+        error = spread / np.sqrt(chips)
+    else:
+        design = design_matrix(np.arange(1, forced_v.shape[1] + 1), count - 1)
+        left = forced_v[0] - design @ weights_v[0]
+        free = len(left) - count
+        inverse = np.linalg.pinv(design.T @ design)
+        error = np.sqrt(np.diag(inverse) * np.sum(left**2) / free) if free > 0 else np.nan
+        error = np.broadcast_to(error, count)
+        note = "" if free > 0 else "as many levels as weights: its error is not known"
+    found = [
+        Parameter(name, float(value), "V", float(sigma), note)
+        for name, value, sigma in zip(names, weights_v.mean(axis=0), error, strict=True)
+    ]
+    if chips > 1:
+        known = float(spread[-1] / np.sqrt(2 * (chips - 1)))
+        text = "" if chips > count else (
+            f"of {chips} chips the covariance of {count} parameters has not full rank: what else "
+            "varies is not known"
+        )  # fmt: skip
+        found.append(Parameter("offset_sigma", float(spread[-1]), "V", known, text))
+    return {parameter.name: parameter for parameter in found}
+
+
+def is_weight_parameter(name: str) -> bool:
+    """Whether a parameter is one of `weight_parameters`."""
+    return name.startswith("bit_weight_") or name in ("offset", "offset_sigma")
 
 
 def design_matrix(codes: NDArray[np.int64], bits: int) -> NDArray[np.float64]:

@@ -17,6 +17,7 @@ from imccircuit.benches.dac_parameters import DacGates
 from imccircuit.benches.macro_parameters import MacroParameters
 from imccircuit.errors import UsageError
 from imccircuit.surrogates.adc import BIT_WEIGHTS, AdcSurrogate
+from imccircuit.surrogates.adc_levels import is_weight_parameter
 from imccircuit.surrogates.adc_noise import decision_levels
 from imccircuit.surrogates.base import Model, ModelArray, Parameter, Surrogate
 from imccircuit.surrogates.crossbar import CrossbarSurrogate
@@ -300,6 +301,9 @@ def pack(parts: MacroParts) -> Mapping[str, dict[str, object]]:
             dims = tuple(f"{part}.{dim}" for dim in array.dims)
             arrays[f"{part}.{name}"] = replace(array, dims=dims)
         for name, parameter in model.parameters.items():
+            # Of every column the same ten lines: the arrays hold them all.
+            if isinstance(surrogate, AdcSurrogate) and is_weight_parameter(name):
+                continue
             parameters[f"{part}.{name}"] = replace(parameter, name=f"{part}.{name}")
         gates |= {f"{part}.{name}": limit for name, limit in model.gates.items()}
         texts = {**model.settings, _VERDICT: model.verdict.to_json()}

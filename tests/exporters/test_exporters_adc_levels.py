@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,16 @@ def test_adapters_drop_the_population_and_say_so(model: AdcSurrogate, tmp_path: 
     assert "columns take the chips of the model" in text
     with np.load(folder / "model.npz") as file:
         np.testing.assert_array_equal(file["decision_level"], file["transition_level"])
+
+
+def test_every_field_of_its_bundle_is_documented(model: AdcSurrogate, tmp_path: Path) -> None:
+    model.save(tmp_path / "m.h5")
+    (folder,) = export_model(tmp_path / "m.h5", ["bundle"], tmp_path)
+    head = json.loads((folder / "bundle.json").read_text())
+    text = (Path(__file__).parents[2] / "docs" / "bundle-format.md").read_text(encoding="utf-8")
+    for part in ("numbers", "parameters", "arrays"):
+        for key in head[part]:
+            assert f"`{key}`" in text, key
 
 
 def test_torch_draws_the_levels(model: AdcSurrogate, tmp_path: Path) -> None:

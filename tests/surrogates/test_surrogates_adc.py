@@ -274,3 +274,40 @@ def test_too_few_chips_to_hold_any_out_share_nothing(tmp_path: Path) -> None:
     model = fit(tmp_path, adc_population(4, 3, curvature_v=bow))
     assert model.verdict.state == "not judged"
     assert "shared_level" not in model.model.arrays
+
+
+def test_parameters_have_their_standard_errors(tmp_path: Path) -> None:
+    """Against the chips' capacitors: w_k = C_k/ΣC and o = -offset, 32 of them seen."""
+    chips = adc_population(40, seed=1)
+    model = fit(tmp_path, chips)
+    code = np.arange(1, 64)
+    design = np.array([[d >> k & 1 for k in range(6)] + [1] for d in code])
+    forced = np.array([chip["forced_level"] for chip in chips])[model.array("held_out") == 0]
+    own = np.linalg.lstsq(design, forced.T, rcond=None)[0]
+    found = model.model.parameters
+    names = [*(f"bit_weight_{k}" for k in range(6)), "offset"]
+    for name, row in zip(names, own, strict=True):
+        assert found[name].value == pytest.approx(row.mean(), abs=1e-12)
+        assert found[name].sigma == pytest.approx(row.std(ddof=1) / np.sqrt(32), abs=1e-12)
+    sigma = own[-1].std(ddof=1)
+    assert found["offset_sigma"].value == pytest.approx(sigma, abs=1e-12)
+    assert found["offset_sigma"].sigma == pytest.approx(sigma / np.sqrt(62), abs=1e-12)
+    assert found["offset_sigma"].note == ""
+    few = fit(tmp_path, chips[:7]).model.parameters["offset_sigma"]
+    assert few.note.startswith("of 7 chips the covariance of 7 parameters has not full rank")
+
+
+def test_parameters_of_one_chip_are_as_good_as_its_residual(tmp_path: Path) -> None:
+    """Levels with errors of 0.1 mV: the textbook's covariance of a least-squares fit."""
+    chip = dict(adc_chip(CAPS, 1.0, 2e-3))
+    rng = np.random.default_rng(3)
+    chip["forced_level"] = chip["forced_level"] + 1e-4 * rng.standard_normal(63)
+    found = fit(tmp_path, [chip]).model.parameters
+    design = np.array([[d >> k & 1 for k in range(6)] + [1] for d in range(1, 64)])
+    own, left, _, _ = np.linalg.lstsq(design, chip["forced_level"], rcond=None)
+    error = np.sqrt(np.diag(np.linalg.inv(design.T @ design)) * left[0] / (63 - 7))
+    for k in range(6):
+        assert found[f"bit_weight_{k}"].value == pytest.approx(own[k], abs=1e-12)
+        assert found[f"bit_weight_{k}"].sigma == pytest.approx(error[k], abs=1e-12)
+    assert found["offset"].sigma == pytest.approx(error[6], abs=1e-12)
+    assert "offset_sigma" not in found
