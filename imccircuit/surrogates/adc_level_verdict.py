@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from imccircuit.benches.adc_transfer import checked_codes
 from imccircuit.metrics.adc import compute_inl_dnl
 from imccircuit.surrogates.adc_level_law import LevelLaw, line_basis
-from imccircuit.surrogates.adc_verdict import count_points, loop_figure, unseen
+from imccircuit.surrogates.adc_verdict import count_points, figure_in_loop, unseen
 from imccircuit.surrogates.data import FEWEST, Measured
 from imccircuit.surrogates.spread import SpreadRatio, compute_quadratic_ratio, judge_spreads
 from imccircuit.surrogates.verdict import ErrorFigure, Gate, Verdict
@@ -56,7 +56,7 @@ def judge_levels(model: AdcSurrogate, law: LevelLaw, measured: Measured) -> Verd
     levels = measured.arrays["transition_level"][chips]
     predicted, expected_v = _predicted(model, law, levels)
     has_loop = "loop_input" in measured.arrays
-    loops = (loop_figure(levels, measured, chips, model.lsb_v),) if has_loop else ()
+    loops = (figure_in_loop(levels, measured, chips, model.lsb_v),) if has_loop else ()
     figures = (predicted, *loops)
     if few:
         why = "too few chips to hold out five and fit five" if hidden is None else "too few chips"

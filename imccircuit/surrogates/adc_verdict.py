@@ -48,7 +48,7 @@ def judge_one(model: AdcSurrogate, measured: Measured) -> Verdict:
     if "loop_input" not in measured.arrays:
         why = "no whole conversion was measured, so there is nothing that the fit did not see"
         return Verdict("not judged", why, (), (), 0, 0)
-    figure = loop_figure(model.levels_v()[None], measured, np.array([True]), model.lsb_v)
+    figure = figure_in_loop(model.levels_v()[None], measured, np.array([True]), model.lsb_v)
     gates = (Gate.at_most("max_error", figure.max / model.lsb_v, model.model.gates["max_error"],
                           "LSB"),)  # fmt: skip
     state, reason = judge(gates, model.admissibility())
@@ -120,10 +120,10 @@ def _figures(
     )
     if "loop_input" not in measured.arrays:
         return (by_null,)
-    return by_null, loop_figure(predicted, measured, chips, lsb)
+    return by_null, figure_in_loop(predicted, measured, chips, lsb)
 
 
-def loop_figure(
+def figure_in_loop(
     levels: Floats, measured: Measured, chips: NDArray[np.bool_], lsb_v: float
 ) -> ErrorFigure:
     """Error of levels (chip, code) in V of some chips against their whole conversions."""
