@@ -25,7 +25,8 @@ def command(
         int,
         typer.Option(
             min=0,
-            help="Measure up to N more values where the surrogate is least sure, and fit to all.",
+            help="Of cells and front ends: measure up to N more values where the surrogate is "
+            "least sure, and fit to all.",
         ),
     ] = 0,
     jobs: Annotated[
