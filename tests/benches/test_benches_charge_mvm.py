@@ -122,7 +122,7 @@ def test_published_defaults():
         ({"circuit": {"product": "or"}}, ["circuit.product", "or"]),
         ({"stimulus": {"inputs": [[1, -1]]}}, ["stimulus.inputs holds -1", "allowed: 0 or 1"]),
         ({"stimulus": {"inputs": [[1, 0]]}, "circuit": {"rows": 3}}, ["2 bits", "3 rows"]),
-        ({"stimulus": {"batch": 257}}, ["stimulus.batch = 257", "256"]),
+        ({"stimulus": {"batch": 1025}}, ["stimulus.batch = 1025", "1024"]),
         ({"stimulus": {"cost_vectors": 0}}, ["cost_vectors = 0"]),
         ({"conditions": {"corner": "ss"}}, ["corner", "no transistor", "allowed"]),
         ({"conditions": {"corner": "sf"}, "circuit": {"switches": "transmission_gate"}},
