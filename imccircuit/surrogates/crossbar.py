@@ -36,12 +36,7 @@ from imccircuit.surrogates.base import (
 from imccircuit.surrogates.carried import power_figure
 from imccircuit.surrogates.crossbar_amplifiers import fit_amplifiers, fit_behind_amplifiers
 from imccircuit.surrogates.crossbar_domain import check_array, domain_of, limits_of
-from imccircuit.surrogates.crossbar_product import (
-    CUBIC,
-    QUADRATIC,
-    corrected_drive,
-    fit_product,
-)
+from imccircuit.surrogates.crossbar_product import TERMS, corrected_drive, fit_product
 from imccircuit.surrogates.crossbar_split import Split, split_of
 from imccircuit.surrogates.crossbar_verdict import judge_crossbar
 from imccircuit.surrogates.data import Measured
@@ -133,24 +128,43 @@ class CrossbarSurrogate(Surrogate):
         return self._effective[key]
 
     def one_product(
-        self, conductance_s: ArrayLike, voltage_v: Floats, input_offset_v: Floats | None = None
+        self,
+        conductance_s: ArrayLike,
+        voltage_v: ArrayLike,
+        input_offset_v: ArrayLike | None = None,
+        *,
+        strict: bool = False,
     ) -> Floats:
         """Column currents (batch, col) in A by one matrix product, of nonlinear cells corrected.
 
         Of linear cells it is exact. What it is off by otherwise is in the verdict; see
         `imccircuit.surrogates.crossbar_product`.
 
+        Parameters
+        ----------
+        conductance_s : (row, col) conductances in S.
+        voltage_v : (batch, row) drive voltages in V.
+        input_offset_v : (col,) offsets of amplifiers in V; none by default.
+        strict : refuse what is outside the domain instead of warning once, as `predict` does.
+
         Raises
         ------
-        UsageError : an older model of nonlinear cells, without the correction.
+        UsageError : shapes do not fit, or a model of nonlinear cells is older than the correction.
         """
         g = np.asarray(conductance_s, dtype=np.float64)
-        drive = voltage_v
-        if not self.linear:
-            if CUBIC not in self.model.parameters:
-                raise UsageError("the model is older than products of nonlinear cells; fit again")
-            drive = corrected_drive(voltage_v, self.value(QUADRATIC), self.value(CUBIC))
-        current = np.asarray(drive @ self._matrix(g))
+        voltage = np.atleast_2d(np.asarray(voltage_v, dtype=np.float64))
+        self._check(g, voltage, strict=strict)
+        check_array(self, g, strict=strict)
+        return self._product(g, voltage, input_offset_v)
+
+    def _check(self, g: Floats, voltage: Floats, *, strict: bool) -> None:
+        """Refuse shapes that do not fit, and look at the drive voltages' domain."""
+        if g.ndim != 2 or voltage.ndim != 2 or voltage.shape[1] != g.shape[0]:
+            raise UsageError(f"voltages {voltage.shape} do not fit conductances {g.shape}")
+        self.check_domain("voltage_v", voltage, strict=strict)
+
+    def _product(self, g: Floats, voltage: Floats, input_offset_v: ArrayLike | None) -> Floats:
+        current = np.asarray(corrected_drive(self, voltage) @ self._matrix(g))
         if input_offset_v is None:
             return current
         return np.asarray(current + self.offset_current(g, input_offset_v))
@@ -198,9 +212,7 @@ class CrossbarSurrogate(Surrogate):
         own = conductance_s is None
         g = self.conductance_s(chip) if own else np.asarray(conductance_s, dtype=np.float64)
         voltage = np.atleast_2d(np.asarray(voltage_v, dtype=np.float64))
-        if g.ndim != 2 or voltage.ndim != 2 or voltage.shape[1] != g.shape[0]:
-            raise UsageError(f"voltages {voltage.shape} do not fit conductances {g.shape}")
-        self.check_domain("voltage_v", voltage, strict=strict)
+        self._check(g, voltage, strict=strict)
         if not own:
             check_array(self, g, strict=strict)
         if not self.has_amplifiers:
@@ -220,7 +232,7 @@ class CrossbarSurrogate(Surrogate):
         self, conductance_s: Floats, voltage_v: Floats, input_offset_v: Floats | None
     ) -> Floats:
         if self.linear:
-            return self.one_product(conductance_s, voltage_v, input_offset_v)
+            return self._product(conductance_s, voltage_v, input_offset_v)
         try:
             return self.physics.currents(conductance_s, voltage_v, input_offset_v)
         except RuntimeError as error:
@@ -262,7 +274,7 @@ class CrossbarSurrogate(Surrogate):
             problems.append("a conductance is negative or not finite")
         for name, parameter in self.model.parameters.items():
             value = parameter.value
-            if name in (QUADRATIC, CUBIC):
+            if name in TERMS:
                 continue
             infinite_ok = name == "v0_v"
             if not value >= 0 or (np.isinf(value) and not infinite_ok):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from imccircuit.errors import UsageError
 from imccircuit.surrogates.array_fit import ChipData
 from imccircuit.surrogates.array_model import ArrayModel
 from imccircuit.surrogates.base import Parameter
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
-QUADRATIC, CUBIC = "product_quadratic", "product_cubic"
-_UNITS = {QUADRATIC: "1/V", CUBIC: "1/V**2"}
+TERMS = {"product_quadratic": "1/V", "product_cubic": "1/V**2"}
+"""Names and units of b and c."""
 
 
 def fit_product(physics: ArrayModel, chips: Sequence[ChipData]) -> dict[str, Parameter]:
@@ -54,15 +55,24 @@ def fit_product(physics: ArrayModel, chips: Sequence[ChipData]) -> dict[str, Par
     variance = float(residual @ residual) / max(1, len(wanted) - 2)
     spread = np.sqrt(np.diag(np.linalg.pinv((table / scale).T @ (table / scale))) * variance)
     return {
-        name: Parameter(name, float(value / size), _UNITS[name], float(sigma / size))
-        for name, value, sigma, size in zip(_UNITS, found, spread, scale, strict=True)
+        name: Parameter(name, float(value / size), TERMS[name], float(sigma / size))
+        for name, value, sigma, size in zip(TERMS, found, spread, scale, strict=True)
     }
 
 
-def corrected_drive(voltage_v: Floats, quadratic: float, cubic: float) -> Floats:
-    """V + b·V·|V| + c·V³ of drive voltages in V."""
-    squared, cubed = _terms(voltage_v)
-    return np.asarray(voltage_v + quadratic * squared + cubic * cubed)
+def corrected_drive(model: CrossbarSurrogate, voltage_v: Floats) -> Floats:
+    """V + b·V·|V| + c·V³ of drive voltages in V, and V of linear cells.
+
+    Raises
+    ------
+    UsageError : the model is older than the correction.
+    """
+    if model.linear:
+        return voltage_v
+    if not TERMS.keys() <= model.model.parameters.keys():
+        raise UsageError("the model is older than products of nonlinear cells; fit again")
+    parts = zip(TERMS, _terms(voltage_v), strict=True)
+    return np.asarray(voltage_v + sum(model.value(name) * term for name, term in parts))
 
 
 def product_note(
@@ -72,7 +82,7 @@ def product_note(
     offsets: tuple[Floats, Floats] | None,
 ) -> str:
     """Error of the one product on what is judged, in words; empty for linear cells."""
-    if CUBIC not in model.model.parameters:
+    if not TERMS.keys() <= model.model.parameters.keys():
         return ""
     errors, largest = [], 0.0
     for chip in np.flatnonzero(split.judged.any(axis=1)):

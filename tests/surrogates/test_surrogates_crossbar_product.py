@@ -88,3 +88,16 @@ def test_models_of_before_have_no_product(tmp_path: Path, chip) -> None:
         del model.model.parameters[name]
     with pytest.raises(UsageError, match="older"):
         model.one_product(*chip)
+
+
+def test_what_does_not_fit_or_is_outside_is_said(tmp_path: Path, chip) -> None:
+    model = fit(tmp_path, chip, 5.0)
+    g, drive = chip
+    with pytest.raises(UsageError, match="do not fit conductances"):
+        model.one_product(g, drive[:, :-1])
+    with pytest.raises(UsageError, match=r"voltage_v of .* is outside the model's domain"):
+        model.one_product(g, 10 * drive, strict=True)
+    with pytest.raises(UsageError, match=r"conductance_s of .* is outside the model's domain"):
+        model.one_product(1000 * g, drive, strict=True)
+    one, all_of_them = model.one_product(g, drive[0]), model.one_product(g, drive)
+    np.testing.assert_allclose(one, all_of_them[:1], rtol=1e-13)
