@@ -2,9 +2,13 @@
 
     python benchmarks/conversion.py
 
+Inputs are digits of 8 bits, as drivers make them: as numbers, where numpy multiplies for us too,
+and as digits, where whole numbers do.
+
 aihwkit runs in a process of its own, of this Python or of that which `IMCCIRCUIT_BENCH_AIHWKIT`
-names, on one core and on all, as ours. Whoever multiplies first and converts afterwards cannot be
-faster than the product alone: that bound stands beside the ratio.
+names, on one core and on all, as ours. Its inputs are not rounded, which would take it longer; ours
+are rounded to digits within the time. Whoever multiplies in single precision cannot be faster than
+numpy's product alone: that bound stands beside the ratio.
 """
 
 from __future__ import annotations
@@ -24,10 +28,13 @@ from numpy.typing import NDArray
 from imccircuit.metrics.adc import compute_codes
 from imccircuit.surrogates.adc_levels import predict_levels
 from imccircuit.surrogates.kernels.codes import code_table
+from imccircuit.surrogates.kernels.digits import DigitWeights
 from imccircuit.surrogates.kernels.mvm import CodedProduct
 from imccircuit.surrogates.kernels.noise import ConversionNoise, draw_normals
 
 BATCH, BITS = 256, 8
+# Of the rows' drivers, whose digits the inputs are.
+INPUT_BITS = 8
 NOISE_V = 1e-3
 PEER = Path(__file__).with_name("peer_aihwkit.py")
 Floats = NDArray[np.float32]
@@ -47,14 +54,18 @@ def best_of_both(
     return best[0], best[1]
 
 
-def problem(size: int) -> tuple[Floats, Floats, NDArray[np.float64]]:
-    """Inputs, weights, and levels in V of a converter a column, each with errors of its own."""
+Digits = NDArray[np.uint8]
+
+
+def problem(size: int) -> tuple[Digits, Floats, NDArray[np.float64]]:
+    """Digits, weights, and levels in V of a converter a column, each with errors of its own."""
     generator = np.random.default_rng(size)
-    inputs = generator.random((BATCH, size), dtype=np.float32)
-    weights = (2 / size * generator.random((size, size), dtype=np.float32)).astype(np.float32)
+    digits = generator.integers(0, 2**INPUT_BITS, (BATCH, size)).astype(np.uint8)
+    most = 2 / size / (2**INPUT_BITS - 1)
+    weights = (most * generator.random((size, size), dtype=np.float32)).astype(np.float32)
     ideal = np.arange(1, 2**BITS) / 2**BITS
     levels = np.sort(ideal + generator.normal(0, 0.03 / 2**BITS, (size, ideal.size)), axis=1)
-    return inputs, weights, levels
+    return digits, weights, levels
 
 
 def row(what: str, ours: float, peer: float, name: str, least: float, errors: str) -> None:
@@ -63,23 +74,39 @@ def row(what: str, ours: float, peer: float, name: str, least: float, errors: st
 
 
 def against_the_product() -> None:
-    """Codes against numpy's product alone."""
+    """Codes against numpy's product alone, of any inputs and of digits."""
     for size, calls, wanted in ((128, 20, (0.6, 0.4)), (1024, 2, (0.85, 0.0))):
-        inputs, weights, levels = problem(size)
-        run = CodedProduct(weights, code_table(levels))
-        codes, product = run(inputs), np.empty((BATCH, size), np.float32)
-        exact = compute_codes(levels, (inputs.astype(float) @ weights.astype(float)).T).T
-        wrong = f"{int(np.sum(codes != exact))} of {codes.size} codes off (a rounding on a level)"
+        digits, weights, levels = problem(size)
+        inputs, product = digits.astype(np.float32), np.empty((BATCH, size), np.float32)
+        exact = compute_codes(levels, (digits.astype(float) @ weights.astype(float)).T).T
 
         def multiply(x: Floats = inputs, w: Floats = weights, out: Floats = product) -> object:
             return np.dot(x, w, out=out)
 
-        for noise, least in zip((None, ConversionNoise(5, NOISE_V)), wanted, strict=True):
-            ours, theirs = best_of_both(
-                lambda r=run, x=inputs, n=noise, c=codes: r(x, n, c), multiply, calls, 30
-            )
-            what = f"{BATCH} vectors, {size}×{size}, {'noise' if noise else 'no noise'}"
-            row(what, ours, theirs, "numpy's float32 product alone", least, wrong)
+        for bits, given in ((None, inputs), (INPUT_BITS, digits)):
+            run = CodedProduct(weights, code_table(levels), input_bits=bits)
+            codes = run(given)
+            wrong = f"{int(np.sum(codes != exact))} of {codes.size} codes off"
+            if bits is not None:
+                lsb = 2.0**-BITS
+                apart = digits.astype(float) @ (stored_weights(weights, bits) - weights)
+                wrong += f", products {np.sqrt(np.mean(apart**2)) / lsb:.4f} LSB rms"
+            for noise, least in zip((None, ConversionNoise(5, NOISE_V)), wanted, strict=True):
+                ours, theirs = best_of_both(
+                    lambda r=run, x=given, n=noise, c=codes: r(x, n, c), multiply, calls, 30
+                )
+                kind = "inputs" if bits is None else f"digits of {bits} bits"
+                what = f"{BATCH} {kind}, {size}×{size}, {'noise' if noise else 'no noise'}"
+                row(what, ours, theirs, "numpy's float32 product alone", least, wrong)
+
+
+def stored_weights(weights: Floats, bits: int) -> NDArray[np.float64]:
+    """What weights become: the products of a digit 1 in each row."""
+    known = DigitWeights(weights, bits)
+    pairs = known.pack(np.eye(len(weights), dtype=np.uint8))
+    out = np.empty((len(pairs), weights.shape[1]), dtype=np.float32)
+    known.times(pairs, out)
+    return out[: len(weights)].astype(np.float64)
 
 
 def against_aihwkit() -> None:
@@ -96,10 +123,11 @@ def against_aihwkit() -> None:
     cores = len(os.sched_getaffinity(0))
     for threads in dict.fromkeys((1, cores)):
         for size, calls, least in ((128, 20, 8.0), (1024, 2, 4.0)):
-            inputs, weights, levels = problem(size)
-            run = CodedProduct(weights, code_table(levels), threads)
-            codes, product = run(inputs), np.empty((BATCH, size), np.float32)
-            noise = ConversionNoise(5, NOISE_V)
+            digits, weights, levels = problem(size)
+            inputs = (digits / np.float32(2**INPUT_BITS - 1)).astype(np.float32)
+            product, noise = np.empty((BATCH, size), np.float32), ConversionNoise(5, NOISE_V)
+            run = CodedProduct(weights, code_table(levels), threads, INPUT_BITS)
+            codes = run(inputs)
             try:
                 ours, alone, theirs, versions = in_turns(
                     [python, str(PEER), *map(str, (size, BATCH, BITS, threads))],
@@ -110,7 +138,7 @@ def against_aihwkit() -> None:
             except RuntimeError as error:
                 print(f"aihwkit did not run: {error}")
                 return
-            bound = f"product alone {theirs / alone:.1f} ×" if threads == 1 else ""
+            bound = f"numpy's product alone {theirs / alone:.1f} ×" if threads == 1 else ""
             row(f"{BATCH} vectors, {size}×{size}, noise, {threads} core(s)", ours, theirs,
                 versions, least, bound)  # fmt: skip
 

@@ -5,7 +5,7 @@ Of a kernel with several matrices it mostly cannot, and then the loop runs an el
 Here the vector is said: `load`, arithmetic, `store`, the transposition of a square (`turn`), table
 entries by a vector of indices (`take`). Where a processor has shorter registers, or no such
 instruction, LLVM writes the same with what there is. Vectors are of float32, or of int32 for places
-in a table.
+in a table and for pairs of short whole numbers (`add_products`).
 
 Nothing here checks an index. Matrices are contiguous along their last axis; `vector_zeros` makes
 them begin where a cache line does, so that no vector of whole ones lies across two.
@@ -119,6 +119,25 @@ def _store(_typing: Any, matrix: Any, row: Any, column: Any, vector: Any) -> Any
     return types.void(matrix, types.intp, types.intp, vector), generate
 
 
+def _store_some(_typing: Any, matrix: Any, row: Any, column: Any, vector: Any, count: Any) -> Any:
+    """`store` of the first ``count`` numbers, the others' memory untouched."""
+    del row, column, vector, count
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        where = _place(context, builder, signature.args[0], *args[:3])
+        lanes = ir.Constant(_ADDRESSES, list(range(LANES)))
+        instruction = builder.module.declare_intrinsic(
+            f"llvm.masked.store.v{LANES}f32.p0",
+            fnty=ir.FunctionType(ir.VoidType(), [_REALS, where.type, _WORD, _TRUTHS]),
+        )
+        some = builder.icmp_signed("<", lanes, _spread(builder, args[4]))
+        builder.call(instruction, [args[3], where, _WORD(4), some])
+        return context.get_dummy_value()
+
+    _refuse_read_only(matrix)
+    return types.void(matrix, types.intp, types.intp, _VECTOR, types.intp), generate
+
+
 def _splat(_typing: Any, number: Any) -> Any:
     """Vector of one number, sixteen times; of whole numbers if it is one."""
 
@@ -215,6 +234,32 @@ def _where_number(_typing: Any, vector: Any, whole: Any, otherwise: Any) -> Any:
     return _WHOLE(vector, whole, otherwise), generate
 
 
+def _real(_typing: Any, whole: Any) -> Any:
+    """Whole numbers as real ones, rounded to single precision."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        return builder.sitofp(args[0], _REALS)
+
+    return _VECTOR(whole), generate
+
+
+def _add_products(_typing: Any, sums: Any, first: Any, second: Any) -> Any:
+    """``sums`` and, of each pair of sixteen-bit numbers in 32, both products.
+
+    Many processors have this as one instruction, which LLVM knows by this form.
+    """
+
+    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        short, wide = (ir.VectorType(ir.IntType(bits), 2 * LANES) for bits in (16, 32))
+        pairs = (builder.sext(builder.bitcast(arg, short), wide) for arg in args[1:])
+        products = builder.mul(*pairs)
+        even, odd = (ir.Constant(_WORDS, list(range(n, 2 * LANES, 2))) for n in (0, 1))
+        both = (builder.shuffle_vector(products, products, half) for half in (even, odd))
+        return builder.add(args[0], builder.add(*both))
+
+    return _WHOLE(sums, first, second), generate
+
+
 def _take(_typing: Any, table: Any, index: Any) -> Any:
     """``table[index]`` of a contiguous table (entry,) in single precision."""
 
@@ -271,6 +316,7 @@ def _turn(_typing: Any, source: Any, row: Any, column: Any, target: Any, at: Any
 
 load: Any = intrinsic(_load)
 store: Any = intrinsic(_store)
+store_some: Any = intrinsic(_store_some)
 splat: Any = intrinsic(_splat)
 lane_sum: Any = intrinsic(_lane_sum)
 turn: Any = intrinsic(_turn)
@@ -278,4 +324,6 @@ whole_within: Any = intrinsic(_whole_within)
 exceeds: Any = intrinsic(_exceeds)
 larger: Any = intrinsic(_larger)
 where_number: Any = intrinsic(_where_number)
+real: Any = intrinsic(_real)
+add_products: Any = intrinsic(_add_products)
 take: Any = intrinsic(_take)
