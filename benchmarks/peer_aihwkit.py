@@ -1,4 +1,6 @@
-"""aihwkit's torch tile with a quantised, noisy output, timed on demand. Runs in its own Python.
+"""aihwkit's torch tile with quantised inputs and outputs and noise, timed on demand.
+
+Runs in its own Python.
 
     python benchmarks/peer_aihwkit.py SIZE BATCH BITS THREADS
 
@@ -17,6 +19,7 @@ from aihwkit.nn import AnalogLinear
 from aihwkit.simulator.configs import TorchInferenceRPUConfig
 
 CALLS = 3
+INPUT_BITS = 8
 
 
 def main() -> None:
@@ -24,7 +27,7 @@ def main() -> None:
     torch.manual_seed(0)
     torch.set_num_threads(threads)
     config = TorchInferenceRPUConfig()
-    config.forward.inp_res = -1
+    config.forward.inp_res = 1 / 2**INPUT_BITS
     config.forward.inp_noise = 0.0
     config.forward.out_res = 1 / 2**bits
     config.forward.out_noise = 1e-3

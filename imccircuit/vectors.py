@@ -167,14 +167,14 @@ def _lane_sum(_typing: Any, vector: Any) -> Any:
     return types.float32(vector), generate
 
 
-def _arithmetic(operation: Any, name: str, whole: str | None = None) -> None:
-    """Let ``operation`` of two vectors be an instruction of LLVM, and maybe of whole numbers."""
+def _arithmetic(operation: Any, name: str | None, whole: str | None = None) -> None:
+    """Let ``operation`` of two vectors be an instruction of LLVM, of real or whole numbers."""
 
     def typed(_typing: Any, a: Any, b: Any) -> Any:
         def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
             if a == _WHOLE:
                 return getattr(builder, str(whole))(*args)
-            return getattr(builder, name)(*args, flags=_CONTRACT)
+            return getattr(builder, str(name))(*args, flags=_CONTRACT)
 
         return a(a, b), generate
 
@@ -183,7 +183,8 @@ def _arithmetic(operation: Any, name: str, whole: str | None = None) -> None:
     # numba compares the two signatures, so neither may have types.
     @overload(operation, inline="always")
     def of_vectors(a, b):  # type: ignore[no-untyped-def]
-        both = isinstance(a, _Vector) and a == b and (a == _VECTOR or whole is not None)
+        instructions = {_VECTOR: name, _WHOLE: whole}
+        both = isinstance(a, _Vector) and a == b and instructions[a] is not None
         return (lambda a, b: instruction(a, b)) if both else None  # noqa: PLW0108
 
 
@@ -191,6 +192,45 @@ _arithmetic(operator.add, "fadd", "add")
 _arithmetic(operator.sub, "fsub", "sub")
 _arithmetic(operator.mul, "fmul")
 _arithmetic(operator.truediv, "fdiv")
+_arithmetic(operator.xor, None, "xor")
+
+
+def _count_from(_typing: Any, first: Any) -> Any:
+    """Sixteen whole numbers from ``first`` on."""
+    del first
+
+    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        return builder.add(_spread(builder, args[0]), ir.Constant(_WORDS, list(range(LANES))))
+
+    return _WHOLE(types.int32), generate
+
+
+def _long_products(_typing: Any, vector: Any, factor: Any) -> Any:
+    """High and low words of the products of 64 bits, all taken without signs.
+
+    Of every second number at a time, as processors multiply.
+    """
+    del factor
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        long = ir.VectorType(_ADDRESS, LANES // 2)
+        low, word = ir.Constant(long, [2**32 - 1] * 8), ir.Constant(long, [32] * 8)
+        numbers, factors = (builder.bitcast(x, long) for x in (args[0], _spread(builder, args[1])))
+        factors = builder.and_(factors, low)
+        pairs = [
+            builder.bitcast(builder.mul(half, factors), _WORDS)
+            for half in (builder.and_(numbers, low), builder.lshr(numbers, word))
+        ]
+        # The words of the products of even numbers stand first, those of odd ones LANES further.
+        places = [j % 2 * LANES + j - j % 2 for j in range(LANES)]
+        words = [
+            builder.shuffle_vector(*pairs, ir.Constant(_WORDS, [j + high for j in places]))
+            for high in (1, 0)
+        ]
+        return context.make_tuple(builder, signature.return_type, words)
+
+    pair = types.UniTuple(_WHOLE, 2)  # type: ignore[no-untyped-call]
+    return pair(vector, types.uint32), generate
 
 
 def _whole_within(_typing: Any, vector: Any, most: Any) -> Any:
@@ -325,5 +365,7 @@ exceeds: Any = intrinsic(_exceeds)
 larger: Any = intrinsic(_larger)
 where_number: Any = intrinsic(_where_number)
 real: Any = intrinsic(_real)
+count_from: Any = intrinsic(_count_from)
+long_products: Any = intrinsic(_long_products)
 add_products: Any = intrinsic(_add_products)
 take: Any = intrinsic(_take)

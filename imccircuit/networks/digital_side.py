@@ -103,7 +103,7 @@ class DigitalSide(ABC):
 
     @abstractmethod
     def codes(
-        self, tile: int, digits: NDArray[np.float32], noise: ConversionNoise | None = None
+        self, tile: int, digits: NDArray[np.uint8], noise: ConversionNoise | None = None
     ) -> NDArray[Any]:
         """Codes (vector, col) that a tile answers digits (vector, row) with."""
 
@@ -167,7 +167,7 @@ class DigitalSide(ABC):
         for number, digits in enumerate(input_digits(x, known.composition)):
             weight = 2.0 ** (known.composition.pass_bits * number)
             for index, tile in enumerate(known.tiles):
-                part = np.ascontiguousarray(digits[:, tile.rows], dtype=np.float32)
+                part = np.ascontiguousarray(digits[:, tile.rows], dtype=np.uint8)
                 drawn = None
                 if noise is not None and noise.sigma_v > 0:
                     drawn = ConversionNoise(

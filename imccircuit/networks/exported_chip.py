@@ -155,7 +155,7 @@ class ExportedLayer(DigitalSide):
         ]
 
     def codes(
-        self, tile: int, digits: NDArray[np.float32], noise: ConversionNoise | None = None
+        self, tile: int, digits: NDArray[np.uint8], noise: ConversionNoise | None = None
     ) -> NDArray[Any]:
         """Codes (vector, col) of the exported array and converters; noise is not in an export."""
         del noise

@@ -3,8 +3,9 @@
     V_j = o_j + R_t (Σ_row read·digit/most·G_eff − offset current_j),  code = levels below V_j
 
 What becomes of codes, see `imccircuit.networks.digital_side`. The product and its conversion are
-one kernel in single precision (`imccircuit.surrogates.kernels.mvm`); the offset of a column, which
-does not depend on the inputs, is taken off its levels beforehand.
+one kernel of whole digits (`imccircuit.surrogates.kernels.mvm`), which rounds R_t·G_eff to sixteen
+bits; the offset of a column, which does not depend on the inputs, is taken off its levels
+beforehand.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ class LayerChip(DigitalSide):
             # Rows are pulled down and the amplifiers invert: currents of the cells count upwards.
             matrix = (tile.transresistance_ohm * digit_v * tile.effective_s).astype(np.float32)
             table = code_table(tile.levels_v - constant[:, None])
-            self._products.append(CodedProduct(np.ascontiguousarray(matrix), table))
+            self._products.append(CodedProduct(matrix, table, input_bits=composition.pass_bits))
             lsb = self.full_scale_v / (tile.levels_v.shape[1] + 1)
             worth = lsb / (tile.transresistance_ohm * digit_v * step)
             sums.append(TileSums(place.rows, place.combine, worth))
@@ -73,10 +74,14 @@ class LayerChip(DigitalSide):
         super().__init__(Digital(composition, found, mapped.step, off, digit_v, tuple(sums)))
 
     def codes(
-        self, tile: int, digits: NDArray[np.float32], noise: ConversionNoise | None = None
+        self, tile: int, digits: NDArray[np.uint8], noise: ConversionNoise | None = None
     ) -> NDArray[Any]:
         """Codes (vector, col) that a tile answers digits (vector, row) with."""
         return self._products[tile](digits, noise)
+
+    def rounding_v(self, tile: int) -> Floats:
+        """Most in V by which rounded weights move what a tile's converters get, (col,)."""
+        return self._products[tile].rounding_v
 
     def voltages_v(self, tile: int, digits: NDArray[Any]) -> Floats:
         """Voltages (vector, col) in V before a tile's converters, in double precision."""

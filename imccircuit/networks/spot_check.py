@@ -55,7 +55,7 @@ class Operation:
     chip: int
     layer: int
     tile: int
-    digits: NDArray[np.float32]
+    digits: NDArray[np.uint8]
     hardware: Hardware
     programmed: LayerChip
     seed: int

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from imccircuit.errors import UsageError
+from imccircuit.metrics.adc import NO_CODE
 from imccircuit.surrogates.kernels import mvm
 from imccircuit.surrogates.kernels.codes import code_table, convert_codes
-from imccircuit.surrogates.kernels.digits import DigitWeights
+from imccircuit.surrogates.kernels.digits import DigitWeights, nearest_digits
 from imccircuit.surrogates.kernels.mvm import CodedProduct
 from imccircuit.surrogates.kernels.noise import ConversionNoise
 
@@ -82,40 +83,56 @@ def test_columns_are_rounded_by_themselves() -> None:
     assert np.all(np.abs(found - exact) <= np.array([1.0, 1e-9, 0.0]) * 3 * 2.0**-15)
 
 
+@pytest.mark.parametrize("columns", [5, 20, 64])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_column_with_a_weight_that_is_none_has_no_products(bad: float, columns: int) -> None:
+    weights = np.ones((6, columns), np.float32)
+    weights[2, 1] = bad
+    digits = np.zeros((3, 6), np.uint8)
+    found, no_number = product(weights, digits, 2), np.arange(columns) == 1
+    np.testing.assert_array_equal(np.isnan(found), np.tile(no_number, (3, 1)))
+    np.testing.assert_array_equal(np.isnan(DigitWeights(weights, 2).rounding), no_number)
+    codes = CodedProduct(weights, code_table(np.tile([0.1, 0.2], (columns, 1))), input_bits=2)
+    np.testing.assert_array_equal(codes(digits) == NO_CODE, np.isnan(found))
+
+
+@pytest.mark.parametrize("bits", [1, 5, 8])
 @pytest.mark.parametrize("rows", [3, 16, 21])
-def test_inputs_from_0_to_1_drive_the_nearest_digit(rows: int) -> None:
+def test_the_nearest_digit_is_within_half_a_step(rows: int, bits: int) -> None:
     rng = np.random.default_rng(rows)
-    inputs = rng.random((50, rows), dtype=np.float32)
+    inputs, most = rng.random((50, rows), dtype=np.float32), 2**bits - 1
     inputs[0, 0], inputs[1, 1] = 0.0, 1.0
-    known = DigitWeights(np.eye(rows), 5)
-    digits = known.pack(inputs).view(np.int16)[:50, :rows]
-    assert np.all(np.abs(digits - 31 * inputs.astype(np.float64)) <= 0.5 + 31 * 2.0**-23)
-    scattered = np.asfortranarray(inputs)
-    np.testing.assert_array_equal(known.pack(scattered).view(np.int16)[:50, :rows], digits)
+    digits = nearest_digits(inputs, bits)
+    assert np.all(np.abs(digits - most * inputs.astype(np.float64)) <= 0.5 + most * 2.0**-23)
+    np.testing.assert_array_equal(nearest_digits(np.asfortranarray(inputs), bits), digits)
+    every = np.tile(np.arange(most + 1, dtype=np.uint8)[:, None], rows)
+    np.testing.assert_array_equal(nearest_digits((every / np.float32(most)), bits), every)
 
 
 @pytest.mark.parametrize("rows", [3, 16, 21])
 @pytest.mark.parametrize("bad", [-0.01, 1.01, np.nan, np.inf, -np.inf])
 def test_no_input_is_taken_for_another(rows: int, bad: float) -> None:
-    known = DigitWeights(np.ones((rows, 2)), 3)
     for place in range(rows):
         inputs = np.zeros((2, rows), np.float32)
         inputs[1, place] = bad
         with pytest.raises(UsageError, match="out of range or no number; allowed: 0 to 1"):
-            known.pack(inputs)
+            nearest_digits(inputs, 3)
         digits = np.zeros((2, rows), np.uint8)
         digits[1, place] = 8
-        with pytest.raises(UsageError, match="out of range or no number; allowed: 0 to 7"):
-            known.pack(digits)
+        with pytest.raises(UsageError, match="a digit is too large; allowed: 0 to 7"):
+            DigitWeights(np.ones((rows, 2)), 3).pack(digits)
 
 
 def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(UsageError, match="digits of 9 bits; allowed: 1 to 8"):
         DigitWeights(np.ones((2, 2)), 9)
-    for weights in (np.array([[np.nan]]), np.array([[np.inf]]), np.ones(3)):
-        with pytest.raises(UsageError, match="finite"):
-            DigitWeights(weights, 8)
-    for inputs in (np.ones((2, 3), np.uint8), np.ones((2, 2)), np.ones((2, 2), np.int64)):
+    with pytest.raises(UsageError, match="digits of 0 bits; allowed: 1 to 8"):
+        nearest_digits(np.ones((2, 2), np.float32), 0)
+    with pytest.raises(UsageError, match="must be float32"):
+        nearest_digits(np.ones((2, 2)), 4)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"allowed: \(row, col\)"):
+        DigitWeights(np.ones(3), 8)
+    for inputs in (np.ones((2, 3), np.uint8), np.ones((2, 2), np.float32), np.ones((2, 2), int)):
         with pytest.raises(UsageError, match=r"allowed: \(vector, 2\) of uint8"):
             DigitWeights(np.ones((2, 2)), 8).pack(inputs)  # type: ignore[arg-type]
 
@@ -134,7 +151,7 @@ def test_products_of_digits_are_converted_by_any_number_of_threads(
     for codes in found:
         np.testing.assert_array_equal(codes, found[0])
     run = CodedProduct(weights, table, input_bits=4)
-    np.testing.assert_array_equal(run((digits / np.float32(15)).astype(np.float32), noise), codes)
+    np.testing.assert_array_equal(run(digits, noise), codes)
     # Only where a level is no further than what rounding may change is another code right.
     assert 0 < run.rounding_v.max() < 1e-4
     voltage = digits.astype(np.float64) @ weights.astype(np.float64)

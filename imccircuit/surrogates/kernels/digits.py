@@ -44,7 +44,31 @@ _LARGEST = 2**15 - 1
 # Single precision has no digits after the point from here on: adding it rounds.
 _WHOLE = 1.5 * 2**23
 
-Digits = NDArray[np.uint8] | NDArray[np.float32]
+Digits = NDArray[np.uint8]
+
+
+def nearest_digits(inputs: NDArray[np.float32], bits: int) -> Digits:
+    """Digits (vector, row) next to inputs (vector, row) from 0 to 1; 1 is the largest digit.
+
+    Halves go to the even digit, as numpy rounds.
+
+    Raises
+    ------
+    UsageError : an input is out of range, no number, or of another type.
+    """
+    if inputs.ndim != 2 or inputs.dtype != np.float32:
+        raise UsageError(f"inputs must be float32 of (vector, row), not {inputs.dtype}")
+    digits = np.empty(inputs.shape, dtype=np.uint8)
+    # The kernel reads along memory.
+    if not _round_inputs(np.ascontiguousarray(inputs), _largest_digit(bits), digits):
+        raise UsageError("an input is out of range or no number; allowed: 0 to 1")
+    return digits
+
+
+def _largest_digit(bits: int) -> int:
+    if not 1 <= bits <= MOST_BITS:
+        raise UsageError(f"digits of {bits} bits; allowed: 1 to {MOST_BITS}")
+    return int(2**bits - 1)
 
 
 class DigitWeights:
@@ -52,7 +76,7 @@ class DigitWeights:
 
     Parameters
     ----------
-    weights : (row, col) finite.
+    weights : (row, col); a column where one is not finite has products that are no number.
     bits : of a digit, 1 to `MOST_BITS`.
 
     Raises
@@ -62,59 +86,50 @@ class DigitWeights:
 
     def __init__(self, weights: ArrayLike, bits: int) -> None:
         exact = np.asarray(weights, dtype=np.float64)
-        if not 1 <= bits <= MOST_BITS:
-            raise UsageError(f"digits of {bits} bits; allowed: 1 to {MOST_BITS}")
-        if exact.ndim != 2 or not np.all(np.isfinite(exact)):
-            raise UsageError(f"weights of shape {exact.shape}; allowed: (row, col), finite")
+        self.most = _largest_digit(bits)
+        if exact.ndim != 2:
+            raise UsageError(f"weights of shape {exact.shape}; allowed: (row, col)")
+        known = np.isfinite(exact).all(axis=0)
+        exact = np.where(known, exact, 0.0)
         self.rows, self.columns = exact.shape
-        self.most = 2**bits - 1
         scale = np.abs(exact).max(axis=0, initial=0.0) / _LARGEST
         step = np.where(scale > 0, scale, 1.0)
         whole = np.rint(exact / step)
         self._scale = np.zeros(_width(self.columns), dtype=np.float32)
-        self._scale[: self.columns] = scale
+        self._scale[: self.columns] = np.where(known, scale, np.nan)
         self._stored = _in_tiles(whole.astype(np.int16))
         # Pairs whose sum of products cannot leave 32 bits, whatever they are.
         self._pairs = (2**31 - 1) // (2 * self.most * _LARGEST)
         off = exact - whole * self._scale[: self.columns].astype(np.float64)
         self.rounding: NDArray[np.float64] = self.most * np.abs(off).sum(axis=0)
-        """(col,) bound of what rounded weights change in any product, in the unit of products."""
+        """(col,) most that rounded weights change in any product, in the unit of products."""
 
-    def check(self, inputs: NDArray[Any]) -> None:
+    def check(self, digits: NDArray[Any]) -> None:
         """Refuse what `pack` does not take.
 
         Raises
         ------
         UsageError : another type or shape.
         """
-        known = inputs.dtype == np.uint8 or inputs.dtype == np.float32
-        if not known or inputs.ndim != 2 or inputs.shape[1] != self.rows:
+        if digits.dtype != np.uint8 or digits.ndim != 2 or digits.shape[1] != self.rows:
             raise UsageError(
-                f"digits of shape {inputs.shape} and type {inputs.dtype}; allowed: (vector, "
-                f"{self.rows}) of uint8, or of float32 from 0 to 1"
+                f"digits of shape {digits.shape} and type {digits.dtype}; allowed: (vector, "
+                f"{self.rows}) of uint8"
             )
 
-    def pack(self, inputs: Digits) -> NDArray[np.int32]:
+    def pack(self, digits: NDArray[Any]) -> NDArray[np.int32]:
         """Pairs of digits for `times`: (vector, pair), in whole tiles of vectors.
-
-        Parameters
-        ----------
-        inputs : (vector, row) digits as uint8; or float32 from 0 to 1, of which each drives the
-            nearest digit, 1 the largest.
 
         Raises
         ------
-        UsageError : an input is of another type, out of range, or no number.
+        UsageError : digits of another type or shape, or one that is too large.
         """
-        self.check(inputs)
-        shape = -(-len(inputs) // _TILE) * _TILE, -(-self.rows // 2)
-        is_whole = shape == (len(inputs), self.rows / 2)
+        self.check(digits)
+        shape = -(-len(digits) // _TILE) * _TILE, -(-self.rows // 2)
+        is_whole = shape == (len(digits), self.rows / 2)
         pairs = np.empty(shape, np.int32) if is_whole else np.zeros(shape, np.int32)
-        pack = _pack_inputs if inputs.dtype == np.float32 else _pack_digits
-        # The kernels read along memory.
-        if not pack(np.ascontiguousarray(inputs), self.most, pairs.view(np.int16)):
-            what = "0 to 1" if inputs.dtype == np.float32 else f"0 to {self.most}"
-            raise UsageError(f"an input is out of range or no number; allowed: {what}")
+        if _pack(digits, pairs.view(np.int16)) > self.most:
+            raise UsageError(f"a digit is too large; allowed: 0 to {self.most}")
         return pairs
 
     def times(self, pairs: NDArray[np.int32], out: NDArray[np.float32]) -> None:
@@ -141,37 +156,37 @@ def _in_tiles(whole: NDArray[np.int16]) -> NDArray[np.int32]:
 
 
 @njit(cache=True, nogil=True)
-def _pack_digits(inputs, most, digits):  # type: ignore[no-untyped-def]
-    """Copy digits; whether none is larger than ``most``."""
+def _pack(digits, packed):  # type: ignore[no-untyped-def]
+    """Copy digits to numbers of sixteen bits; the largest."""
     largest = np.int32(0)
-    for i in range(len(inputs)):
-        given, packed = inputs[i], digits[i]
+    for i in range(len(digits)):
+        given, words = digits[i], packed[i]
         for j in range(len(given)):
-            packed[j] = given[j]
+            words[j] = given[j]
             largest = max(largest, np.int32(given[j]))
-    return largest <= most
+    return largest
 
 
 @njit(cache=True, nogil=True)
-def _pack_inputs(inputs, most, digits):  # type: ignore[no-untyped-def]
-    """Nearest digits to inputs, halves to even; whether all inputs are from 0 to 1."""
+def _round_inputs(inputs, most, digits):  # type: ignore[no-untyped-def]
+    """Digits next to inputs; whether all inputs are from 0 to 1."""
     rows, largest, whole = inputs.shape[1], np.float32(most), np.float32(_WHOLE)
     right, zero, one = 0, np.float32(0), np.float32(1)
-    scale, shift, top = splat(largest), splat(whole), splat(largest)
-    least, unit, outside, wrong = splat(zero), splat(one), splat(np.int32(1)), splat(np.int32(0))
+    scale, shift, outside = splat(largest), splat(whole), splat(np.int32(1))
+    least, unit, wrong = splat(zero), splat(one), splat(np.int32(0))
     last = rows // LANES * LANES
     for i in range(len(inputs)):
         for j in range(0, last, LANES):
             x = load(inputs, i, j)
             below_or_above = exceeds(least, x) + exceeds(x, unit)
             wrong = larger(wrong, where_number(x, below_or_above, outside))
-            store(digits, i, j, whole_within((x * scale + shift) - shift, top))
+            store(digits, i, j, whole_within((x * scale + shift) - shift, scale))
         for j in range(last, rows):
             x = inputs[i, j]
             inside = (x >= zero) & (x <= one)
             if inside:
                 right += 1
-            digits[i, j] = np.int16((x * largest + whole) - whole) if inside else np.int16(0)
+            digits[i, j] = np.uint8((x * largest + whole) - whole) if inside else np.uint8(0)
     return right == len(inputs) * (rows - last) and lane_sum(real(wrong)) == zero
 
 

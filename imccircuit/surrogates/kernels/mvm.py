@@ -83,7 +83,7 @@ class CodedProduct:
 
     def __call__(
         self,
-        inputs: Digits,
+        inputs: NDArray[np.float32] | Digits,
         noise: ConversionNoise | None = None,
         out: Codes | None = None,
     ) -> Codes:
@@ -91,14 +91,13 @@ class CodedProduct:
 
         Parameters
         ----------
-        inputs : float32; or, with ``input_bits``, digits as uint8, or float32 from 0 to 1, of which
-            each drives the nearest digit, 1 the largest.
+        inputs : float32; with ``input_bits`` digits, uint8.
         out : where to write the codes, if not to a new array; contiguous, row by row.
 
         Raises
         ------
-        UsageError : types or shapes do not fit, or the key of the noise does not; or a digit is out
-            of range, when ``out`` may have been written in part.
+        UsageError : types or shapes do not fit, or the key of the noise does not; or a digit is too
+            large, when ``out`` may have been written in part.
         """
         table = self._table
         shape = (len(inputs), table.columns)

@@ -55,10 +55,10 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from imccircuit.errors import UsageError
+from imccircuit.vectors import LANES, count_from, long_products, splat, store
 
 GROUP = 128
 """Columns that are drawn together."""
-LANES = 16
 WORDS = 4 * LANES
 """Words that they are drawn from."""
 LARGEST = 6.56
@@ -72,7 +72,7 @@ DECISION = 1
 MOST_COLUMNS = 2**19
 MOST_VECTORS = 2**48
 
-_M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
+_M0, _M1 = np.uint32(0xD2511F53), np.uint32(0xCD9E8D57)
 _W0, _W1 = np.uint32(0x9E3779B9), np.uint32(0xBB67AE85)
 # 2³² φ/4, odd: the lattice of each quarter has the golden section as its slope.
 _SLOPE = np.uint32(0x278DDE6D)
@@ -120,18 +120,7 @@ class ConversionNoise:
                 raise UsageError(f"{name} must be finite and not negative, it is {sigma}")
 
 
-@njit(cache=True, inline="always")
-def _round(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
-    first, second = _M0 * np.uint64(c0), _M1 * np.uint64(c2)
-    return (
-        np.uint32(second >> np.uint64(32)) ^ c1 ^ k0,
-        np.uint32(second),
-        np.uint32(first >> np.uint64(32)) ^ c3 ^ k1,
-        np.uint32(first),
-    )
-
-
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def philox_group(counter: Uint32, key: Uint32, words: Uint32) -> None:
     """Blocks of 16 counters that differ in word 0 by 0 … 15.
 
@@ -141,20 +130,22 @@ def philox_group(counter: Uint32, key: Uint32, words: Uint32) -> None:
     key : (2,) words of the key.
     words : (64,) the answer: word w of block j at 16 w + j. May be the memory of the counter.
     """
-    start0, start1, start2, start3 = counter[0], counter[1], counter[2], counter[3]
-    key0, key1 = key[0], key[1]
-    for j in range(LANES):
-        c0 = np.uint32(start0 + np.uint32(j))
-        c1, c2, c3 = np.uint32(start1), np.uint32(start2), np.uint32(start3)
-        k0, k1 = np.uint32(key0), np.uint32(key1)
-        for _ in range(10):
-            c0, c1, c2, c3 = _round(c0, c1, c2, c3, k0, k1)
-            c0, c1, c2, c3 = np.uint32(c0), np.uint32(c1), np.uint32(c2), np.uint32(c3)
-            k0, k1 = np.uint32(k0 + _W0), np.uint32(k1 + _W1)
-        words[j] = c0
-        words[LANES + j] = c1
-        words[2 * LANES + j] = c2
-        words[3 * LANES + j] = c3
+    c0, c1 = count_from(np.int32(counter[0])), splat(np.int32(counter[1]))
+    c2, c3 = splat(np.int32(counter[2])), splat(np.int32(counter[3]))
+    k0, k1 = splat(np.int32(key[0])), splat(np.int32(key[1]))
+    w0, w1 = splat(np.int32(_W0)), splat(np.int32(_W1))
+    for _ in range(10):
+        high, low = long_products(c0, _M0)
+        c0, c2 = c2, high ^ c3 ^ k1
+        c3 = low
+        high, low = long_products(c0, _M1)
+        c0, c1 = high ^ c1 ^ k0, low
+        k0, k1 = k0 + w0, k1 + w1
+    drawn = words.view(np.int32).reshape(4, LANES)
+    store(drawn, 0, 0, c0)
+    store(drawn, 1, 0, c1)
+    store(drawn, 2, 0, c2)
+    store(drawn, 3, 0, c3)
 
 
 def _fused(typing: Any, a: Any, b: Any, c: Any) -> Any:
