@@ -43,6 +43,27 @@ def test_whole_weights_are_multiplied_as_whole_numbers(
     assert np.all(np.abs(found - exact) <= 4 * SINGLE * largest)
 
 
+def twin(weights: np.ndarray, digits: np.ndarray, bits: int) -> np.ndarray:
+    """Whole products of as many rows as 32 bits hold, added in single precision, then scaled."""
+    scale = np.abs(weights).max(axis=0) / 32767
+    whole = np.rint(weights / scale).astype(np.int64)
+    rows = 2 * ((2**31 - 1) // (2 * (2**bits - 1) * 32767))
+    total = np.zeros((len(digits), weights.shape[1]), np.float32)
+    for first in range(0, len(weights), rows):
+        stretch = slice(first, first + rows)
+        total += (digits[:, stretch].astype(np.int64) @ whole[stretch]).astype(np.float32)
+    return np.asarray(total * scale.astype(np.float32), dtype=np.float64)
+
+
+@pytest.mark.parametrize("columns", [5, 16, 40, 64, 150])
+@pytest.mark.parametrize(("rows", "bits"), [(40, 8), (256, 8), (259, 8), (900, 8), (900, 4)])
+def test_products_are_those_of_the_twin_to_the_last_bit(rows: int, bits: int, columns: int) -> None:
+    rng = np.random.default_rng(rows)
+    weights = rng.normal(size=(rows, columns))
+    digits = rng.integers(0, 2**bits, (11, rows)).astype(np.uint8)
+    np.testing.assert_array_equal(product(weights, digits, bits), twin(weights, digits, bits))
+
+
 def test_a_product_without_rows_is_zero() -> None:
     np.testing.assert_array_equal(product(np.ones((0, 20)), np.zeros((5, 0), np.uint8), 8), 0.0)
 

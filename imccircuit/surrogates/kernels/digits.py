@@ -3,8 +3,8 @@
 A driver of b bits makes one of 2^b voltages, so an input is a digit from 0 to 2^b − 1 and fits
 sixteen bits; weights are rounded to as many, the largest of a column to 32767. Processors multiply
 two pairs of such numbers and add them in one instruction, two to three times as fast as single
-precision. Sums are whole, hence exact, and are scaled and added in single precision before 32 bits
-could overflow.
+precision. Sums are whole, hence exact, and are added in single precision before 32 bits could
+overflow; so the same weights give the same products on any machine.
 
 What rounding the weights does is known beforehand: `DigitWeights.rounding`. The twin is numpy's
 product of the same whole numbers.
@@ -226,16 +226,16 @@ def _wide_column(pairs, tile, scales, most_pairs, n, out):  # type: ignore[no-un
 
 @njit(cache=True, nogil=True, inline="always")
 def _add(out, i, n, first, sums, scale):  # type: ignore[no-untyped-def]
-    """Put scaled sums of the first stretch there, and add those of others."""
-    product = real(sums) * scale
+    """Put the sums of the first stretch there or add those of another, then scale."""
+    total = real(sums)
     if first > 0:
-        product = load(out, i, n) + product
-    store(out, i, n, product)
+        total = load(out, i, n) + total
+    store(out, i, n, total * scale)
 
 
 @njit(cache=True, nogil=True)
 def _wide_tile(pairs, i, first, last, tile, scales, n, out):  # type: ignore[no-untyped-def]
-    """Four vectors times four registers of columns over some pairs."""
+    """Four vectors times four registers of columns over some pairs; scaled with the last of all."""
     zero = splat(np.int32(0))
     a0 = a1 = a2 = a3 = b0 = b1 = b2 = b3 = zero
     c0 = c1 = c2 = c3 = d0 = d1 = d2 = d3 = zero
@@ -254,8 +254,11 @@ def _wide_tile(pairs, i, first, last, tile, scales, n, out):  # type: ignore[no-
         x = splat(pairs[i + 3, k])
         d0, d1 = add_products(d0, x, w0), add_products(d1, x, w1)
         d2, d3 = add_products(d2, x, w2), add_products(d3, x, w3)
-    s0, s1 = load(scales, 0, 0), load(scales, 0, LANES)
-    s2, s3 = load(scales, 0, 2 * LANES), load(scales, 0, 3 * LANES)
+    # A sum before a product leaves nothing to be rounded once on one machine and twice on another.
+    s0 = s1 = s2 = s3 = splat(np.float32(1))
+    if last == len(tile):
+        s0, s1 = load(scales, 0, 0), load(scales, 0, LANES)
+        s2, s3 = load(scales, 0, 2 * LANES), load(scales, 0, 3 * LANES)
     _add(out, i, n, first, a0, s0)
     _add(out, i, n + LANES, first, a1, s1)
     _add(out, i, n + 2 * LANES, first, a2, s2)
