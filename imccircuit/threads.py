@@ -58,6 +58,17 @@ def spread(
         raise failures[0]
 
 
+def spread_rows(work: Callable[[int, int], None], rows: int, numbers: int, part: int) -> None:
+    """Call ``work(first, last)`` for stretches of rows, about ``part`` numbers in each.
+
+    Parameters
+    ----------
+    rows, numbers : how many rows there are, and how many numbers in one.
+    """
+    step = max(1, part // max(1, numbers))
+    spread(lambda first, _thread: work(first, min(first + step, rows)), range(0, rows, step))
+
+
 @lru_cache(maxsize=8)
 def _helpers(process: int, threads: int) -> ThreadPoolExecutor:
     del process

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from imccircuit.threads import spread
+from imccircuit.threads import spread, spread_rows
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5, 50])
@@ -20,6 +20,14 @@ def test_each_part_is_done_once(threads: int) -> None:
     assert {thread for _, thread in done} <= set(range(threads))
     spread(lambda part, thread: done.append((part, thread)), [], threads)
     assert len(done) == 20
+
+
+@pytest.mark.parametrize(("rows", "numbers", "part"), [(0, 5, 3), (7, 3, 6), (7, 3, 1), (4, 0, 9)])
+def test_stretches_of_rows_are_all_rows_once(rows: int, numbers: int, part: int) -> None:
+    done: list[tuple[int, int]] = []
+    spread_rows(lambda first, last: done.append((first, last)), rows, numbers, part)
+    assert sorted(row for first, last in done for row in range(first, last)) == list(range(rows))
+    assert all((last - first) * numbers <= max(part, numbers) for first, last in done)
 
 
 def test_two_threads_work_at_the_same_time() -> None:
@@ -55,7 +63,7 @@ def test_what_a_part_raises_is_raised() -> None:
 
 FORKS = """
 import os, threading
-from imccircuit.threads import spread
+from imccircuit.threads import spread, spread_rows
 spread(lambda part, thread: None, range(4), 2)
 child = os.fork()
 meet = threading.Barrier(2, timeout=30)

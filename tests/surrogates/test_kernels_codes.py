@@ -9,7 +9,8 @@ from synthetic import search
 
 from imccircuit.errors import UsageError
 from imccircuit.metrics.adc import compute_tree_levels
-from imccircuit.surrogates.kernels import mvm
+from imccircuit.surrogates.kernels import codes, mvm, tree
+from imccircuit.surrogates.kernels import noise as noise_kernel
 from imccircuit.surrogates.kernels.codes import code_table, convert_codes, fill_codes
 from imccircuit.surrogates.kernels.mvm import CodedProduct
 from imccircuit.surrogates.kernels.noise import ConversionNoise, draw_normals
@@ -50,7 +51,7 @@ def test_codes_equal_a_search_for_any_levels(kind: str, real: type) -> None:
 
 
 @pytest.mark.parametrize("real", [np.float32, np.float64])
-@pytest.mark.parametrize("columns", [3, 16, 17, 45])
+@pytest.mark.parametrize("columns", [1, 3, 8, 10, 15, 16, 17, 45])
 @pytest.mark.parametrize("bow_lsb", [0.3, 0.7, 1.2, 1.9, 3.4, 9.0])
 def test_levels_along_a_bow_are_compared_one_after_the_other(
     bow_lsb: float, columns: int, real: type
@@ -62,7 +63,7 @@ def test_levels_along_a_bow_are_compared_one_after_the_other(
     )
     table = code_table(levels, real)
     # The line goes through the middle of the bow: as many levels are compared as its height is LSB.
-    vectors = real is np.float32 and columns >= 16
+    vectors = real is np.float32
     if table.start.size == 0:
         assert bow_lsb - 0.3 < table.depth < bow_lsb + 2
     assert (table.start.size == 0) == (bow_lsb < (8 if vectors else 3))
@@ -120,13 +121,13 @@ def test_codes_go_nowhere_but_into_whole_memory() -> None:
     weights = rng.random((6, 4), dtype=np.float32) / 6
     inputs = rng.random((3, 6), dtype=np.float32)
     product = CodedProduct(weights, code_table(levels_of("nearly uniform", 4, rng)))
-    codes = product(inputs)
-    whole = np.full_like(codes, -7)
+    found = product(inputs)
+    whole = np.full_like(found, -7)
     assert product(inputs, None, whole) is whole
-    np.testing.assert_array_equal(whole, codes)
-    fixed = np.full_like(codes, -7)
+    np.testing.assert_array_equal(whole, found)
+    fixed = np.full_like(found, -7)
     fixed.flags.writeable = False
-    scattered_ones = np.full((4, 3), -7, codes.dtype).T, np.full((3, 8), -7, codes.dtype)[:, ::2]
+    scattered_ones = np.full((4, 3), -7, found.dtype).T, np.full((3, 8), -7, found.dtype)[:, ::2]
     for scattered in (*scattered_ones, fixed):
         with pytest.raises(UsageError, match="out must be contiguous"):
             product(inputs, None, scattered)
@@ -197,6 +198,25 @@ def test_the_tree_clips_as_the_search_does() -> None:
         np.testing.assert_array_equal(static, expected)
 
 
+@pytest.mark.parametrize("part", [1, 100, 1000])
+def test_parts_of_a_batch_are_those_of_the_whole(
+    part: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(7)
+    levels, voltage = levels_of("nearly uniform", 9, rng), rng.random((203, 9), dtype=np.float32)
+    table, noise = code_table(levels), ConversionNoise(5, 0.02, first_index=4)
+    chips = rng.normal(0, 1, (203, 63))
+    whole = convert_codes(table, voltage, noise), draw_normals((203, 9), seed=2, first_index=3)
+    clipped = chips.copy()
+    clip_tree(clipped)
+    for module in (codes, noise_kernel, tree):
+        monkeypatch.setattr(module, "_PART", part)
+    np.testing.assert_array_equal(convert_codes(table, voltage, noise), whole[0])
+    np.testing.assert_array_equal(draw_normals((203, 9), seed=2, first_index=3), whole[1])
+    clip_tree(chips)
+    np.testing.assert_array_equal(chips, clipped)
+
+
 @pytest.mark.parametrize("noise", [None, ConversionNoise(3, 0.01, first_index=5)])
 @pytest.mark.parametrize("kind", ["nearly uniform", "missing codes"])
 def test_a_product_is_converted_by_any_number_of_threads(
@@ -211,8 +231,8 @@ def test_a_product_is_converted_by_any_number_of_threads(
     voltage = inputs @ weights
     expected = convert_codes(table, voltage, noise)
     found = [CodedProduct(weights, table, threads)(inputs, noise) for threads in (1, 2, 3)]
-    for codes in found:
-        np.testing.assert_array_equal(codes, found[0])
+    for answer in found:
+        np.testing.assert_array_equal(answer, found[0])
     # BLAS may add in another order for another number of rows: one rounding on a level.
     assert np.count_nonzero(found[0] != expected) <= 1e-4 * expected.size
     if kind == "nearly uniform":

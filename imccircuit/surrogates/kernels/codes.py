@@ -21,6 +21,7 @@ The twin is `imccircuit.metrics.adc.compute_codes`.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ from numpy.typing import ArrayLike, NDArray
 from imccircuit.errors import UsageError
 from imccircuit.metrics.adc import NO_CODE
 from imccircuit.surrogates.kernels.noise import ConversionNoise, add_noise
+from imccircuit.threads import spread_rows
 from imccircuit.vectors import (
     LANES,
     exceeds,
@@ -49,6 +51,8 @@ _MOST_DEPTH, _MOST_DEPTH_SCALAR = 8, 3
 _BUCKETS_PER_CODE = 2
 # Columns that are converted together: their levels stay in the first level of the cache.
 _GROUP = 2 * LANES
+# Conversions that are worth a thread's while.
+_PART = 2**17
 # Vectors that are converted column by column, so that their voltages stay there.
 _ROWS = 256
 
@@ -94,6 +98,13 @@ class CodeTable:
             level=self.level[of],
         )
 
+    @cached_property
+    def beside(self) -> CodeTable:
+        """As many copies of fewer than `LANES` nearly uniform columns as fill a register."""
+        times = -(-LANES // self.columns)
+        low, scale = np.tile(self.low, times), np.tile(self.scale, times)
+        return replace(self, low=low, scale=scale, level=np.tile(self.level, (times, 1)))
+
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type of the voltages."""
@@ -130,8 +141,7 @@ def _nearly_uniform(levels: NDArray[Any], known: NDArray[np.bool_]) -> CodeTable
     low, lsb = np.full(columns, np.nan), np.full(columns, np.nan)
     with np.errstate(all="ignore"):
         low[known], lsb[known], spread = _line(levels[known].astype(np.float64))
-        vectors = levels.dtype == np.float32 and columns >= LANES
-        most = _MOST_DEPTH if vectors else _MOST_DEPTH_SCALAR
+        most = _MOST_DEPTH if levels.dtype == np.float32 else _MOST_DEPTH_SCALAR
         if not spread < most:
             return None
         # One level needs no buckets, and where levels are equal there are none of one LSB.
@@ -277,11 +287,26 @@ def fill_codes(table: CodeTable, voltage_v: NDArray[Any], codes: Codes) -> None:
     low, scale, level, depth = table.low, table.scale, table.level, table.depth
     if table.start.size:
         _counted_rows(low, scale, table.start, level, depth, voltage_v, codes)
-        return
-    if level.dtype == np.float32 and len(low) >= LANES and level.size < 2**31:
+    elif level.dtype != np.float32 or level.size >= 2**31:
+        _nearly_uniform_rows(low, scale, level, depth, voltage_v, codes)
+    elif len(low) >= LANES:
         _nearly_uniform_vectors(low, scale, level, depth, voltage_v, codes)
     else:
-        _nearly_uniform_rows(low, scale, level, depth, voltage_v, codes)
+        _fill_few_columns(table, voltage_v, codes)
+
+
+def _fill_few_columns(table: CodeTable, voltage_v: NDArray[Any], codes: Codes) -> None:
+    """`fill_codes` where several vectors side by side fill a register."""
+    beside = -(-LANES // table.columns)
+    last = len(codes) // beside * beside
+    if last and codes.flags.c_contiguous:
+        wide, shape = table.beside, (last // beside, beside * table.columns)
+        _nearly_uniform_vectors(
+            wide.low, wide.scale, wide.level, wide.depth,
+            voltage_v[:last].reshape(shape), codes[:last].reshape(shape),
+        )  # fmt: skip
+        voltage_v, codes = voltage_v[last:], codes[last:]
+    _nearly_uniform_rows(table.low, table.scale, table.level, table.depth, voltage_v, codes)
 
 
 def convert_codes(
@@ -301,11 +326,18 @@ def convert_codes(
     check_voltages(voltage_v, table.columns, table.dtype)
     codes: Codes = np.empty(voltage_v.shape, dtype=table.code_dtype)
     voltage = np.ascontiguousarray(voltage_v)
+    drawn: tuple[Any, ...] = ()
     if noise is not None:
         voltage = voltage_v.copy(order="C")
-        key = once(noise, voltage.shape, table.dtype.type)
-        add_noise(voltage, *key, 0)  # type: ignore[call-arg]
-    fill_codes(table, voltage, codes)
+        drawn = once(noise, voltage.shape, table.dtype.type)
+
+    def convert(first: int, last: int) -> None:
+        if drawn:
+            *key, start = drawn
+            add_noise(voltage[first:last], *key, start + first, 0)  # type: ignore[call-arg]
+        fill_codes(table, voltage[first:last], codes[first:last])
+
+    spread_rows(convert, len(codes), table.columns, _PART)
     return codes
 
 

@@ -55,6 +55,7 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from imccircuit.errors import UsageError
+from imccircuit.threads import spread_rows
 from imccircuit.vectors import LANES, count_from, long_products, splat, store
 
 GROUP = 128
@@ -76,6 +77,9 @@ _M0, _M1 = np.uint32(0xD2511F53), np.uint32(0xCD9E8D57)
 _W0, _W1 = np.uint32(0x9E3779B9), np.uint32(0xBB67AE85)
 # 2³² φ/4, odd: the lattice of each quarter has the golden section as its slope.
 _SLOPE = np.uint32(0x278DDE6D)
+
+# Variates that are worth a thread's while.
+_PART = 2**16
 
 Uint32 = NDArray[np.uint32]
 Float32 = NDArray[np.float32]
@@ -247,7 +251,7 @@ def draw_group(
     normals_of(words, normals, halves)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _fill(key: Uint32, chip: int, stream: int, first: int, out: Float32) -> None:
     words, normals = np.empty(WORDS, np.uint32), np.empty(GROUP, np.float32)
     rows, cols = out.shape
@@ -291,8 +295,12 @@ def draw_normals(
     UsageError : a key is negative or too large for its bits.
     """
     check_key(seed, chip, stream, first_index + shape[0], shape[1])
-    out = np.empty(shape, dtype=np.float32)
-    _fill(seed_key(seed), chip, stream, first_index, out)
+    out, key = np.empty(shape, dtype=np.float32), seed_key(seed)
+    spread_rows(
+        lambda first, last: _fill(key, chip, stream, first_index + first, out[first:last]),
+        *shape,
+        _PART,
+    )
     return out
 
 

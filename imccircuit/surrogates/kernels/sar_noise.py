@@ -34,7 +34,7 @@ from imccircuit.surrogates.kernels.noise import (
     ConversionNoise,
     draw_group,
 )
-from imccircuit.threads import spread
+from imccircuit.threads import spread_rows
 
 _FAR = 9.0
 # Conversions that a thread does in a row, some tenths of a millisecond.
@@ -109,12 +109,10 @@ def convert_sar(
     level, voltage = np.ascontiguousarray(levels, dtype=real), np.ascontiguousarray(voltage_v)
     key = noise.key, noise.chip, noise.first_index
     sigma = real(noise.sampled_v), real(noise.decision_v)
-    rows = max(1, _PART // len(levels))
 
-    def convert(first: int, _thread: int) -> None:
-        last = min(first + rows, len(codes))
+    def convert(first: int, last: int) -> None:
         sar_rows(level, bits, voltage, codes, first, last, *sigma, *key)
 
-    spread(convert, range(0, len(codes), rows))
+    spread_rows(convert, len(codes), len(levels), _PART)
     codes[:, ~known] = NO_CODE
     return codes

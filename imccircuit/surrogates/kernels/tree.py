@@ -13,10 +13,21 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from imccircuit.threads import spread_rows
 
-@njit(cache=True, nogil=True)
+# Levels that are worth a thread's while.
+_PART = 2**16
+
+
 def clip_tree(levels: NDArray[np.float64]) -> None:
     """Clip levels (chip, 2^bits - 1) in place; a chip with a NaN level has NaN levels only."""
+    spread_rows(
+        lambda first, last: _clip_rows(levels[first:last]), len(levels), levels.shape[1], _PART
+    )
+
+
+@njit(cache=True, nogil=True)
+def _clip_rows(levels):  # type: ignore[no-untyped-def]
     chips, count = levels.shape
     for chip in range(chips):
         row = levels[chip]
