@@ -3,8 +3,9 @@
 The monolithic deck is what a surrogate of the macro is judged by: there the converters load the
 front ends and share a reference. The parts are measured in decks of their own, by the benches of
 the parts: open voltages and resistances of the rows' drivers, currents and outputs of array and
-front ends at rest behind such a resistance, levels of each converter by the null method.
-Both are of the same chip: the same drawn conductances, offsets and capacitors.
+front ends at rest behind such a resistance, levels of each converter by the null method. Front
+ends that are not ideal are measured one by one, and the array without them; see `macro_front`.
+Both are of the same chip: the same drawn conductances, offsets, transistors and capacitors.
 """
 
 from __future__ import annotations
@@ -38,6 +39,13 @@ from imccircuit.benches.bench import (
 )
 from imccircuit.benches.cost import NOT_MODELLED, blocks_along
 from imccircuit.benches.crossbar_mvm import BENCH as CROSSBAR
+from imccircuit.benches.macro_front import (
+    Fronts,
+    front_coordinates,
+    front_sizes,
+    front_variables,
+    measure_fronts,
+)
 from imccircuit.benches.macro_parameters import QUANTITIES, MacroGates, MacroParameters
 from imccircuit.benches.macro_rows import Rows, drive_rows
 from imccircuit.benches.problem import Answer, Probe, Problem
@@ -67,6 +75,7 @@ def _sizes(parameters: MacroParameters) -> dict[str, int]:
         "bit": bits,
         "block": len(BLOCKS),
         "driver_code": 2 ** (parameters.circuit.driver.bits or 0),
+        **front_sizes(parameters),
     }
 
 
@@ -83,6 +92,7 @@ def _variables(parameters: MacroParameters) -> tuple[Variable, ...]:
     drivers = () if parameters.circuit.driver.bits is None else _DRIVER_VARIABLES
     return (
         *drivers,
+        *front_variables(parameters),
         *(() if parameters.stimulus.energy_inputs == 0 else (_POWER,)),
         Variable("output_code", each, "1", "codes of the whole macro", "int"),
         Variable("sampled_voltage", each, "V", "converter's input as it is sampled, whole macro"),
@@ -91,7 +101,8 @@ def _variables(parameters: MacroParameters) -> tuple[Variable, ...]:
         Variable("conductance", ("row", "col"), "S", "conductance of this chip's cells"),
         Variable("output_current", ("batch", "col"), "A", "column current, array alone"),
         Variable("output_voltage", ("batch", "col"), "V", "output of the front end, array alone"),
-        Variable("tia_offset", ("col",), "V", "drawn offset of the front ends, with the bias"),
+        Variable("tia_offset", ("col",), "V", "drawn offset of the front ends, with the bias",
+                 missing="none: the front ends are not ideal"),
         Variable("transition_level", ("converter", "code"), "V", "level T[k], converter alone"),
         Variable("forced_level", ("converter", "code"), "V", "likewise, before tree clipping"),
         Variable("latch_offset", ("converter",), "V", "offset of the latch with its kickback",
@@ -120,13 +131,13 @@ def _coordinates(parameters: MacroParameters) -> Mapping[str, NDArray[Any] | Alo
         **found,
         "code": np.arange(1, sizes["code"] + 1),
         "block": blocks_along(BLOCKS),
+        **front_coordinates(parameters),
     }
 
 
 def _measure(parameters: MacroParameters, variation: Variation) -> Measurement:
     rows = yield from drive_rows(parameters, variation)
-    array = parameters.array_parameters(rows.voltage_v, rows.resistance_ohm)
-    arrays = yield from CROSSBAR.measure(array, variation)
+    arrays, fronts = yield from _array_alone(parameters, variation, rows)
     converters = {
         j: SarConverter(
             draw_adc(parameters.converter_parameters(j), variation),
@@ -138,12 +149,10 @@ def _measure(parameters: MacroParameters, variation: Variation) -> Measurement:
     for converter in converters.values():
         found = yield from _alone(parameters, converter)
         alone.append(found)
-    whole = yield from _whole(parameters, arrays, rows, converters)
+    whole = yield from _whole(parameters, arrays, rows, fronts, converters)
     adcs = [converter.adc for converter in converters.values()]
     return {
-        **{name: arrays[name] for name in ("row_voltage", "conductance", "output_current",
-                                           "output_voltage", "tia_offset")},
-        **{name: arrays[name] for name in ("array_power",) if name in arrays},
+        **arrays,
         **rows.arrays,
         **whole,
         **{name: np.stack([found[name] for found in alone]) for name in alone[0]},
@@ -152,6 +161,47 @@ def _measure(parameters: MacroParameters, variation: Variation) -> Measurement:
         "comparator_offset": np.array([adc.offset_v for adc in adcs]),
         "conversion_time": np.asarray(adcs[0].loop_stop_s),
     }  # fmt: skip
+
+
+def _array_alone(
+    parameters: MacroParameters, variation: Variation, rows: Rows
+) -> Generator[Problem, Answer, tuple[Arrays, Fronts | None]]:
+    """Array with ideal front ends, or array and drawn front ends each alone and both together."""
+    ideal, bias = parameters.circuit.front_end.is_ideal, parameters.circuit.bias_voltage
+    alone = parameters.array_parameters(
+        rows.voltage_v - (0.0 if ideal else bias), rows.resistance_ohm
+    )
+    arrays = yield from CROSSBAR.measure(alone, variation)
+    names = ("row_voltage", "conductance", "output_current", "output_voltage", "tia_offset",
+             "array_power")  # fmt: skip
+    found = {name: arrays[name] for name in names if name in arrays}
+    if ideal:
+        return found, None
+    fronts = yield from measure_fronts(parameters, variation)
+    together = yield from fronts.with_array(
+        _resistors(parameters, found["conductance"], rows.resistance_ohm),
+        rows.voltage_v,
+        _cell(parameters),
+    )
+    found |= {
+        "row_voltage": rows.voltage_v,
+        "array_current": arrays["output_current"],
+        "tia_offset": np.full(parameters.cols, np.nan),
+    }
+    return found | fronts.arrays | together, fronts
+
+
+def _resistors(
+    parameters: MacroParameters, conductance_s: Floats, driver_ohm: float = 0.0
+) -> ResistiveArray:
+    part = parameters.circuit.array
+    return ResistiveArray(
+        conductance_s,
+        r_row_ohm=part.row_ohm,
+        r_col_ohm=part.column_ohm,
+        r_driver_ohm=part.driver_resistance + driver_ohm,
+        r_sense_ohm=part.sense_resistance,
+    )
 
 
 def _alone(
@@ -192,6 +242,7 @@ def _whole(
     parameters: MacroParameters,
     arrays: Arrays,
     rows: Rows,
+    fronts: Fronts | None,
     converters: Mapping[int, SarConverter],
 ) -> Generator[Problem, Answer, Arrays]:
     """Codes of the whole macro, and its voltages and currents as they are sampled."""
@@ -200,24 +251,22 @@ def _whole(
     first = converters[0]
     bits = first.bits
     wiring = MacroWiring(circuit.output_resistance, circuit.reference_resistance)
-    array = ResistiveArray(
-        arrays["conductance"],
-        r_row_ohm=part.row_ohm,
-        r_col_ohm=part.column_ohm,
-        r_driver_ohm=part.driver_resistance,
-        r_sense_ohm=part.sense_resistance,
-    )
-    readout = TiaReadout(
-        gain=part.tia_gain,
-        r_feedback_ohm=part.tia_feedback_resistance,
-        r_in_ohm=part.tia_input_resistance,
-        offset_v=arrays["tia_offset"],
+    array = _resistors(parameters, arrays["conductance"])
+    readout = (
+        fronts.amplifiers
+        if fronts is not None
+        else TiaReadout(
+            gain=part.tia_gain,
+            r_feedback_ohm=part.tia_feedback_resistance,
+            r_in_ohm=part.tia_input_resistance,
+            offset_v=arrays["tia_offset"],
+        )
     )
     # Twice what the array alone gives, with a floor: kicks of the converters are far below.
     current = 2 * float(np.max(np.abs(arrays["output_current"]))) + 1e-4
     output = 2 * float(np.max(np.abs(arrays["output_voltage"]))) + first.bound_v
     options = dict(first.clocked_options)
-    if part.cell != "1r":
+    if part.cell != "1r" or fronts is not None:
         options["reltol"] = _RELTOL_NONLINEAR
     count = len(adcs)
     answer = yield Problem(

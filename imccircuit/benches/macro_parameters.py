@@ -1,7 +1,8 @@
 """Parameters of the macro bench: the tables of its recipes.
 
 Array and converter are those of the benches `crossbar_mvm` and `adc_transfer`, with the same keys
-under ``circuit.array`` and ``circuit.converter``; here stands what joins them.
+under ``circuit.array`` and ``circuit.converter``, and front ends that are not ideal those of
+`readout_transfer`, under ``circuit.front_end``; here stands what joins them.
 """
 
 from __future__ import annotations
@@ -21,9 +22,14 @@ from imccircuit.benches.crossbar_parameters import CrossbarParameters
 from imccircuit.benches.dac_parameters import DacParameters
 from imccircuit.benches.idle import keys_idle
 from imccircuit.benches.macro_driver_parameters import Driver
+from imccircuit.benches.macro_front_parameters import FrontEnd
+from imccircuit.benches.readout_parameters import ReadoutParameters
 from imccircuit.units import SI, Resistance, SIArray, Voltage, format_quantity
 
 _ROWS, _COLS = 64, 8
+# What a macro calls the quantities of `readout_transfer`.
+FRONT_QUANTITIES = {"offset": "front_end_offset", "transistor": "front_end_transistors"}
+"""Quantity of a front end alone → that of the macro."""
 
 
 class Circuit(Section):
@@ -34,6 +40,7 @@ class Circuit(Section):
     )
     converter: adc_parameters.Circuit = Field(default_factory=adc_parameters.Circuit)
     driver: Driver = Field(default_factory=Driver)
+    front_end: FrontEnd = Field(default_factory=FrontEnd)
     converters: int | None = Field(
         None, ge=1, le=64, description="columns with a converter, the first ones; default all"
     )
@@ -102,13 +109,19 @@ class MacroParameters(Parameters):
 
     @property
     def has_transistors(self) -> bool:
-        """Whether the converters or the rows' drivers are made of any."""
-        return self.converter_parameters(0).has_transistors or self._has_gates
+        """Whether the converters, the front ends or the rows' drivers are made of any."""
+        converter = self.converter_parameters(0)
+        return converter.has_transistors or self._has_gates or self._has_amplifiers
 
     @property
     def has_supply(self) -> bool:
         """Likewise, and for the energy of the counted logic."""
-        return self.converter_parameters(0).has_supply or self._has_gates
+        converter = self.converter_parameters(0)
+        return converter.has_supply or self._has_gates or self._has_amplifiers
+
+    @property
+    def _has_amplifiers(self) -> bool:
+        return self.circuit.front_end.implementation == "transistor"
 
     @property
     def _has_gates(self) -> bool:
@@ -151,25 +164,55 @@ class MacroParameters(Parameters):
             stimulus=dac_parameters.Stimulus(),
         )
 
+    def front_end_parameters(self) -> ReadoutParameters | None:
+        """A column's front end alone, its bit line held at the bias; None for ideal ones."""
+        front, circuit = self.circuit.front_end, self.circuit
+        if front.is_ideal:
+            return None
+        range_a = front.currents_a(circuit.bias_voltage, circuit.converter.reference_voltage)
+        return ReadoutParameters.model_construct(
+            technology=self.technology,
+            conditions=self.conditions,
+            circuit=front.circuit(circuit.bias_voltage),
+            stimulus=front.stimulus(range_a, self._column_s, circuit.converter.resolution),
+        )
+
+    @property
+    def _column_s(self) -> float:
+        """All cells of a column together in S, mean over columns, as programmed."""
+        array = self.circuit.array
+        card = array.device_card
+        on, off = card.on_conductance.value, card.off_conductance.value
+        if array.conductances is not None:
+            return float(array.conductances.sum(axis=0).mean())
+        if array.weights is None:
+            return self.rows * (on + off) / 2
+        # Of the two columns of a pair one has |w| of the span, the other none.
+        sizes = np.abs(array.weights).sum(axis=0).mean() / 2
+        return float(self.rows * off + (on - off) * sizes)
+
     def array_parameters(
         self, voltage_v: NDArray[np.float64], driver_ohm: float = 0.0
     ) -> CrossbarParameters:
         """Array and front ends alone, driven with (batch, row) voltages in V.
 
-        The bias is an offset of all front ends: that is where they hold the bit lines.
+        The bias is an offset of all ideal front ends: that is where they hold the bit lines.
+        With others it is the array alone, its bit lines at 0 V, and voltages count from the bias.
 
         Parameters
         ----------
         driver_ohm : resistance of the rows' drivers in ohm, beside that of the recipe.
         """
         array = self.circuit.array
-        offset = array.tia_offset + self.circuit.bias_voltage
+        ends: dict[str, float | str] = {"readout": "ideal"}
+        if self.circuit.front_end.is_ideal:
+            ends = {"tia_offset": array.tia_offset + self.circuit.bias_voltage}
         driver = array.driver_resistance + driver_ohm
         # Not validated again: that an offset is a bias, and a voltage counts from it, is new.
         return CrossbarParameters.model_construct(
             technology=self.technology,
             conditions=self.conditions,
-            circuit=array.model_copy(update={"tia_offset": offset, "driver_resistance": driver}),
+            circuit=array.model_copy(update={**ends, "driver_resistance": driver}),
             stimulus=crossbar_parameters.Stimulus(
                 voltages=voltage_v, cell_voltages=False, power=self.stimulus.energy_inputs > 0
             ),
@@ -191,10 +234,17 @@ class MacroParameters(Parameters):
         """Those of the parts, and what the macro sets itself."""
         array = _within("array", self.array_parameters(np.zeros((1, self.rows))).idle_keys())
         converter = _within("converter", self.converter_parameters(0).idle_keys())
-        driver = self.circuit.driver.idle_keys()
+        driver, front = self.circuit.driver.idle_keys(), self.circuit.front_end
+        if not front.is_ideal:
+            why = f'front_end.implementation = "{front.implementation}"'
+            array = {
+                key: why if key.startswith("circuit.array.tia_") else text.replace("ideal", "tia")
+                for key, text in array.items()
+            }
         return {
             **array,
             **converter,
+            **self._idle_front_keys(),
             **{f"circuit.driver.{key}": why for key, why in driver.items()},
             **keys_idle(True, "a converter behind each of the first columns",
                         "circuit.converter.column"),
@@ -208,11 +258,29 @@ class MacroParameters(Parameters):
                         "stimulus.batch"),
         }  # fmt: skip
 
+    def _idle_front_keys(self) -> dict[str, str]:
+        alone = self.front_end_parameters()
+        keys = [f"circuit.front_end.{key}" for key in self.circuit.front_end.others()]
+        if alone is None:
+            return dict.fromkeys(keys, 'front_end.implementation = "ideal"')
+        # Keys of other kinds are none of the macro's.
+        idle = _within("front_end", alone.idle_keys())
+        return {key: why for key, why in idle.items() if key in keys}
+
+    def _idle_front_quantities(self) -> dict[str, str]:
+        alone = self.front_end_parameters()
+        why = f'front_end.implementation = "{self.circuit.front_end.implementation}"'
+        if alone is None:
+            return dict.fromkeys(FRONT_QUANTITIES.values(), why)
+        idle = alone.idle_quantities()
+        return {"tia_offset": why} | {FRONT_QUANTITIES[name]: idle[name] for name in idle}
+
     def idle_quantities(self) -> Mapping[str, str]:
         """Those of the parts."""
         found = {
             **self.array_parameters(np.zeros((1, self.rows))).idle_quantities(),
             **self.converter_parameters(0).idle_quantities(),
+            **self._idle_front_quantities(),
         }
         driver = self.circuit.driver
         if driver.bits is None:
@@ -222,8 +290,9 @@ class MacroParameters(Parameters):
         return {name: why for name, why in found.items() if name in QUANTITIES}
 
     def transistor_quantities(self) -> Collection[str]:
-        """Those of the converters."""
-        return self.converter_parameters(0).transistor_quantities()
+        """Those of the converters and of the front ends."""
+        own = self.converter_parameters(0).transistor_quantities()
+        return (*own, FRONT_QUANTITIES["transistor"]) if self._has_amplifiers else own
 
     def spread_keys(self) -> Mapping[str, str | tuple[str, ...]]:
         """Those of the parts."""
@@ -231,6 +300,7 @@ class MacroParameters(Parameters):
             **_within("array", self.array_parameters(np.zeros((1, self.rows))).spread_keys()),
             **_within("converter", self.converter_parameters(0).spread_keys()),
             "circuit.driver.resistor_sigma": "driver_resistors",
+            "circuit.front_end.amplifier.offset_sigma": FRONT_QUANTITIES["offset"],
         }
         return {key: names for key, names in found.items() if key != "circuit.converter.column"}
 
@@ -252,7 +322,31 @@ class MacroParameters(Parameters):
                 f"the law of device_card; allowed: up to {format_quantity(most, 'V')} either way"
             )
             raise PydanticCustomError("voltage", "{why}", {"why": why})
+        self._check_front_ends()
         return self._with_rails_inside()
+
+    def _check_front_ends(self) -> None:
+        alone, bias = self.front_end_parameters(), self.circuit.bias_voltage
+        if alone is None:
+            return
+        amplifier, low, high = alone.circuit.amplifier, 0.0, self.supply_v
+        if not alone.has_transistors:
+            low, high = amplifier.swing_low, amplifier.swing_high
+        if not low < bias < high:
+            ends = [format_quantity(v, "V") for v in (bias, low, high)]
+            why = (
+                f"circuit.bias_voltage = {ends[0]}: an amplifier's output at no current, which it "
+                f"does not reach; allowed: between {ends[1]} and {ends[2]}"
+            )
+            raise PydanticCustomError("front_end", "{why}", {"why": why})
+        range_a = alone.stimulus.current_low, alone.stimulus.current_high
+        if range_a[0] >= range_a[1]:
+            ends = [format_quantity(i, "A") for i in range_a]
+            why = (
+                f"circuit.front_end.current_low = {ends[0]} is not below current_high = {ends[1]}; "
+                "allowed: current_low < current_high"
+            )
+            raise PydanticCustomError("range", "{why}", {"why": why})
 
     def _with_rails_inside(self) -> MacroParameters:
         alone, bias = self.driver_parameters(), self.circuit.bias_voltage
@@ -273,6 +367,7 @@ QUANTITIES = (
     "driver_resistors",
     "conductance",
     "tia_offset",
+    *FRONT_QUANTITIES.values(),
     "bit_capacitors",
     "comparator_offset",
     "comparator_transistors",

@@ -29,6 +29,7 @@ from imccircuit.circuits.crossbar_parts import (
     IdealReadout,
     IntegratorReadout,
     LinearCell,
+    OpenReadout,
     Readout,
     SinhCell,
     TiaReadout,
@@ -67,7 +68,7 @@ def crossbar(
     voltage_v: ArrayLike | None,
     *,
     cell: Cell | None = None,
-    readout: Readout | None = None,
+    readout: Readout | OpenReadout | None = None,
     c_row_f: float = 0.0,
     c_col_f: float = 0.0,
     title: str = "crossbar",
@@ -111,7 +112,7 @@ def crossbar(
     circuit = Circuit(" ".join(title.split()))
     blocks = [*_cell_library(cell), *filter(None, [_wires(array)]), *_cells(array, cell)]
     blocks += _capacitors(array, c_row_f, c_col_f)
-    if readout is not None and not isinstance(readout, IdealReadout):
+    if readout is not None and not isinstance(readout, IdealReadout | OpenReadout):
         blocks = [read_cell(name) for name in _READOUTS[type(readout)][0]] + blocks
     if voltage_v is not None:
         sources = zip(drive_nodes(array), _per_line(voltage_v, rows, "voltages"), strict=True)
@@ -285,10 +286,12 @@ def _cell_heads(
     return (tuple(f"{letter}c_{k} {a} {b}" for k, a, b in places),)
 
 
-def _readout(cols: int, readout: Readout) -> list[str]:
+def _readout(cols: int, readout: Readout | OpenReadout) -> list[str]:
     """Element lines of ammeters and amplifiers."""
     if isinstance(readout, IdealReadout):
         return [f"Vsense_{j} s_{j} 0 0" for j in range(cols)]
+    if isinstance(readout, OpenReadout):
+        return [f"Vsense_{j} s_{j} tia_{j} 0" for j in range(cols)]
     cells, fields = _READOUTS[type(readout)]
     texts = [numbers(_per_line(getattr(readout, name), cols, name)) for name in fields.values()]
     lines, clock = [], ""

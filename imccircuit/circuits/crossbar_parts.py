@@ -87,6 +87,14 @@ class IdealReadout:
 
 
 @dataclass(frozen=True)
+class OpenReadout:
+    """Bit lines end in ammeters to the nodes ``tia_<j>``, to which the caller connects front ends.
+
+    Their outputs are to be the nodes ``out_<j>``.
+    """
+
+
+@dataclass(frozen=True)
 class TiaReadout:
     """``tia``: a transimpedance amplifier a bit line, ``netlists/tia.subckt``.
 

@@ -108,6 +108,35 @@ def readout(
     return circuit
 
 
+def tia_part(
+    front: Tia, name: str, *, c_line_f: float = 0.0, c_load_f: float = 0.0
+) -> tuple[list[str], str]:
+    """One transimpedance amplifier as a subcircuit of a deck that holds more than it.
+
+    Parameters
+    ----------
+    c_line_f, c_load_f : as of `readout`, both within the subcircuit.
+
+    Returns
+    -------
+    The texts that it refers to, which a deck with several needs once, and the subcircuit of that
+    name with the ports `tia_ports`. The ideal bias current is within, one for each.
+    """
+    amplifier, lines = front.amplifier, []
+    if isinstance(amplifier, TransistorAmplifier):
+        lines.append(f"ibias bias 0 {amplifier.bias_a!r}")
+    lines += _capacitor("line", "in", c_line_f) + _capacitor("load", "out", c_load_f)
+    lines += _opamp(front) + _feedback(front, "run", 0.0)
+    head = " ".join([f".subckt {name}", *tia_ports(front)])
+    return _library(front), "\n".join([head, *lines, f".ends {name}"])
+
+
+def tia_ports(front: Tia) -> tuple[str, ...]:
+    """Ports of a `tia_part` in order: a behavioural amplifier has no supply."""
+    ports = ("in", "out", "ref")
+    return (*ports, "vdd") if isinstance(front.amplifier, TransistorAmplifier) else ports
+
+
 def _library(front: FrontEnd) -> list[str]:
     if isinstance(front, ForeignFront):
         return [front.library]

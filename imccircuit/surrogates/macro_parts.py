@@ -165,6 +165,11 @@ def fit_parts(measured: Measured) -> MacroParts:
     and each column has a population of its own.
     """
     parameters = macro_parameters(measured)
+    if not parameters.circuit.front_end.is_ideal:
+        raise UsageError(
+            f"{measured.results.path} holds a macro whose front ends are not ideal, of which no "
+            'surrogate is made; allowed: circuit.front_end.implementation = "ideal"'
+        )
     columns = range(parameters.converters)
     conversion_s = float(measured.arrays["conversion_time"][0])
     array = _with_energy(CrossbarSurrogate.fit(array_of(measured)), conversion_s)

@@ -6,8 +6,31 @@ import numpy as np
 def front_ends(g, drive, r_row, r_col, gain, feedback, r_in, hold, r_drive=0.0):
     """Column currents and outputs (batch, col) of an array whose bit lines end in amplifiers.
 
-    All node voltages of word lines, bit lines and amplifiers' inputs at once. An amplifier gives
-    A·(hold − v), so it draws (v − A·(hold − v))/R_f + v/R_in from the node at v. A row's source has
+    An amplifier gives A·(hold − v), so it draws (v − A·(hold − v))/R_f + v/R_in from the node at v;
+    all have one ``hold``, or each its own.
+    """
+    matrix, into, bit, end = nodal(g, drive, r_row, r_col, r_drive)
+    matrix[end, end] += (1 + gain) / feedback + 1 / r_in
+    into[end] += np.reshape(gain * hold / feedback, (-1, 1))
+    voltage = np.linalg.solve(matrix, into)
+    current = (voltage[bit[-1]] - voltage[end]).T / r_col
+    return current, gain * (hold - voltage[end].T)
+
+
+def ends_of(g, drive, r_row, r_col, end_v):
+    """Column currents (batch, col) of an array whose bit lines' ends stand at ``end_v``."""
+    matrix, into, bit, end = nodal(g, drive, r_row, r_col)
+    matrix[end] = 0.0
+    matrix[end, end] = 1.0
+    into[end] = np.transpose(np.broadcast_to(end_v, (len(drive), len(end))))
+    voltage = np.linalg.solve(matrix, into)
+    return (voltage[bit[-1]] - voltage[end]).T / r_col
+
+
+def nodal(g, drive, r_row, r_col, r_drive=0.0):
+    """Matrix, right-hand sides (node, batch), and nodes of bit lines and of their ends.
+
+    All nodes of word lines and bit lines at once; nothing hangs on the ends yet. A row's source has
     its ``r_drive`` (row,) before the first segment.
     """
     rows, cols = g.shape
@@ -30,11 +53,7 @@ def front_ends(g, drive, r_row, r_col, gain, feedback, r_in, hold, r_drive=0.0):
             if j:
                 conductor(word[i, j - 1], word[i, j], 1 / r_row)
             conductor(bit[i, j], bit[i + 1, j] if i + 1 < rows else end[j], 1 / r_col)
-    matrix[end, end] += (1 + gain) / feedback + 1 / r_in
-    into[end] += gain * hold / feedback
-    voltage = np.linalg.solve(matrix, into)
-    current = (voltage[bit[-1]] - voltage[end]).T / r_col
-    return current, gain * (hold - voltage[end].T)
+    return matrix, into, bit, end
 
 
 def static_levels(caps, dummy, parasitic, offset_v):
