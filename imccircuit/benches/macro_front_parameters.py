@@ -1,8 +1,9 @@
 """Parameters of a macro's front ends: transimpedance amplifiers as those of `readout_transfer`.
 
-Their reference is the macro's bias. The range of currents over which each is measured alone
-follows, if it is not given, from outputs of 15 to 90 % of the converters' full scale: from there on
-an amplifier that ends at the supplies has little left.
+Their reference is the macro's bias. The range of currents over which each is measured alone runs,
+if it is not given, from no current to that at which the output is at 90 % of the converters' full
+scale, or at 15 % where the rows read upwards: from there on an amplifier that ends at the supplies
+has little left.
 """
 
 from __future__ import annotations
@@ -30,10 +31,11 @@ class FrontEnd(Section):
     load_capacitance: Capacitance = Field(50e-15, description="at the output, beside a converter's")
     line_capacitance: Capacitance = Field(100e-15, description="of a bit line, at the input")
     current_low: Current | None = Field(
-        None, description="low end of the measured range; default: output at 90 % of full scale"
+        None,
+        description="low end of the measured range; default: output at 90 % of full scale",
     )
     current_high: Current | None = Field(
-        None, description="its high end; default: output at 15 % of full scale"
+        None, description="its high end; default: 0; of a positive read_voltage output at 15 %"
     )
     levels: int = Field(17, ge=5, le=101, description="currents from end to end")
     step_time: Annotated[Time, Field(gt=0)] = Field(
@@ -47,18 +49,21 @@ class FrontEnd(Section):
         """Whether the array's own controlled sources are the front ends."""
         return self.implementation == "ideal"
 
-    def currents_a(self, bias_v: float, full_scale_v: float) -> tuple[float, float]:
+    def currents_a(
+        self, bias_v: float, full_scale_v: float, *, rising: bool
+    ) -> tuple[float, float]:
         """Range of currents into the input in A, low and high end.
 
         Parameters
         ----------
         bias_v : output at no current.
         full_scale_v : of the converters.
+        rising : whether outputs rise with the rows' inputs.
         """
-        at = [(bias_v - share * full_scale_v) / self.feedback_resistance
-              for share in (_HIGH_SHARE, _LOW_SHARE)]  # fmt: skip
-        low = at[0] if self.current_low is None else self.current_low
-        high = at[1] if self.current_high is None else self.current_high
+        share = _HIGH_SHARE if rising else _LOW_SHARE
+        far = (bias_v - share * full_scale_v) / self.feedback_resistance
+        low = min(far, 0.0) if self.current_low is None else self.current_low
+        high = max(far, 0.0) if self.current_high is None else self.current_high
         return low, high
 
     def circuit(self, bias_v: float) -> readout_parameters.Circuit:

@@ -169,7 +169,8 @@ class MacroParameters(Parameters):
         front, circuit = self.circuit.front_end, self.circuit
         if front.is_ideal:
             return None
-        range_a = front.currents_a(circuit.bias_voltage, circuit.converter.reference_voltage)
+        full, rising = circuit.converter.reference_voltage, self.stimulus.read_voltage < 0
+        range_a = front.currents_a(circuit.bias_voltage, full, rising=rising)
         return ReadoutParameters.model_construct(
             technology=self.technology,
             conditions=self.conditions,

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from imccircuit.errors import UsageError
 from imccircuit.exporters.content import (
     COST_NUMBERS,
     DRIVER_LEVEL,
@@ -32,6 +33,11 @@ _VOLTAGES = {
 
 def _macro(model: Any) -> Content:
     macro: MacroSurrogate = model
+    if macro.parts.front is not None:
+        raise UsageError(
+            "no export takes a macro whose front ends are not ideal: none has a place for their "
+            'curves; allowed: circuit.front_end.implementation = "ideal"'
+        )
     named = macro.parts.named().items()
     # What drivers do to the array is in it; their levels are the whole's.
     parts = {name: content_of(part) for name, part in named if name != DRIVER}

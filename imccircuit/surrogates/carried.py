@@ -39,7 +39,7 @@ def carried_figures(measured: Measured, chips: NDArray[np.bool_]) -> dict[str, P
         energy = measured.arrays["energy"][chips]
         known = np.all(np.isfinite(energy), axis=0)
         if known.any():
-            names = _blocks(measured)
+            names = block_names(measured)
             missing = ", ".join(str(names[k]) for k in np.flatnonzero(~known))
             note = f"without {missing}: not modelled" if missing else ""
             found["energy"] = _mean("energy", energy[:, known].sum(axis=1), "J", note)
@@ -69,7 +69,8 @@ def cost_figures(measured: Measured, chips: NDArray[np.bool_]) -> dict[str, Para
     return {name: found[name] for name in COSTS if name in found}
 
 
-def _blocks(measured: Measured) -> NDArray[np.object_]:
+def block_names(measured: Measured) -> NDArray[np.object_]:
+    """Names (block,) of the blocks whose energy was measured."""
     along = measured.recipe.bench.coordinates(measured.parameters)["block"]
     return np.asarray(along.values if isinstance(along, Along) else along)
 

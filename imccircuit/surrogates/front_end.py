@@ -193,7 +193,7 @@ class FrontEndSurrogate(Surrogate):
         if not isinstance(gates, ReadoutGates):
             raise UsageError(f"{measured.results.path} holds no read-out front end")
         current = currents_of(measured)
-        mask = chips_held_out(measured.chips)
+        mask = chips_held_out(measured)
         levels = np.ones(len(current), dtype=bool)
         if measured.chips == 1:
             levels = ~levels_held_out(len(current))
@@ -260,10 +260,10 @@ def currents_of(measured: Measured, dim: str = "level") -> Floats:
     return np.asarray(along.values if isinstance(along, Along) else along, dtype=np.float64)
 
 
-def chips_held_out(chips: int) -> NDArray[np.bool_]:
+def chips_held_out(measured: Measured) -> NDArray[np.bool_]:
     """(chip,) True where the fit does not see a chip; none if there are too few."""
-    hidden = held_out(chips) if chips > 1 else None
-    return np.zeros(chips, dtype=bool) if hidden is None else hidden
+    hidden = measured.hidden_chips() if measured.chips > 1 else None
+    return np.zeros(measured.chips, dtype=bool) if hidden is None else hidden
 
 
 def levels_held_out(levels: int) -> NDArray[np.bool_]:

@@ -33,7 +33,7 @@ def propose_currents(measured: Measured, count: int) -> Proposal:
     ------
     UsageError : too few currents to leave one out.
     """
-    current, mask = currents_of(measured), chips_held_out(measured.chips)
+    current, mask = currents_of(measured), chips_held_out(measured)
     if len(current) <= TERMS:
         text = f"{len(current)} currents are too few to refine; allowed: {TERMS + 1} on"
         raise UsageError(text)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from imccircuit.errors import UsageError
 from imccircuit.metrics.transfer import compute_best_fit
-from imccircuit.surrogates.data import FEWEST, Measured, held_out
+from imccircuit.surrogates.data import FEWEST, Measured
 from imccircuit.surrogates.front_end_law import TERMS, TransferLaw, calibration_levels
 from imccircuit.surrogates.spread import SpreadRatio, compute_spread_ratio, judge_spreads
 from imccircuit.surrogates.verdict import ErrorFigure, Gate, Verdict, judge, largest_error
@@ -54,7 +54,7 @@ def judge_many(model: FrontEndSurrogate, measured: Measured, current_a: Floats) 
     judged[shown] = False
     if not judged.any():
         return Verdict("not judged", "every level is needed to know a chip", (), (), 0, 0)
-    own = _own(model, measured, current_a, shown)
+    own = shown_numbers(model, measured, current_a)
     hidden = _unseen(model, measured, current_a)
     if hidden is None or np.count_nonzero(hidden) < FEWEST:
         few = "too few chips to hold out five and fit five" if hidden is None else "too few chips"
@@ -67,10 +67,23 @@ def judge_many(model: FrontEndSurrogate, measured: Measured, current_a: Floats) 
     spread = _spread(model, own[hidden])
     gates = (error_gate, *((spread[0],) if spread else ()))
     notes = (f"spread, held out over fitted: {spread[1]}",) if spread else ()
+    if measured.columns > 1:
+        columns = f"{measured.columns} front ends of each chip, counted as chips of their own"
+        notes = (*notes, columns)
     judged_spread = (spread,) if spread else ()
     state, reason = judge_spreads((error_gate,), judged_spread, model.admissibility())
     chips_out = int(np.count_nonzero(hidden))
     return Verdict(state, reason, gates, figures, _points(figures), chips_out, notes=notes)
+
+
+def shown_numbers(model: FrontEndSurrogate, measured: Measured, current_a: Floats) -> Floats:
+    """Numbers (chip, 2 · term) in V of measured chips, from the few levels at which they show them.
+
+    Parameters
+    ----------
+    current_a : (level,) currents of the measurement in A.
+    """
+    return _own(model, measured, current_a, calibration_levels(current_a))
 
 
 def _own(
@@ -87,7 +100,7 @@ def _own(
 
 def _unseen(model: FrontEndSurrogate, measured: Measured, current_a: Floats) -> Bools | None:
     if model.was_fitted_to(measured):
-        return held_out(measured.chips)
+        return measured.hidden_chips()
     # The same seed with more samples holds the fit's chips again.
     everywhere = np.arange(len(current_a))
     own = _own(model, measured, current_a, everywhere)

@@ -2,8 +2,10 @@
 
 The parts are fitted to what was measured of each alone, and the chain of their predictions is the
 prediction of the macro: the array's model gives a front end's output, the converter's levels its
-code. Nothing is fitted to the whole macro; it only judges. What the parts do to each other there
-(converters that load the front ends, a reference they share) is therefore in the verdict's error.
+code. Front ends that are not ideal have a model of their own, with which the array's is solved;
+see `imccircuit.surrogates.macro_front`. Nothing is fitted to the whole macro; it only judges. What
+the parts do to each other there (converters that load the front ends, a reference they share) is
+therefore in the verdict's error.
 
 Weights of several slices, signed weights and inputs bit by bit are arithmetic around such a macro;
 see `imccircuit.surrogates.macro_compose`.
@@ -27,26 +29,25 @@ from imccircuit.surrogates.crossbar import CrossbarSurrogate
 from imccircuit.surrogates.crossbar_domain import check_array, quantities_text
 from imccircuit.surrogates.data import Measured
 from imccircuit.surrogates.macro_compose import Composition, Integers, compose_product
+from imccircuit.surrogates.macro_costs import costs_of_parts
 from imccircuit.surrogates.macro_drive import drive_of
+from imccircuit.surrogates.macro_front import noise_text, with_noise
 from imccircuit.surrogates.macro_parts import (
     ARRAY,
     MacroParts,
-    area_of,
     converter_name,
-    energy_of,
     fit_parts,
     macro_parameters,
     pack,
     replay_arrays,
     unpack,
 )
+from imccircuit.surrogates.macro_rest import outputs_at_rest
 from imccircuit.surrogates.macro_verdict import judge_macro
 from imccircuit.surrogates.verdict import Verdict
 from imccircuit.units import format_quantity
 
 Floats = NDArray[np.float64]
-
-_AMPLIFIERS = ("input_offset", "output_offset")
 
 
 class MacroSurrogate(Surrogate):
@@ -59,7 +60,7 @@ class MacroSurrogate(Surrogate):
 
     kind = "macro"
     required = (
-        *(f"{ARRAY}.{name}" for name in (*CrossbarSurrogate.required, *_AMPLIFIERS)),
+        *(f"{ARRAY}.{name}" for name in CrossbarSurrogate.required),
         *(f"{converter_name(0)}.{name}" for name in (*AdcSurrogate.required, *BIT_WEIGHTS)),
     )
     required_parameters = (
@@ -68,7 +69,6 @@ class MacroSurrogate(Surrogate):
         "read_voltage",
         "on_conductance",
         "off_conductance",
-        "array.transresistance",
     )
 
     def __init__(self, model: Model) -> None:
@@ -100,6 +100,8 @@ class MacroSurrogate(Surrogate):
         conductance_s: ArrayLike | None = None,
         input_offset_v: ArrayLike | None = None,
         output_offset_v: ArrayLike | None = None,
+        output_coefficient_v: ArrayLike | None = None,
+        input_coefficient_v: ArrayLike | None = None,
         transition_level: ArrayLike | None = None,
         driver_level_v: ArrayLike | None = None,
         seed: int | None = None,
@@ -118,10 +120,13 @@ class MacroSurrogate(Surrogate):
         conductance_s : (row, col) conductances in S of another array; front ends and converters
             remain those of ``chip``. The domain is as of a crossbar: what was measured and the
             card may program, off and on conductance included.
-        input_offset_v, output_offset_v : (col,) offsets of other front ends in V.
+        input_offset_v, output_offset_v : (col,) offsets of other front ends in V, of ideal ones.
+        output_coefficient_v, input_coefficient_v : (col, term) numbers in V of other front ends
+            that are not ideal; see `FrontEndSurrogate.predict`.
         transition_level : (converter, code) levels of other converters in V.
         driver_level_v : (row, code) levels of other drivers in V.
-        seed : of the converters' noise, 64 bits; without one there is none. Draws are keyed by
+        seed : of the noise of converters and of front ends that are not ideal, 64 bits; without one
+            there is none. Draws are keyed by
             seed, chip, vector and column, so a batch in parts gives the same codes as in one.
         first_index : number of the first vector, for the noise.
         strict : refuse inputs outside the domain instead of warning once.
@@ -146,25 +151,25 @@ class MacroSurrogate(Surrogate):
             self.check_domain("voltage_v", drive + bias, strict=strict)
         if conductance_s is not None and np.ndim(conductance_s) == 2:
             check_array(self, np.asarray(conductance_s, dtype=np.float64), strict=strict)
-        outputs = self.parts.array.predict(
-            voltage_v=drive,
-            chip=chip,
-            conductance_s=conductance_s,
-            input_offset_v=input_offset_v,
-            output_offset_v=output_offset_v,
-        )
-        voltage = outputs["output_voltage_v"][:, : self.converters]
+        others = {
+            "input_offset_v": input_offset_v,
+            "output_offset_v": output_offset_v,
+            "output_coefficient_v": output_coefficient_v,
+            "input_coefficient_v": input_coefficient_v,
+        }
+        current, outputs = outputs_at_rest(self, drive, others, chip, conductance_s, strict=strict)
+        voltage = outputs[:, : self.converters]
         if seed is None:
             codes = self._codes(voltage, chip, transition_level)
         elif transition_level is not None:
             raise UsageError("the noise of other converters is not known; leave the seed out")
         else:
-            parts = self.parts.converters
+            parts = with_noise(self.parts.converters, self.parts.front)
             codes = convert_columns(parts, voltage, chip, int(seed), first_index)
         return {
             "output_code": codes,
             "sampled_voltage_v": voltage,
-            "output_current_a": outputs["output_current_a"],
+            "output_current_a": current,
         }
 
     def _codes(
@@ -228,7 +233,7 @@ class MacroSurrogate(Surrogate):
         read = self.value("read_voltage")
         if driver is not None:
             read = np.sign(read) * driver.lsb * (2**driver.bits - 1)
-        scale = self.value("array.transresistance") * read / most_x
+        scale = self.parts.transresistance_ohm * read / most_x
         found = []
         for start in range(0, stored.shape[1], self.converters):
             part = stored[:, start : start + self.converters]
@@ -245,9 +250,10 @@ class MacroSurrogate(Surrogate):
 
         Returns
         -------
-        ``input_offset`` and ``output_offset`` (chip, col), ``transition_level`` (chip, converter,
-        code) and ``driver_level`` (chip, row, code), all in V; see `predict`. Conductances are
-        inputs and not drawn here.
+        ``input_offset`` and ``output_offset`` (chip, col), or of front ends that are not ideal
+        ``input_coefficient`` and ``output_coefficient`` (chip, col, term), ``transition_level``
+        (chip, converter, code) and ``driver_level`` (chip, row, code), all in V; see `predict`.
+        Conductances are inputs and not drawn here.
 
         Raises
         ------
@@ -260,10 +266,13 @@ class MacroSurrogate(Surrogate):
             part.sample_chips(n, _seed_of(seed, j))["transition_level"]
             for j, part in enumerate(self.parts.converters)
         ]
-        found = {
-            **self.parts.array.sample_chips(n, seed),
-            "transition_level": np.stack(levels, axis=1),
-        }
+        front, cols = self.parts.front, self.parts.columns
+        if front is None:
+            ends = self.parts.array.sample_chips(n, seed)
+        else:
+            ends = front.sample_chips(n * cols, seed)
+            ends = {name: values.reshape(n, cols, -1) for name, values in ends.items()}
+        found = {**ends, "transition_level": np.stack(levels, axis=1)}
         driver = self.parts.driver
         if driver is not None:
             rows = driver.chips // self.chips
@@ -286,7 +295,8 @@ class MacroSurrogate(Surrogate):
         parameters, gates = macro_parameters(measured), measured.recipe.gates
         if not isinstance(gates, MacroGates):
             raise UsageError(f"{measured.results.path} holds no macro")
-        parts, card = fit_parts(measured), parameters.circuit.array.device_card
+        parts, costs = costs_of_parts(measured, fit_parts(measured))
+        card = parameters.circuit.array.device_card
         packed: dict[str, Any] = dict(pack(parts))
         own = {
             "converters": Parameter("converters", float(parameters.converters), "1"),
@@ -294,14 +304,11 @@ class MacroSurrogate(Surrogate):
             "read_voltage": Parameter("read_voltage", parameters.stimulus.read_voltage, "V"),
             "on_conductance": Parameter("on_conductance", card.on_conductance.value, "S"),
             "off_conductance": Parameter("off_conductance", card.off_conductance.value, "S"),
-            "latency": Parameter(
-                "latency", float(measured.arrays["conversion_time"][0]), "s",
-                note="of the clock, not fitted",
-            ),
-            **energy_of(parts),
-            **area_of(parts),
+            **costs,
         }  # fmt: skip
         limits = {**parts.array.limits, "voltage_v": _drive_limits(parameters, measured)}
+        if parts.front is not None:
+            limits["output_current_a"] = parts.front.limits["current_a"]
         model = Model(
             arrays={**packed["arrays"], **replay_arrays(measured)},
             parameters={**own, **packed["parameters"]},
@@ -341,13 +348,23 @@ def _domain(parts: MacroParts, drive_v: tuple[float, float], bias_v: float) -> d
     """Domain of the array, but for its drive voltages from the bias on, and of the converters."""
     converter = parts.converters[0]
     full = format_quantity(converter.full_scale_v, "V")
+    array = "array and front ends: none"
+    own = {}
+    if parts.front is not None:
+        array = f"array: none; front ends: {noise_text(parts.front)}"
+        own = {
+            "read-out": "tia",
+            "column current": parts.front.domain["input current"],
+            "sampling": "front ends at rest again: what converters draw from them is not in it",
+        }
     return {
         **parts.array.domain,
+        **own,
         "drive voltage": f"{quantities_text(drive_v, 'V')}, at rest, on a bias of "
         f"{format_quantity(bias_v, 'V')}",
         "converters": f"{len(parts.converters)}, {converter.bits} bit, 0 V to {full}",
         "varied from chip to chip": converter.domain["varied from chip to chip"],
-        "noise": f"array and front ends: none; converters: {converter.domain['noise']}",
+        "noise": f"{array}; converters: {converter.domain['noise']}",
     }
 
 

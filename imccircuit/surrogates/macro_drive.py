@@ -112,7 +112,7 @@ def drivers_sigma(model: MacroSurrogate, measured: Measured, level_v: float) -> 
     row_a = predicted_drives(model, measured) * (cells * loaded)[:, None]
     missing = np.mean((float(ohm.std()) * row_a) ** 2, axis=1)
     squares = np.einsum("kr,krc->kc", (level_v**2 + missing) * loaded**2, g**2)
-    return np.asarray(abs(model.value("array.transresistance")) * np.sqrt(squares.mean(axis=0)))
+    return np.asarray(abs(model.parts.transresistance_ohm) * np.sqrt(squares.mean(axis=0)))
 
 
 def ideal_drives(measured: Measured) -> Floats:

@@ -24,12 +24,20 @@ from imccircuit.surrogates.crossbar import CrossbarSurrogate
 from imccircuit.surrogates.crossbar_split import split_of
 from imccircuit.surrogates.dac import DacSurrogate
 from imccircuit.surrogates.data import Measured
+from imccircuit.surrogates.front_end import FrontEndSurrogate
+from imccircuit.surrogates.macro_front import FRONT, front_end_of
 from imccircuit.surrogates.verdict import Verdict
 
 ARRAY, DRIVER = "array", "driver"
 _ARRAY_VARIABLES = (
     "output_current", "output_voltage", "conductance", "tia_offset", "array_power"
 )  # fmt: skip
+# With front ends of their own: what the array's bench calls it → what the macro's does.
+_ALONE_VARIABLES = {
+    "output_current": "array_current",
+    "conductance": "conductance",
+    "array_power": "array_power",
+}
 # What a converter's own bench calls it → what the macro's does.
 _CONVERTER_VARIABLES = {
     "transition_level": "transition_level",
@@ -39,6 +47,8 @@ _CONVERTER_VARIABLES = {
     "latency": "converter_latency",
     "area": "converter_area",
 }
+# What the array's model has of ideal front ends.
+_AMPLIFIERS = {"input_offset", "output_offset", "transresistance"}
 _VERDICT = "verdict"
 _MOST_REPLAYS = 256
 
@@ -54,16 +64,41 @@ class MacroParts:
 
     Attributes
     ----------
-    array : array and front ends. Its drive voltages count from the bias of the bit lines, and are
-        those of the rows' drivers without load; its driver resistance is theirs.
+    array : array and ideal front ends, or the array alone. Its drive voltages count from the bias
+        of the bit lines, and are those of the rows' drivers without load; its driver resistance is
+        theirs.
     converters : of the first columns, in order.
     driver : levels of the rows' drivers, from the bias on towards the read voltage; row i of chip k
         is its chip k·rows + i. None where rows are driven by sources.
+    front : front ends that are not ideal; that of column j of chip k is its chip k·cols + j. None
+        for ideal ones, which the array's model has.
     """
 
     array: CrossbarSurrogate
     converters: tuple[AdcSurrogate, ...]
     driver: DacSurrogate | None = None
+    front: FrontEndSurrogate | None = None
+
+    @property
+    def columns(self) -> int:
+        """Number of columns of the array."""
+        return int(self.array.conductance_s().shape[1])
+
+    @property
+    def transresistance_ohm(self) -> float:
+        """R_t of V = bias − R_t·I, mean over front ends."""
+        return (self.array if self.front is None else self.front).value("transresistance")
+
+    def front_numbers_v(self, chip: int) -> NDArray[np.float64]:
+        """Numbers (col, 2 · term) of a chip's front ends in V; see ``front``.
+
+        Raises
+        ------
+        UsageError : they are ideal.
+        """
+        if self.front is None:
+            raise UsageError("the macro's front ends are ideal: they have offsets and no curves")
+        return self.front.own[chip * self.columns : (chip + 1) * self.columns]
 
     def row_levels(self, chip: int) -> NDArray[np.float64]:
         """Levels (row, code) of the rows' drivers of a chip in V; see ``driver``.
@@ -82,6 +117,8 @@ class MacroParts:
         """All of them by name."""
         found: dict[str, Surrogate] = {} if self.driver is None else {DRIVER: self.driver}
         found[ARRAY] = self.array
+        if self.front is not None:
+            found[FRONT] = self.front
         return found | {converter_name(j): part for j, part in enumerate(self.converters)}
 
 
@@ -93,17 +130,23 @@ def macro_parameters(measured: Measured) -> MacroParameters:
 
 
 def array_of(measured: Measured) -> Measured:
-    """What the array's own bench would have measured, drive voltages from the bias on."""
+    """What the array's own bench would have measured, drive voltages from the bias on.
+
+    With front ends of their own it is the array alone, else array and front ends.
+    """
     parameters = macro_parameters(measured)
     # From the bias on, rows at rest drive no current, and cells that are odd in the voltage are.
     drive = measured.arrays["row_voltage"] - parameters.circuit.bias_voltage
-    names = [name for name in _ARRAY_VARIABLES if name in measured.arrays]
+    names = {name: name for name in _ARRAY_VARIABLES}
+    if not parameters.circuit.front_end.is_ideal:
+        names = _ALONE_VARIABLES
+    found = {n: measured.arrays[ours] for n, ours in names.items() if ours in measured.arrays}
     driver_ohm = float(np.mean(measured.arrays.get("driver_resistance", 0.0)))
     return replace(
         measured,
         parameters=parameters.array_parameters(drive[0], driver_ohm),
         recipe=replace(measured.recipe, gates=CrossbarGates()),
-        arrays={"row_voltage": drive, **{name: measured.arrays[name] for name in names}},
+        arrays={"row_voltage": drive, **found},
     )
 
 
@@ -165,62 +208,17 @@ def fit_parts(measured: Measured) -> MacroParts:
     and each column has a population of its own.
     """
     parameters = macro_parameters(measured)
-    if not parameters.circuit.front_end.is_ideal:
-        raise UsageError(
-            f"{measured.results.path} holds a macro whose front ends are not ideal, of which no "
-            'surrogate is made; allowed: circuit.front_end.implementation = "ideal"'
-        )
     columns = range(parameters.converters)
-    conversion_s = float(measured.arrays["conversion_time"][0])
-    array = _with_energy(CrossbarSurrogate.fit(array_of(measured)), conversion_s)
-    rows = driver_of(measured)
+    array = CrossbarSurrogate.fit(array_of(measured))
+    rows, fronts = driver_of(measured), front_end_of(measured, parameters)
     driver = None if rows is None else DacSurrogate.fit(rows)
+    front = None if fronts is None else FrontEndSurrogate.fit(fronts)
     if measured.chips == 1 or parameters.circuit.converter.group_size > 1:
         own = [AdcSurrogate.fit(converter_of(measured, j)) for j in columns]
-        return MacroParts(array, tuple(_with_decisions(own)), driver)
+        return MacroParts(array, tuple(_with_decisions(own)), driver, front)
     every = AdcSurrogate.fit(_all_converters(measured))
     each = tuple(_of_column(every, j, parameters.converters) for j in columns)
-    return MacroParts(array, each, driver)
-
-
-def _with_energy(array: CrossbarSurrogate, conversion_s: float) -> CrossbarSurrogate:
-    """The same with the energy of its power over a conversion, where that was measured."""
-    power = array.model.parameters.get("power")
-    if power is None:
-        return array
-    note = f"{power.note}; over a conversion, during which the rows stand"
-    found = Parameter("energy", conversion_s * power.value, "J", conversion_s * power.sigma, note)
-    parameters = {**array.model.parameters, "energy": found}
-    return CrossbarSurrogate(replace(array.model, parameters=parameters))
-
-
-def energy_of(parts: MacroParts) -> dict[str, Parameter]:
-    """``energy`` in J of a conversion of all columns, array and converters together.
-
-    Empty unless both were measured. Front ends and drivers are not in it.
-    """
-    known = [part.model.parameters.get("energy") for part in (parts.array, *parts.converters)]
-    found = [parameter for parameter in known if parameter is not None]
-    if len(found) < len(known):
-        return {}
-    notes = {note for part in found[1:] for note in part.note.split("; ") if "not model" in note}
-    behind = "front ends" if parts.driver is None else "drivers and front ends"
-    text = "; ".join(["array and converters, measured alone", f"without {behind}: not modelled",
-                      *sorted(notes)])  # fmt: skip
-    total = sum(parameter.value for parameter in found)
-    sigma = float(np.sqrt(sum(parameter.sigma**2 for parameter in found)))
-    return {"energy": Parameter("energy", total, "J", sigma, text)}
-
-
-def area_of(parts: MacroParts) -> dict[str, Parameter]:
-    """``area`` in m² of the converters of all columns, as counted; empty unless all have one."""
-    found = [part.model.parameters.get("area") for part in parts.converters]
-    known = [parameter for parameter in found if parameter is not None]
-    if len(known) < len(found):
-        return {}
-    others = "front ends" if parts.driver is None else "front ends and drivers"
-    note = f"{len(known)} converters, counted; without array and {others}: not counted"
-    return {"area": Parameter("area", sum(item.value for item in known), "m**2", note=note)}
+    return MacroParts(array, each, driver, front)
 
 
 def _with_decisions(parts: list[AdcSurrogate]) -> list[AdcSurrogate]:
@@ -324,13 +322,22 @@ def unpack(model: Model, converters: int) -> MacroParts:
     ------
     KeyError, ValueError : a part is not whole.
     """
-    has_driver = any(name.startswith(f"{DRIVER}.") for name in model.arrays)
+    has_driver, has_front = (
+        any(name.startswith(f"{part}.") for name in model.arrays) for part in (DRIVER, FRONT)
+    )
+    array = CrossbarSurrogate(_part(model, ARRAY, CrossbarSurrogate))
+    if not has_front:
+        known = {*array.model.arrays, *array.model.parameters}
+        missing = sorted(_AMPLIFIERS - known)
+        if missing:
+            raise KeyError(f"no {ARRAY}.{missing[0]}")
     return MacroParts(
-        CrossbarSurrogate(_part(model, ARRAY, CrossbarSurrogate)),
+        array,
         tuple(
             AdcSurrogate(_part(model, converter_name(j), AdcSurrogate)) for j in range(converters)
         ),
         DacSurrogate(_part(model, DRIVER, DacSurrogate)) if has_driver else None,
+        FrontEndSurrogate(_part(model, FRONT, FrontEndSurrogate)) if has_front else None,
     )
 
 

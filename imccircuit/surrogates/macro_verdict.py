@@ -26,8 +26,12 @@ from imccircuit.surrogates.adc_levels import fit_weights, predict_levels
 from imccircuit.surrogates.crossbar_split import Split, split_of
 from imccircuit.surrogates.crossbar_verdict import all_of, offsets_of
 from imccircuit.surrogates.data import Measured
+from imccircuit.surrogates.front_end import currents_of
+from imccircuit.surrogates.front_end_verdict import shown_numbers
 from imccircuit.surrogates.macro_drive import drivers_sigma, ideal_drives, predicted_drives
+from imccircuit.surrogates.macro_front import front_end_of
 from imccircuit.surrogates.macro_parts import ARRAY, array_of, macro_parameters
+from imccircuit.surrogates.macro_rest import CURVES, IDEAL, outputs_at_rest
 from imccircuit.surrogates.verdict import ErrorFigure, Gate, State, Verdict, judge
 
 if TYPE_CHECKING:
@@ -38,6 +42,11 @@ Codes = NDArray[np.int64]
 
 # Of an LSB: an ideal model nearer than this to SPICE leaves nothing to gain.
 _RESOLUTION_LSB = 1e-3
+# By whether front ends are ideal: what the chain's decks are.
+_CHAINED = {
+    True: "parts simulated one by one against one deck of all parts; not gated",
+    False: "array with its front ends, and converters, against one deck of all parts; not gated",
+}
 
 
 @dataclass(frozen=True)
@@ -88,7 +97,7 @@ def judge_macro(model: MacroSurrogate, measured: Measured) -> Verdict:
         "V",
         input_error(of.parts_v, of.levels_v, of),
         lsb=lsb,
-        note="parts simulated one by one against one deck of all parts; not gated",
+        note=_CHAINED[model.parts.front is None],
     )
     predicted = _codes(of.predicted_levels_v, of.predicted_v)
     differs = predicted != of.code
@@ -168,6 +177,9 @@ def _check_fits(model: MacroSurrogate, measured: Measured) -> None:
         "bits of converters": (
             parameters.circuit.converter.resolution, model.parts.converters[0].bits
         ),
+        "front ends of their own": (
+            int(not parameters.circuit.front_end.is_ideal), int(model.parts.front is not None)
+        ),
         "bits of drivers": (
             parameters.circuit.driver.bits, None if driver is None else driver.bits
         ),
@@ -186,19 +198,15 @@ def _conversions(
     model: MacroSurrogate, measured: Measured, view: Measured, split: Split
 ) -> Conversions:
     arrays, count = measured.arrays, model.converters
-    offsets = offsets_of(model.parts.array, view, split)
+    numbers = _numbers_of(model, measured, view, split)
     drives, ideals = predicted_drives(model, measured), ideal_drives(measured)
     sigma = _stated_sigma(model, measured)
     found: list[Conversions] = []
     for chip in np.flatnonzero(split.judged.any(axis=1)):
         use = split.judged[chip]
         g, drive = arrays["conductance"][chip], drives[chip][use]
-        predicted = model.parts.array.predict(
-            voltage_v=drive,
-            conductance_s=g,
-            input_offset_v=None if offsets is None else offsets[0][chip],
-            output_offset_v=None if offsets is None else offsets[1][chip],
-        )["output_voltage_v"]
+        own = {name: values[chip] for name, values in numbers.items()}
+        predicted = outputs_at_rest(model, drive, own, conductance_s=g)[1]
         ideal = ideals[chip][use] @ g
         for j in range(count):
             level = arrays["transition_level"][chip, j]
@@ -221,6 +229,25 @@ def _conversions(
     )  # fmt: skip
 
 
+def _numbers_of(
+    model: MacroSurrogate, measured: Measured, view: Measured, split: Split
+) -> dict[str, Floats]:
+    """Numbers (chip, col, …) in V of measured chips' front ends, from what is not judged.
+
+    By their names as inputs of `MacroSurrogate.predict`.
+    """
+    front = model.parts.front
+    alone = front_end_of(measured, macro_parameters(measured))
+    if front is None or alone is None:
+        offsets = offsets_of(model.parts.array, view, split)
+        return {} if offsets is None else dict(zip(IDEAL, offsets, strict=True))
+    own = front.own
+    if not model.was_fitted_to(measured):
+        own = shown_numbers(front, alone, currents_of(alone))
+    both = np.split(own.reshape(measured.chips, model.parts.columns, -1), 2, axis=2)
+    return dict(zip(CURVES, both, strict=True))
+
+
 def _levels(model: MacroSurrogate, measured: Measured, chip: int, column: int) -> Floats:
     """Levels (code,) of a chip as the converter's model has them."""
     if measured.chips == 1:
@@ -233,9 +260,19 @@ def _levels(model: MacroSurrogate, measured: Measured, chip: int, column: int) -
 
 
 def _stated_sigma(model: MacroSurrogate, measured: Measured) -> Floats:
-    """Error (converter,) in V: drivers, front end, levels, what the null method leaves open."""
+    """Error (converter,) in V: drivers, front end, levels, what the null method leaves open.
+
+    With front ends of their own the array's error arrives as a current, and that of an input's
+    voltage drives one through all cells of its column.
+    """
     own = macro_parameters(measured).stimulus.null_tolerance * model.lsb_v
     front = _rms(model.parts.array.verdict, "output_voltage")
+    if model.parts.front is not None:
+        said, r_t = model.parts.front.verdict, model.parts.transresistance_ohm
+        column_s = float(measured.arrays["conductance"].sum(axis=1).mean())
+        current = _rms(model.parts.array.verdict, "output_current")
+        current = float(np.hypot(current, column_s * _rms(said, "input_voltage")))
+        front = float(np.hypot(_rms(said, "output_voltage"), r_t * current))
     each = [_rms(part.verdict, "transition_level") for part in model.parts.converters]
     rows = np.zeros(len(each))
     if model.parts.driver is not None:
