@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from imccircuit.errors import UsageError
 from imccircuit.exporters.content import (
     COST_NUMBERS,
     DRIVER_LEVEL,
@@ -21,6 +20,7 @@ from imccircuit.exporters.content import (
 from imccircuit.exporters.content_crossbar import offset_error
 from imccircuit.surrogates.base import ModelArray
 from imccircuit.surrogates.macro import MacroSurrogate
+from imccircuit.surrogates.macro_lines import bends, with_lines
 from imccircuit.surrogates.macro_parts import ARRAY, DRIVER
 
 _VOLTAGES = {
@@ -32,12 +32,9 @@ _VOLTAGES = {
 
 
 def _macro(model: Any) -> Content:
-    macro: MacroSurrogate = model
-    if macro.parts.front is not None:
-        raise UsageError(
-            "no export takes a macro whose front ends are not ideal: none has a place for their "
-            'curves; allowed: circuit.front_end.implementation = "ideal"'
-        )
+    measured: MacroSurrogate = model
+    macro = with_lines(measured)
+    codes, of_front_ends = _of_front_ends(measured, macro)
     named = macro.parts.named().items()
     # What drivers do to the array is in it; their levels are the whole's.
     parts = {name: content_of(part) for name, part in named if name != DRIVER}
@@ -53,7 +50,8 @@ def _macro(model: Any) -> Content:
         arrays=_driver_levels(macro),
         replay=_replay(macro, stored),
         fidelity=(
-            Fidelity("codes", "exact", "converters on the array's outputs, as in the surrogate"),
+            codes,
+            *of_front_ends,
             Fidelity("converters loading the front ends", "dropped", "not in the surrogate"),
             Fidelity(
                 "several slices, signed weights, inputs bit by bit",
@@ -71,6 +69,47 @@ def _macro(model: Any) -> Content:
         },
         needs_solver=parts[ARRAY].needs_solver,
         parts=parts,
+    )
+
+
+def _of_front_ends(
+    measured: MacroSurrogate, lines: MacroSurrogate
+) -> tuple[Fidelity, tuple[Fidelity, ...]]:
+    """What becomes of codes, and of front ends that are not ideal."""
+    how = "converters on the array's outputs, as in the surrogate"
+    if measured.parts.front is None:
+        return Fidelity("codes", "exact", how), ()
+    apart, codes = bends(measured, lines)
+    return (
+        Fidelity(
+            "codes",
+            "approximated",
+            f"{how} with lines for front ends; amount: most that a code of the stored vectors is "
+            "off by that",
+            float(codes),
+            "codes",
+        ),
+        (
+            Fidelity(
+                "bends of the front ends' curves",
+                "approximated",
+                "offsets of each, one input resistance (with the array's sense resistance) and one "
+                "transresistance for all; amount: farthest of a converter's input on the stored "
+                "vectors",
+                apart,
+                "V",
+            ),
+            Fidelity("stops of the front ends' outputs", "dropped", "lines go on beyond them"),
+            Fidelity(
+                "front ends: population of chips", "dropped", "chips are those that were measured"
+            ),
+            Fidelity(
+                "noise of the front ends",
+                "dropped",
+                "not by itself: its power is in what converters sample, and shares its fate",
+            ),
+            Fidelity("area of the front ends", "dropped", "not by itself: in that of the whole"),
+        ),
     )
 
 

@@ -48,8 +48,8 @@ _FIT_VECTORS = 16
 _FIT_CHIPS = 4
 _FIT_CELLS = 2**18
 _MOST_REPLAYS = 64
-# Where the input offsets of a model of nonlinear cells act; what older versions wrote has none.
-_AT_THE_ENDS = "at the ends of the bit lines"
+AT_THE_ENDS = "at the ends of the bit lines"
+"""Where the input offsets of a model of nonlinear cells act; older versions wrote nothing."""
 
 
 class CrossbarSurrogate(Surrogate):
@@ -72,7 +72,7 @@ class CrossbarSurrogate(Surrogate):
     def __init__(self, model: Model) -> None:
         super().__init__(model)
         self._effective: dict[bytes, Floats] = {}
-        at_ends = model.settings.get("input_offsets") == _AT_THE_ENDS
+        at_ends = model.settings.get("input_offsets") == AT_THE_ENDS
         if self.has_amplifiers and not self.linear and not at_ends:
             raise ValueError("its offsets are those of constant currents; fit the results again")
 
@@ -318,7 +318,7 @@ class CrossbarSurrogate(Surrogate):
             settings={
                 "cell": parameters.circuit.cell,
                 "readout": parameters.circuit.readout,
-                "input_offsets": _AT_THE_ENDS,
+                "input_offsets": AT_THE_ENDS,
             },
             gates={name: float(value) for name, value in gates},
             domain=domain_of(parameters, limits),

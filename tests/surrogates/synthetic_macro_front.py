@@ -39,9 +39,14 @@ def input_v(numbers: Floats, current: Floats) -> Floats:
     return np.asarray(value + (ohm + bend) * (current - inside))
 
 
-def front_chip(rng: np.random.Generator, bent: float = 1.0) -> tuple[dict[str, Any], Floats]:
-    """Variables of all columns' front ends, and their numbers (col, 4)."""
-    draws = rng.standard_normal((COLS, 4))
+def front_chip(
+    rng: np.random.Generator, bent: float = 1.0, spread: float = 1.0
+) -> tuple[dict[str, Any], Floats]:
+    """Variables of all columns' front ends, and their numbers (col, 4).
+
+    ``bent`` scales the mean bends, ``spread`` what differs between them but their offsets.
+    """
+    draws = rng.standard_normal((COLS, 4)) * [1, spread, spread, spread]
     numbers = np.array([0, 40, 2e-4 * bent, 1e-4 * bent]) + draws * [2e-3, 5, 5e-5, 2e-5]
     drive = np.linspace(2 * LOW_A - HIGH_A, 2 * HIGH_A - LOW_A, 3 * (LEVELS - 1) + 1)
     current = drive[LEVELS - 1 : 2 * LEVELS - 1]
@@ -79,13 +84,17 @@ def with_front_ends(g: Floats, drive: Floats, numbers: Floats, **wires: Any) -> 
 
 
 def macro_chip(
-    rng: np.random.Generator, moved_v: float = 0.0, bent: float = 1.0, **cells: Any
+    rng: np.random.Generator,
+    moved_v: float = 0.0,
+    bent: float = 1.0,
+    spread: float = 1.0,
+    **cells: Any,
 ) -> dict[str, NDArray[Any]]:
     """All variables of the bench for one chip; what is sampled is moved by ``moved_v`` V."""
     inputs = np.random.default_rng(8).random((BATCH, ROWS))
     inputs[0, :2] = 0, 1
     g = 1e-6 * rng.uniform(1, 38, (ROWS, COLS))
-    fronts, numbers = front_chip(rng, bent)
+    fronts, numbers = front_chip(rng, bent, spread)
     cells = {"r_row": 2.0, "r_col": 3.0, **cells}
     current = with_front_ends(g, -0.1 * inputs, numbers, **cells)
     output = np.stack([input_v(n, i) for n, i in zip(numbers, current.T, strict=True)], axis=1)

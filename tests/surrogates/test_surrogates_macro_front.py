@@ -28,7 +28,6 @@ from synthetic_macro_front import (
 )
 
 from imccircuit.errors import FileFormatError, UsageError
-from imccircuit.exporters.export import export_model
 from imccircuit.results.read import read_results
 from imccircuit.surrogates.base import Surrogate
 from imccircuit.surrogates.domain import DomainWarning
@@ -220,16 +219,6 @@ def test_currents_beyond_the_measured_range_are_told(fitted: MacroSurrogate) -> 
         fresh.predict(input=np.ones((1, ROWS)), conductance_s=g)
     with pytest.raises(UsageError, match="output_current_a of"):
         fresh.predict(input=np.ones((1, ROWS)), conductance_s=g, strict=True)
-
-
-@pytest.mark.parametrize("target", ["bundle", "numpy", "spice", "zigzag"])
-def test_exports_refuse_curves_that_they_cannot_take(
-    fitted: MacroSurrogate, tmp_path: Path, target: str
-) -> None:
-    fitted.save(tmp_path / "m.h5")
-    with pytest.raises(UsageError, match="no export takes a macro whose front ends are not ideal"):
-        export_model(tmp_path / "m.h5", [target], tmp_path / "out")
-    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("name", ["input_coefficient", "output_residual", "level_current"])
