@@ -15,7 +15,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from imccircuit.benches.bench import Along, Arrays, Variable, Variation
+from imccircuit.benches.bench import Along, Arrays, MeasurementError, Variable, Variation
 from imccircuit.benches.macro_parameters import FRONT_QUANTITIES, MacroParameters
 from imccircuit.benches.problem import Answer, OperatingPoint, Probe, Problem
 from imccircuit.benches.readout_front import draw_front
@@ -116,7 +116,12 @@ def measure_fronts(
     for column in range(parameters.cols):
         own = ColumnVariation(variation.draws, variation.quantities, column)
         fronts.append(cast(Tia, draw_front(alone, own)))
-        arrays = yield from FRONT_END.measure(alone, own)
+        try:
+            arrays = yield from FRONT_END.measure(alone, own)
+        except MeasurementError as error:
+            # The bench of a front end names keys of its own.
+            text = str(error).replace("stimulus.", "circuit.front_end.")
+            raise MeasurementError(f"front end of column {column}, alone: {text}") from None
         found.append(arrays)
     given = parameters.circuit.front_end
     return Fronts(

@@ -1,32 +1,45 @@
 """A macro with real amplifiers: against a dense solution, and against each amplifier alone."""
 
+import re
+
 import numpy as np
 import pytest
 from driving import measure
 from macro_truth import ends_of, front_ends, search, static_levels
 from scipy.interpolate import CubicSpline
 
+from imccircuit.benches.bench import Variation
 from imccircuit.benches.macro_mvm import BENCH
 from imccircuit.benches.macro_parameters import MacroParameters
+from imccircuit.benches.problem import NOISE_VECTOR, Noise, OperatingPoint, Probe, Problem
+from imccircuit.benches.readout_front import draw_front
+from imccircuit.circuits.macro import Amplifiers
+from imccircuit.circuits.macro import front_ends as amplified
+from imccircuit.devices.draws import Draws
 from imccircuit.engines.ngspice import NgspiceEngine
+from imccircuit.nodal.array import ResistiveArray
 
 pytestmark = pytest.mark.ngspice
 
 R_ROW, R_COL, BIAS, R_F = 20.0, 30.0, 0.25, 30e3
 
 
-def run(front, inputs, g, converter=None, quantities=(), **circuit):
+def parameters_of(front, inputs, g, converter=None, wires=(R_ROW, R_COL), **circuit):
     given = {
         "circuit": {
-            "array": {"readout": "tia", "conductances": g, "row_segment_resistance": R_ROW,
-                      "column_segment_resistance": R_COL},
+            "array": {"readout": "tia", "conductances": g, "row_segment_resistance": wires[0],
+                      "column_segment_resistance": wires[1]},
             "converter": {"bits": 6, "cycle_time": 60e-9, **(converter or {})},
             "front_end": {"feedback_resistance": R_F, **front},
             "bias_voltage": BIAS, **circuit,
         },
         "stimulus": {"inputs": inputs},
     }  # fmt: skip
-    parameters = MacroParameters.model_validate(given, context={"trusted": True})
+    return MacroParameters.model_validate(given, context={"trusted": True})
+
+
+def run(front, inputs, g, *converter, quantities=(), **circuit):
+    parameters = parameters_of(front, inputs, g, *converter, **circuit)
     return measure(BENCH, parameters, NgspiceEngine(), entropy=3, quantities=quantities)
 
 
@@ -122,3 +135,37 @@ def test_an_amplifier_that_has_no_time_leaves_an_error_that_time_takes_away():
         missed.append(np.abs(found["sampled_voltage"] - found["output_voltage"]).max() * 256)
     assert missed[0] > 0.1
     assert missed[1] < 0.01
+
+
+def test_noise_and_power_of_an_amplifier_are_those_it_has_at_its_array():
+    """One column without wires is one conductance: what is measured alone is then the same circuit.
+
+    At the middle of the range, where the noise is measured: 10 uA of 100 uS at 0.1 V.
+    """
+    g, drive = np.full((5, 1), 20e-6), np.full((1, 5), BIAS - 0.1)
+    front = {"implementation": "transistor", "feedback_resistance": 12e3,
+             "current_low": -20e-6, "current_high": 0.0}  # fmt: skip
+    inputs, wires = (BIAS - drive) / 0.1, (0.0, 0.0)
+    found = run(front, inputs, g, wires=wires)
+    alone = parameters_of(front, inputs, g, wires=wires).front_end_parameters()
+    tia = draw_front(alone, Variation(Draws(3, 0)))
+    amplifiers = Amplifiers((tia,), c_line_f=100e-15, c_load_f=50e-15)
+    circuit = amplified(ResistiveArray(g), drive[0], amplifiers)
+    # The small signal comes from a row; what it is does not count for the output's noise.
+    circuit.raw_spice = re.sub(r"(?m)^(Vin_0 \S+ 0 )(\S+)$", r"\1dc \2 ac 1", circuit.raw_spice)
+    problems = [
+        Problem(circuit, analysis, (Probe("found", vectors, shape, 10.0),), ({},), {"reltol": 1e-6})
+        for analysis, vectors, shape in (
+            (Noise("out_0", "vin_0", 1e4, 1e12, points_per_decade=50), (NOISE_VECTOR,), ()),
+            (OperatingPoint(), ("i(vfront_supply)",), (1,)),
+        )
+    ]
+    noise, current = (
+        float(np.squeeze(outcome.answer.final("found")))
+        for outcome in NgspiceEngine().solve(problems)
+    )
+    assert noise == pytest.approx(float(found["front_end_noise_sigma"][0]), abs=1e-3 * noise)
+    # An operation's mean is over half its time at rest and four currents: class A, but the
+    # transistors' output conductances move it by 0.2 V at about 0.1/V.
+    power = found["front_end_energy"][0, 2] / (2 * 60e-9)
+    assert power == pytest.approx(-1.2 * current, abs=0.02 * power)
