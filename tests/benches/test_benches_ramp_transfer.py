@@ -1,6 +1,7 @@
 """The ramp bench with transistors: headroom, corners, mismatch, columns, cost, bad input."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from scipy.integrate import solve_ivp
 from imccircuit import library
 from imccircuit.benches.bench import MeasurementError, Variation
 from imccircuit.benches.problem import OperatingPoint, Probe, Problem
+from imccircuit.benches.ramp_converter import RampConverter
 from imccircuit.benches.ramp_design import area_m2, draw_adc, logic_energy_j, nominal_adc
 from imccircuit.benches.ramp_parameters import RampParameters
 from imccircuit.benches.ramp_transfer import BENCH
@@ -269,3 +271,37 @@ def test_levels_beyond_full_scale_are_no_converter(wrong):
     # Its levels agree with the loop and are even, and yet every input gives the same code.
     with pytest.raises(MeasurementError, match="outside the full scale"):
         run(bits=4, columns=1, **wrong)
+
+
+def run_of_levels(converter, solved):
+    """What `RampConverter.levels` returns, its problems solved."""
+    measurement = converter.levels()
+    problem = next(measurement)
+    while True:
+        try:
+            problem = measurement.send(solved(problem))
+        except StopIteration as stop:
+            return stop.value
+
+
+def test_first_levels_are_those_of_a_dense_search():
+    """Behind the reset the firing time stands still, then turns: inputs a fifth of an LSB apart."""
+    whole = {"ramp": "cascode", "reset_switch": "transmission_gate", "comparator": "transistor",
+             "columns": 1, "count_start": 16e-9}  # fmt: skip
+    found = parameters({"corner": "ff"}, **whole)
+    adc = nominal_adc(found)
+    converter = RampConverter(adc, 27.0)
+
+    def solved(problem, **options):
+        (outcome,) = NgspiceEngine().solve(
+            [replace(problem, options={**problem.options, **options})]
+        )
+        return outcome.answer
+
+    inputs = adc.lsb_v * np.arange(0.0, 14.0, 0.2)
+    run = solved(converter.conversions(np.append(adc.full_scale_v, inputs)), reltol=1e-7).runs[0]
+    since = [converter.fire_times(run, i + 1)[0] - adc.release_s(i + 1) for i in range(len(inputs))]
+    truth = np.interp(adc.edges_s(0)[:12] - adc.release_s(0), since, inputs)
+    levels = run_of_levels(converter, solved)[0][0]
+    # A straight line over 0.2 LSB where the slope changes by a third is off by 0.2/4·0.3 at most.
+    np.testing.assert_allclose(levels[:12], truth, rtol=0, atol=0.015 * adc.lsb_v)
