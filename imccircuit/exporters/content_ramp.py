@@ -26,7 +26,7 @@ from imccircuit.surrogates.ramp_law import column_levels
 def _ramp(model: Any) -> Content:
     ramp: RampAdcSurrogate = model
     columns = ramp.columns
-    levels = column_levels(ramp.array("ramp"), ramp.array("column"), ramp.bits)
+    levels = column_levels(ramp.array("ramp"), ramp.array("column"), ramp.bits, ramp.bends)
     flat = levels.reshape(-1, levels.shape[-1])
     dims = ("chip", "code")
     arrays = {

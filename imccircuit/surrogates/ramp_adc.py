@@ -1,7 +1,8 @@
 """Surrogate of a ramp converter: columns that share one ramp, each with an offset of its own.
 
 Fitted to transition levels alone, blind to drawn offsets and transistors; see
-`imccircuit.surrogates.ramp_law` for the law. One chip: codes are held out of the fit, and every
+`imccircuit.surrogates.ramp_law` for the law and `imccircuit.surrogates.ramp_common_mode` for what
+comparators of transistors add to it. One chip: codes are held out of the fit, and every
 column's whole conversions, which the fit never sees, judge it too. Many chips: the levels of a
 held-out chip follow from a few of its codes, and the spread of its ramp and of its columns must
 agree with the population's.
@@ -29,6 +30,7 @@ from imccircuit.surrogates.base import (
 )
 from imccircuit.surrogates.carried import carried_figures
 from imccircuit.surrogates.data import Measured, held_out
+from imccircuit.surrogates.ramp_common_mode import Bend, CommonMode, fit_common_mode
 from imccircuit.surrogates.ramp_law import RAMP_TERMS, column_levels, fit_ramps
 from imccircuit.surrogates.ramp_noise import draw_ramp_noise, noise_text
 from imccircuit.surrogates.ramp_verdict import few_codes, judge_ramp, seen_codes
@@ -40,6 +42,7 @@ Codes = NDArray[np.int64]
 
 _UNITS = ("V", "V", "1", "V")
 _MOST_REPLAYS = 256
+BENDS = ("start", "end")
 
 
 class RampAdcSurrogate(Surrogate):
@@ -83,6 +86,15 @@ class RampAdcSurrogate(Surrogate):
         return int(self.array("column").shape[1])
 
     @property
+    def bends(self) -> CommonMode:
+        """Bends of the comparators' offset near the ends of the range."""
+        known = self.model.parameters
+        return CommonMode(self.full_scale_v, **{
+            end: Bend(known[f"{end}_offset"].value, known[f"{end}_length"].value)
+            for end in BENDS if f"{end}_offset" in known
+        })  # fmt: skip
+
+    @property
     def has_population(self) -> bool:
         """Whether chips can be drawn."""
         return "population_mean" in self.model.arrays
@@ -99,7 +111,7 @@ class RampAdcSurrogate(Surrogate):
                 raise UsageError(f"the model has no {name} {value}; there are 0 to {count - 1}")
         one = slice(chip, chip + 1)
         own = self.array("column")[one, column : column + 1]
-        return np.asarray(column_levels(self.array("ramp")[one], own, self.bits)[0, 0])
+        return np.asarray(column_levels(self.array("ramp")[one], own, self.bits, self.bends)[0, 0])
 
     def convert(
         self,
@@ -173,7 +185,7 @@ class RampAdcSurrogate(Surrogate):
         own = normal[:, split:].reshape(n, self.columns, 2) @ of_columns.T
         # What columns have in common is in the ramp already; see `_population`.
         column = own - own.mean(axis=1, keepdims=True)
-        levels = column_levels(ramp, column, self.bits)
+        levels = column_levels(ramp, column, self.bits, self.bends)
         return {
             "transition_level": levels[:, 0],
             "column_level": levels,
@@ -186,6 +198,8 @@ class RampAdcSurrogate(Surrogate):
         ramp, column = self.array("ramp"), self.array("column")
         if not (np.all(np.isfinite(ramp)) and np.all(np.isfinite(column))):
             return ("a ramp or a column is not finite",)
+        if self.bends.is_steep:
+            return ("the comparators' offset falls faster than the ramp rises",)
         return ("a ramp does not rise",) if np.any(ramp[:, 1] <= 0) else ()
 
     @classmethod
@@ -200,10 +214,13 @@ class RampAdcSurrogate(Surrogate):
             raise UsageError(f"{measured.results.path} has too few codes to fit a ramp to")
         hidden = held_out(measured.chips)
         mask = np.zeros(measured.chips, dtype=bool) if hidden is None else hidden
-        ramp, column, errors = fit_ramps(levels, codes)
+        full_scale = float(measured.arrays["reference_voltage"][0])
+        bends = fit_common_mode(levels[~mask], codes, full_scale)
+        ramp, column, errors = fit_ramps(levels, codes, bends)
         # What the model says about a held-out chip must not come from what judges it.
         if mask.any():
-            ramp[mask], column[mask], _ = fit_ramps(levels[mask], few_codes(levels.shape[2]))
+            few = few_codes(levels.shape[2])
+            ramp[mask], column[mask], _ = fit_ramps(levels[mask], few, bends)
         arrays = {
             "ramp": ModelArray(ramp, "SI", ("chip", "term"), ", ".join(RAMP_TERMS)),
             "column": ModelArray(column, "V", ("chip", "column", "part"), "offset, along the ramp"),
@@ -216,11 +233,11 @@ class RampAdcSurrogate(Surrogate):
         arrays |= _replay(measured, np.flatnonzero(mask) if mask.any() else np.arange(len(mask)))
         if measured.chips > 1:
             arrays |= _population(ramp[~mask], column[~mask])
-        full_scale = float(measured.arrays["reference_voltage"][0])
         figures = carried_figures(measured, ~mask)
         model = Model(
             arrays=arrays,
             parameters=_parameters(full_scale, ramp[~mask], column[~mask], errors[~mask])
+            | _bends(bends)
             | {"bits": Parameter("bits", float(parameters.circuit.bits), "1")}
             | figures,
             settings={"ramp": parameters.circuit.ramp},
@@ -314,6 +331,19 @@ def _parameters(
         found.append(
             Parameter("column_offset_sigma", spread, "V", float(spread / np.sqrt(2 * free)))
         )
+    return {p.name: p for p in found}
+
+
+def _bends(bends: CommonMode) -> dict[str, Parameter]:
+    """Parameters ``start_offset``, ``start_length``, ``end_…`` of the bends that there are."""
+    found: list[Parameter] = []
+    for name in BENDS:
+        bend: Bend | None = getattr(bends, name)
+        if bend is not None:
+            found += [
+                Parameter(f"{name}_offset", bend.offset_v, "V", bend.offset_error_v),
+                Parameter(f"{name}_length", bend.length_v, "V", bend.length_error_v),
+            ]
     return {p.name: p for p in found}
 
 

@@ -8,6 +8,9 @@ x = k/2^bits the level of code k in column j of a chip is
 offset o, span A and curvature κ of the one ramp, a low-order residual c, and of each column an
 offset and what its delay adds along the ramp; means over columns of o_j and g_j are 0. Columns of
 one chip differ only by these two: their errors are correlated through the ramp.
+
+A comparator of transistors has an offset that bends near the ends of its range. Then T_jk is what
+`imccircuit.surrogates.ramp_common_mode` makes of the right-hand side.
 """
 
 from __future__ import annotations
@@ -15,6 +18,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
+
+from imccircuit.surrogates.ramp_common_mode import CommonMode
 
 Floats = NDArray[np.float64]
 
@@ -35,24 +40,28 @@ def ramp_levels(ramp: Floats, bits: int) -> Floats:
     return np.stack([o + a * bend(x, kappa) + c * cubic for o, a, kappa, c in ramp])
 
 
-def column_levels(ramp: Floats, columns: Floats, bits: int) -> Floats:
+def column_levels(ramp: Floats, columns: Floats, bits: int, bends: CommonMode) -> Floats:
     """Levels (chip, column, code) in V, never falling; ``columns`` (chip, column, 2) in V."""
     along = np.arange(1, 2**bits) / 2**bits - 0.5
     own = columns[..., :1] + columns[..., 1:] * along
-    return np.maximum.accumulate(ramp_levels(ramp, bits)[:, None] + own, axis=-1)
+    levels = bends.levels_v(ramp_levels(ramp, bits)[:, None] + own)
+    return np.maximum.accumulate(levels, axis=-1)
 
 
-def fit_ramps(levels_v: Floats, codes: NDArray[np.int64]) -> tuple[Floats, Floats, Floats]:
+def fit_ramps(
+    levels_v: Floats, codes: NDArray[np.int64], bends: CommonMode
+) -> tuple[Floats, Floats, Floats]:
     """Ramps (chip, 4), columns (chip, column, 2) and errors of the ramps (chip, 4) from levels.
 
     Parameters
     ----------
     levels_v : (chip, column, code) in V of all codes.
     codes : those that the fit may see, eight or more.
+    bends : of the comparators' offset.
     """
     count = levels_v.shape[2] + 1
     x = codes / count
-    seen = levels_v[:, :, codes - 1]
+    seen = bends.ramp_v(levels_v[:, :, codes - 1])
     middle = seen.mean(axis=1)
     design = np.column_stack([np.ones_like(x), x - 0.5])
     own = (seen - middle[:, None]) @ np.linalg.pinv(design).T

@@ -50,8 +50,8 @@ def judge_ramp(model: RampAdcSurrogate, measured: Measured) -> Verdict:
     chips = hidden if hidden.any() else np.ones(len(levels), dtype=bool)
     # Chips that gave the fit all but a fifth of their codes are judged on that fifth.
     codes = seen_codes(count) if mine and not hidden.any() else few_codes(count)
-    ramp, column, _ = fit_ramps(levels[chips], codes)
-    predicted = column_levels(ramp, column, model.bits)
+    ramp, column, _ = fit_ramps(levels[chips], codes, model.bends)
+    predicted = column_levels(ramp, column, model.bits, model.bends)
     figures = [_level_figure(predicted, levels[chips], codes, model.lsb_v)]
     if "loop_input" in measured.arrays:
         figures.extend(_loop_figures(predicted, measured, chips, model.lsb_v))

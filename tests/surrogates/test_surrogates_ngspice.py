@@ -12,6 +12,7 @@ from imccircuit.recipes.plan import Plan
 from imccircuit.surrogates.adc import AdcSurrogate
 from imccircuit.surrogates.crossbar import CrossbarSurrogate
 from imccircuit.surrogates.fit import fit_results
+from imccircuit.surrogates.ramp_adc import RampAdcSurrogate
 from imccircuit.sweeps.run import RunOptions, run_plan
 
 pytestmark = pytest.mark.ngspice
@@ -71,3 +72,22 @@ def test_cells_with_transistors_pass_and_leave_the_wires_to_be_found(tmp_path: P
     assert model.value("r_col_ohm") == pytest.approx(6.0, rel=0.1, abs=0)
     # The gate of 0.1 % with a margin of five.
     assert all(gate.value < 2e-4 for gate in model.verdict.gates if gate.name.startswith("nrmse"))
+
+
+@pytest.mark.parametrize("temperature", ["27 degC", "125 degC"])
+def test_a_ramp_converter_of_transistors_holds_its_gate_with_margin(
+    tmp_path: Path, temperature: str
+) -> None:
+    """The corner and the temperature at which its comparators bend most."""
+    path = run(tmp_path, "adc_ramp8_transistor", "sweep=[]", "conditions.corner=ff",
+               f'conditions.temperature="{temperature}"')  # fmt: skip
+    model = fit_results(path)
+    assert isinstance(model, RampAdcSurrogate)
+    assert model.verdict.state == "pass", str(model.verdict)
+    levels, loop, _ = model.verdict.errors
+    # Gate 0.05 LSB. Half of it, and in closed loop the bracket of a conversion beside that.
+    assert levels.max < 0.025 * model.lsb_v
+    assert loop.max < 0.035 * model.lsb_v
+    # A factor e every few tens of millivolts, where there is a bend to be seen.
+    assert model.bends.start is not None
+    assert 5e-3 < model.bends.start.length_v < 50e-3
