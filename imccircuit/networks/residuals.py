@@ -14,6 +14,7 @@ import numpy as np
 
 from imccircuit.devices.draws import Draws
 from imccircuit.networks.chips import TileChip
+from imccircuit.surrogates.adc_level_verdict import FROM_FEW_CODES
 from imccircuit.surrogates.base import Surrogate
 
 
@@ -45,6 +46,9 @@ class Residuals:
 def residuals_of(array: Surrogate, converter: Surrogate) -> Residuals:
     """Errors that the verdicts of both models state: the largest rms of a figure in V of each.
 
+    How well a population of levels would tell a chip from a few of its codes is none: it has no
+    gate, for such a model replays chips and draws them, and predicts none.
+
     A verdict without a figure (too little was measured) leaves nothing to inject: 0; see
     `without_error`.
     """
@@ -63,5 +67,6 @@ def _rms_v(model: Surrogate) -> float:
 
 
 def _figures_v(model: Surrogate) -> list[float]:
-    figures = [item.rms for item in model.verdict.errors if item.unit == "V"]
+    errors = (item for item in model.verdict.errors if item.quantity != FROM_FEW_CODES)
+    figures = [item.rms for item in errors if item.unit == "V"]
     return [value for value in figures if math.isfinite(value)]

@@ -40,6 +40,8 @@ _NO_SPREAD_LSB = 1e-4
 # Codes, evenly spread, whose spread is judged: its interval is simulated with all of them.
 _JUDGED = 32
 _DRAWN = 1000
+FROM_FEW_CODES = "level from a few codes"
+"""Quantity of the error that has no gate."""
 
 
 def shown_codes(bits: int) -> Codes:
@@ -94,7 +96,7 @@ def _predicted(model: AdcSurrogate, law: LevelLaw, levels: Floats) -> tuple[Erro
     line = compute_inl_dnl(levels, method="best-fit")
     linear = line.inl_lsb * line.q_v[:, None]
     figure = ErrorFigure.of(
-        "level from a few codes",
+        FROM_FEW_CODES,
         "V",
         (mean - levels)[:, others - 1],
         linear_error=linear[:, others - 1],

@@ -222,7 +222,7 @@ def test_the_median_of_an_even_number_of_chips_is_the_lower() -> None:
 def test_a_verdict_without_an_error_is_said_to_inject_nothing() -> None:
     def model(unit: str, rms: float) -> SimpleNamespace:
         return SimpleNamespace(
-            verdict=SimpleNamespace(errors=(SimpleNamespace(unit=unit, rms=rms),))
+            verdict=SimpleNamespace(errors=(SimpleNamespace(quantity="x", unit=unit, rms=rms),))
         )
 
     good = model("V", 1e-3)
