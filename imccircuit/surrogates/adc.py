@@ -27,6 +27,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from imccircuit.benches.adc_levels import LevelsParameters
 from imccircuit.benches.adc_parameters import AdcGates, AdcParameters
 from imccircuit.benches.adc_transfer import checked_codes
 from imccircuit.errors import UsageError
@@ -61,6 +62,7 @@ BIT_WEIGHTS = ("bit_weight", "level_offset")
 """Arrays of a model whose levels follow from bit weights, as those of all SAR converters do."""
 
 _MOST_REPLAYS = 256
+_ELSEWHERE = "not known: the chips were measured elsewhere"
 
 
 class AdcSurrogate(Surrogate):
@@ -368,10 +370,16 @@ def _domain(
 ) -> dict[str, str]:
     parameters = measured.parameters
     varied = ", ".join(measured.recipe.common.variation.quantities) or "nothing"
+    temperature = f"{parameters.conditions.temperature:g} degC"
+    if isinstance(parameters, LevelsParameters):
+        varied = _ELSEWHERE
+        # A temperature in a recipe of one's own is a statement, the default is none.
+        if parameters.conditions.temperature == type(parameters.conditions)().temperature:
+            temperature = _ELSEWHERE
     domain = {
         "input": f"0 V to {format_quantity(full_scale_v, 'V')}, at rest during sampling",
         "resolution": f"{bits} bit",
-        "temperature": f"{parameters.conditions.temperature:g} degC",
+        "temperature": temperature,
     }
     if isinstance(parameters, AdcParameters):
         domain["cycle time"] = format_quantity(parameters.circuit.cycle_time, "s")

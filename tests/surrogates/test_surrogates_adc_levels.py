@@ -311,3 +311,15 @@ def test_few_chips_have_a_population_that_is_not_judged(tmp_path: Path) -> None:
     verdict = fitted(write_levels(tmp_path / "r.h5", flash(3, 7))).verdict
     assert verdict.state == "not judged"
     assert "too few" in verdict.reason
+
+
+def test_a_temperature_is_the_domain_s_where_the_recipe_states_it(tmp_path: Path) -> None:
+    path = tmp_path / "warm.h5"
+    write_levels(path, DRAWN["flash"])
+    recipe = path.with_suffix(".toml")
+    recipe.write_text(recipe.read_text() + '[conditions]\ntemperature = "85 degC"\n')
+    chips = [{"transition_level": row, "reference_voltage": np.asarray(1.0)}
+             for row in DRAWN["flash"]]  # fmt: skip
+    domain = fitted(write(path, str(recipe), [], chips)).domain
+    assert domain["temperature"] == "85 degC"
+    assert domain["varied from chip to chip"] == "not known: the chips were measured elsewhere"
