@@ -105,8 +105,9 @@ def fit_common_mode(levels_v: Floats, codes: Codes, full_scale_v: float) -> Comm
     """Bends that the levels show: none, one, or both.
 
     Without bends a cubic in the code for each chip, with an offset and a tilt for each column,
-    comes within 0.01 LSB of all levels; where it does not, a bend is taken if it at least halves
-    the largest distance. The other one likewise, where one does not come within 0.01 LSB.
+    comes within 0.01 LSB of all levels of a typical column; where it does not, a bend is taken if
+    it at least halves the largest distance. The other one likewise, where one does not come within
+    0.01 LSB. Typical is the median of the columns.
 
     Parameters
     ----------
@@ -118,13 +119,13 @@ def fit_common_mode(levels_v: Floats, codes: Codes, full_scale_v: float) -> Comm
     lsb_v = full_scale_v / count
     seen, rest = levels_v[:, :, codes - 1], _Rest(codes / count)
     none = CommonMode(full_scale_v)
-    found, worst = none, rest.largest(seen)
+    found, worst = none, rest.typical(seen)
     if worst <= _TOLD_LSB * lsb_v or len(codes) < _FEWEST_CODES:
         return none
     alone = [_fit(seen, rest, ends, full_scale_v) for ends in (("start",), ("end",))]
-    one = min(alone, key=lambda law: rest.largest(law.ramp_v(seen)))
+    one = min(alone, key=lambda law: rest.typical(law.ramp_v(seen)))
     for law in (one, _fit(seen, rest, ("start", "end"), full_scale_v)):
-        left = rest.largest(law.ramp_v(seen))
+        left = rest.typical(law.ramp_v(seen))
         if worst > _TOLD_LSB * lsb_v and left <= worst / 2:
             found, worst = law, left
     return found
@@ -145,9 +146,13 @@ class _Rest:
         middle = middle - (middle @ self._ramp) @ self._ramp.T
         return np.asarray(middle + own - (own @ self._column) @ self._column.T)
 
-    def largest(self, levels_v: Floats) -> float:
-        """Largest of it in V."""
-        return float(np.max(np.abs(self(levels_v))))
+    def typical(self, levels_v: Floats) -> float:
+        """Largest of it in a column, in V: the median of all columns.
+
+        So a single column that no law fits, for it has not recovered from the reset at its first
+        code, say, decides nothing for the others.
+        """
+        return float(np.median(np.max(np.abs(self(levels_v)), axis=-1)))
 
 
 def _fit(seen: Floats, rest: _Rest, ends: tuple[str, ...], full_scale_v: float) -> CommonMode:

@@ -122,6 +122,15 @@ def test_levels_without_a_bend_get_none(tmp_path: Path) -> None:
     assert fit_common_mode(levels, np.arange(1, 256), FULL_SCALE_V) == CommonMode(FULL_SCALE_V)
 
 
+def test_one_column_that_no_law_fits_vetoes_no_bend() -> None:
+    levels = np.stack([chip["column_level"] for chip in chips(6, START, (0.0, LSB))])
+    levels[2, 1, 0] += 2 * LSB
+    law = fit_common_mode(levels, np.arange(1, 256), FULL_SCALE_V)
+    assert law.start is not None
+    # One level of 12 · 255 that is 2 LSB off: of the first code it moves the mean by 2/12.
+    assert law.start.offset_v == pytest.approx(START[0], rel=0, abs=0.2 * LSB)
+
+
 def test_one_bend_alone(tmp_path: Path) -> None:
     model = fit(tmp_path, chips(1, START, (0.0, LSB)))
     assert model.bends.start is not None
