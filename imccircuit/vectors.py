@@ -247,6 +247,18 @@ def _whole_within(_typing: Any, vector: Any, most: Any) -> Any:
     return _WHOLE(vector, most), generate
 
 
+def _nearest(_typing: Any, vector: Any) -> Any:
+    """Nearest whole numbers, halves to the even one, as real numbers."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        instruction = builder.module.declare_intrinsic(
+            f"llvm.rint.v{LANES}f32", fnty=ir.FunctionType(_REALS, [_REALS])
+        )
+        return builder.call(instruction, args)
+
+    return _VECTOR(vector), generate
+
+
 def _exceeds(_typing: Any, vector: Any, other: Any) -> Any:
     """1 where ``vector`` is above ``other``, else 0."""
 
@@ -361,6 +373,7 @@ splat: Any = intrinsic(_splat)
 lane_sum: Any = intrinsic(_lane_sum)
 turn: Any = intrinsic(_turn)
 whole_within: Any = intrinsic(_whole_within)
+nearest: Any = intrinsic(_nearest)
 exceeds: Any = intrinsic(_exceeds)
 larger: Any = intrinsic(_larger)
 where_number: Any = intrinsic(_where_number)

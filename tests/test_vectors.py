@@ -8,13 +8,19 @@ from numba import njit
 
 from imccircuit.vectors import (
     LANES,
+    add_products,
+    count_from,
     exceeds,
     lane_sum,
     larger,
     load,
+    long_products,
+    nearest,
     padded,
+    real,
     splat,
     store,
+    store_some,
     take,
     turn,
     vector_zeros,
@@ -57,6 +63,62 @@ def _whole(x, y, out, most):  # type: ignore[no-untyped-def]
         store(out, 1, j, above)
         store(out, 2, j, larger(whole, above) + splat(np.int32(3)) - splat(np.int32(1)))
         store(out, 3, j, where_number(v, splat(np.int32(7)), splat(np.int32(-1))))
+
+
+@njit
+def _nearest_real(x, out):  # type: ignore[no-untyped-def]
+    for j in range(0, x.shape[1], LANES):
+        store(out, 0, j, nearest(load(x, 0, j)))
+
+
+@njit
+def _some(x, out, count):  # type: ignore[no-untyped-def]
+    store_some(out, 0, 0, real(load(x, 0, 0)), count)
+
+
+@njit
+def _words(a, b, out, factor):  # type: ignore[no-untyped-def]
+    """Rows: pair products on top of 7, high and low products, exclusive or, numbers from 3 on."""
+    for j in range(0, a.shape[1], LANES):
+        v, w = load(a, 0, j), load(b, 0, j)
+        high, low = long_products(v, factor)
+        store(out, 0, j, add_products(splat(np.int32(7)), v, w))
+        store(out, 1, j, high)
+        store(out, 2, j, low)
+        store(out, 3, j, v ^ w)
+        store(out, 4, j, count_from(np.int32(3)))
+
+
+def test_words_are_multiplied_as_python_does() -> None:
+    rng = np.random.default_rng(4)
+    a, b = rng.integers(0, 2**32, (2, 1, 64), dtype=np.uint32)
+    a[0, :4], b[0, :4] = [0, 2**32 - 1, 2**31, 1], [2**32 - 1, 2**32 - 1, 2**31, 0]
+    factor, out = np.uint32(0xD2511F53), np.zeros((5, 64), np.int32)
+    _words(a.view(np.int32), b.view(np.int32), out, factor)
+    pairs = [x.view(np.int16).reshape(64, 2).astype(np.int64) for x in (a, b)]
+    sums = 7 + (pairs[0] * pairs[1]).sum(axis=1)
+    np.testing.assert_array_equal(out[0].view(np.uint32), sums % 2**32)
+    product = [int(x) * int(factor) for x in a[0]]
+    np.testing.assert_array_equal(out[1].view(np.uint32), [p >> 32 for p in product])
+    np.testing.assert_array_equal(out[2].view(np.uint32), [p % 2**32 for p in product])
+    np.testing.assert_array_equal(out[3].view(np.uint32), (a ^ b)[0])
+    np.testing.assert_array_equal(out[4], np.tile(np.arange(3, 19), 4))
+
+
+def test_halves_are_rounded_to_even_numbers() -> None:
+    x = np.arange(-8, 8, 0.25, dtype=np.float32)[None]
+    out = np.zeros_like(x)
+    _nearest_real(x, out)
+    np.testing.assert_array_equal(out, np.rint(x))
+
+
+@pytest.mark.parametrize("count", [0, 1, 15, 16])
+def test_some_numbers_leave_the_others_alone(count: int) -> None:
+    whole = np.arange(16, dtype=np.int32)[None] - 5
+    out = np.full((1, 20), np.float32(9))
+    _some(whole, out, count)
+    np.testing.assert_array_equal(out[0, :count], whole[0, :count])
+    assert np.all(out[0, count:] == 9)
 
 
 def test_arithmetic_is_that_of_numpy() -> None:

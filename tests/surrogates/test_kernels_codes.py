@@ -109,6 +109,13 @@ def test_what_does_not_fit_is_refused() -> None:
         convert_codes(table, np.zeros((2, 1), np.float32), ConversionNoise(0, decision_v=1.0))
     with pytest.raises(UsageError, match="not sorted"):
         code_table(np.array([0.0, 2.0, 1.0]))
+    for bad in (ConversionNoise(1, chip=1.5), ConversionNoise(1, first_index=2.5)):  # type: ignore[arg-type]
+        with pytest.raises(UsageError, match="must be a whole number, it is"):
+            convert_codes(table, np.zeros((2, 1), np.float32), bad)
+    with pytest.raises(UsageError, match=r"seed must be a whole number, it is 1\.5"):
+        draw_normals((2, 2), seed=1.5)  # type: ignore[arg-type]
+    small = draw_normals((2, 2), seed=np.uint8(200))  # type: ignore[arg-type]
+    np.testing.assert_array_equal(small, draw_normals((2, 2), seed=200))
     with pytest.raises(UsageError, match="not negative"):
         convert_codes(table, np.zeros((2, 1), np.float32), ConversionNoise(0, -1.0))
 

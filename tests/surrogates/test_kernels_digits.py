@@ -130,6 +130,16 @@ def test_the_nearest_digit_is_within_half_a_step(rows: int, bits: int) -> None:
     np.testing.assert_array_equal(nearest_digits((every / np.float32(most)), bits), every)
 
 
+@pytest.mark.parametrize("rows", [1, 16, 21])
+@pytest.mark.parametrize("bits", [1, 3, 8])
+def test_digits_are_those_of_numpy_whatever_their_column(bits: int, rows: int) -> None:
+    most = np.float32(2**bits - 1)
+    halves = (np.arange(2**bits - 1, dtype=np.float32) + np.float32(0.5)) / most
+    below, above = (np.nextafter(halves, np.float32(side)) for side in (0, 1))
+    inputs = np.tile(np.concatenate([halves, below, above])[:, None], rows)
+    np.testing.assert_array_equal(nearest_digits(inputs, bits), np.rint(inputs * most))
+
+
 @pytest.mark.parametrize("rows", [3, 16, 21])
 @pytest.mark.parametrize("bad", [-0.01, 1.01, np.nan, np.inf, -np.inf])
 def test_no_input_is_taken_for_another(rows: int, bad: float) -> None:

@@ -26,6 +26,7 @@ from imccircuit.vectors import (
     lane_sum,
     larger,
     load,
+    nearest,
     real,
     splat,
     store,
@@ -41,8 +42,6 @@ MOST_BITS = 8
 # of, take the registers of a core.
 _TILE, _WIDE = 4, 4 * LANES
 _LARGEST = 2**15 - 1
-# Single precision has no digits after the point from here on: adding it rounds.
-_WHOLE = 1.5 * 2**23
 
 Digits = NDArray[np.uint8]
 
@@ -50,7 +49,7 @@ Digits = NDArray[np.uint8]
 def nearest_digits(inputs: NDArray[np.float32], bits: int) -> Digits:
     """Digits (vector, row) next to inputs (vector, row) from 0 to 1; 1 is the largest digit.
 
-    Halves go to the even digit, as numpy rounds.
+    Equals ``np.rint(inputs * (2**bits - 1))`` in single precision: halves go to the even digit.
 
     Raises
     ------
@@ -170,9 +169,9 @@ def _pack(digits, packed):  # type: ignore[no-untyped-def]
 @njit(cache=True, nogil=True)
 def _round_inputs(inputs, most, digits):  # type: ignore[no-untyped-def]
     """Digits next to inputs; whether all inputs are from 0 to 1."""
-    rows, largest, whole = inputs.shape[1], np.float32(most), np.float32(_WHOLE)
+    rows, largest = inputs.shape[1], np.float32(most)
     right, zero, one = 0, np.float32(0), np.float32(1)
-    scale, shift, outside = splat(largest), splat(whole), splat(np.int32(1))
+    scale, outside = splat(largest), splat(np.int32(1))
     least, unit, wrong = splat(zero), splat(one), splat(np.int32(0))
     last = rows // LANES * LANES
     for i in range(len(inputs)):
@@ -180,13 +179,13 @@ def _round_inputs(inputs, most, digits):  # type: ignore[no-untyped-def]
             x = load(inputs, i, j)
             below_or_above = exceeds(least, x) + exceeds(x, unit)
             wrong = larger(wrong, where_number(x, below_or_above, outside))
-            store(digits, i, j, whole_within((x * scale + shift) - shift, scale))
+            store(digits, i, j, whole_within(nearest(x * scale), scale))
         for j in range(last, rows):
             x = inputs[i, j]
             inside = (x >= zero) & (x <= one)
             if inside:
                 right += 1
-            digits[i, j] = np.uint8((x * largest + whole) - whole) if inside else np.uint8(0)
+            digits[i, j] = np.uint8(np.rint(x * largest)) if inside else np.uint8(0)
     return right == len(inputs) * (rows - last) and lane_sum(real(wrong)) == zero
 
 

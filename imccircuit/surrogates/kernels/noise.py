@@ -118,7 +118,7 @@ class ConversionNoise:
         UsageError : it does not.
         """
         check_key(self.seed, self.chip, 0, self.first_index, columns)
-        check_key(self.seed, self.chip, 0, self.first_index + count, columns)
+        check_key(self.seed, self.chip, 0, int(self.first_index) + count, columns)
         for name, sigma in (("sampled_v", self.sampled_v), ("decision_v", self.decision_v)):
             if not 0.0 <= sigma < math.inf:
                 raise UsageError(f"{name} must be finite and not negative, it is {sigma}")
@@ -294,7 +294,8 @@ def draw_normals(
     ------
     UsageError : a key is negative or too large for its bits.
     """
-    check_key(seed, chip, stream, first_index + shape[0], shape[1])
+    check_key(seed, chip, stream, first_index, shape[1])
+    check_key(seed, chip, stream, int(first_index) + shape[0], shape[1])
     out, key = np.empty(shape, dtype=np.float32), seed_key(seed)
     spread_rows(
         lambda first, last: _fill(key, chip, stream, first_index + first, out[first:last]),
@@ -306,7 +307,8 @@ def draw_normals(
 
 def seed_key(seed: int) -> Uint32:
     """Key (2,) of the generator: the seed's low and high words."""
-    return np.array([seed & 0xFFFFFFFF, seed >> 32], dtype=np.uint32)
+    whole = int(seed)
+    return np.array([whole & 0xFFFFFFFF, whole >> 32], dtype=np.uint32)
 
 
 def check_key(seed: int, chip: int, stream: int, last_vector: int, columns: int) -> None:
@@ -314,7 +316,7 @@ def check_key(seed: int, chip: int, stream: int, last_vector: int, columns: int)
 
     Raises
     ------
-    UsageError : something does not.
+    UsageError : something does not, or is no whole number.
     """
     limits = (
         ("seed", seed, 2**64 - 1),
@@ -324,5 +326,7 @@ def check_key(seed: int, chip: int, stream: int, last_vector: int, columns: int)
         ("number of columns", columns, MOST_COLUMNS),
     )
     for name, value, most in limits:
+        if not isinstance(value, int | np.integer):
+            raise UsageError(f"{name} must be a whole number, it is {value!r}")
         if not 0 <= value <= most:
             raise UsageError(f"{name} must be between 0 and {most}, it is {value}")
