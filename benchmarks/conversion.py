@@ -78,19 +78,24 @@ def against_the_product() -> None:
     for size, calls, wanted in ((128, 20, (0.6, 0.4)), (1024, 2, (0.85, 0.0))):
         digits, weights, levels = problem(size)
         inputs, product = digits.astype(np.float32), np.empty((BATCH, size), np.float32)
-        exact = compute_codes(levels, (digits.astype(float) @ weights.astype(float)).T).T
 
         def multiply(x: Floats = inputs, w: Floats = weights, out: Floats = product) -> object:
             return np.dot(x, w, out=out)
 
+        lsb, voltage = 2.0**-BITS, digits.astype(float) @ weights.astype(float)
+        exact = compute_codes(levels, voltage.T).T
+        single = float(np.sqrt(np.mean((np.dot(inputs, weights) - voltage) ** 2))) / lsb
         for bits, given in ((None, inputs), (INPUT_BITS, digits)):
             run = CodedProduct(weights, code_table(levels), input_bits=bits)
             codes = run(given)
-            wrong = f"{int(np.sum(codes != exact))} of {codes.size} codes off"
+            ours_off = single
             if bits is not None:
-                lsb = 2.0**-BITS
                 apart = digits.astype(float) @ (stored_weights(weights, bits) - weights)
-                wrong += f", products {np.sqrt(np.mean(apart**2)) / lsb:.4f} LSB rms"
+                ours_off = float(np.sqrt(np.mean(apart**2))) / lsb
+            wrong = (
+                f"{int(np.sum(codes != exact))} of {codes.size} codes off; products "
+                f"{ours_off:.1e}, {single:.1e} LSB rms"
+            )
             for noise, least in zip((None, ConversionNoise(5, NOISE_V)), wanted, strict=True):
                 ours, theirs = best_of_both(
                     lambda r=run, x=given, n=noise, c=codes: r(x, n, c), multiply, calls, 30
@@ -129,7 +134,7 @@ def against_aihwkit() -> None:
             run = CodedProduct(weights, code_table(levels), threads, INPUT_BITS)
             codes = run(digits)
             try:
-                ours, alone, theirs, versions = in_turns(
+                ours, alone, theirs, error, versions = in_turns(
                     [python, str(PEER), *map(str, (size, BATCH, BITS, threads))],
                     lambda r=run, x=inputs, n=noise, c=codes: r(
                         nearest_digits(x, INPUT_BITS), n, c
@@ -140,21 +145,26 @@ def against_aihwkit() -> None:
             except RuntimeError as error:
                 print(f"aihwkit did not run: {error}")
                 return
-            bound = f"numpy's product alone {theirs / alone:.1f} ×" if threads == 1 else ""
+            exact = digits.astype(float) @ weights.astype(float)
+            apart = (run(digits, noise) + 0.5) / 2**BITS - exact
+            own = float(np.sqrt(np.mean(apart**2)) / np.max(np.abs(exact)))
+            bound = f"rms of the largest {own:.1e}, {error:.1e}"
+            if threads == 1:
+                bound += f"; numpy's product alone {theirs / alone:.1f} ×"
             row(f"{BATCH} vectors, {size}×{size}, noise, {threads} core(s)", ours, theirs,
                 versions, least, bound)  # fmt: skip
 
 
 def in_turns(
     peer: list[str], ours: Callable[[], object], alone: Callable[[], object], calls: int
-) -> tuple[float, float, float, str]:
-    """Shortest time a call in s of ours, of the product alone and of the peer, and its versions."""
+) -> tuple[float, float, float, float, str]:
+    """Shortest time a call in s of ours, the product alone and the peer; its error and versions."""
     threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), peer[-1])
     with subprocess.Popen(
         peer, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env={**os.environ, **threads},
     ) as process:  # fmt: skip
-        best, versions = [np.inf] * 3, ""
+        best, error, versions = [np.inf] * 3, np.nan, ""
         if process.stdin is None or process.stdout is None or process.stderr is None:
             raise RuntimeError("no pipes")
         for _ in range(30):
@@ -171,10 +181,10 @@ def in_turns(
             if not line:
                 raise RuntimeError(" ".join(process.stderr.read().split()[-20:]))
             answer = json.loads(line)
-            best[2] = min(best[2], answer["seconds"])
+            best[2], error = min(best[2], answer["seconds"]), answer["error"]
             versions = f"aihwkit {answer['aihwkit']}, torch {answer['torch']}"
         process.stdin.close()
-    return best[0], best[1], best[2], versions
+    return best[0], best[1], best[2], error, versions
 
 
 def drawing() -> None:

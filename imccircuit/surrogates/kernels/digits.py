@@ -216,11 +216,17 @@ def _multiply(pairs, stored, scale, most_pairs, out):  # type: ignore[no-untyped
 def _wide_column(pairs, tile, scales, most_pairs, n, out):  # type: ignore[no-untyped-def]
     """All vectors times the columns of a tile, which begin at column ``n`` of ``out``."""
     vectors, count = pairs.shape
+    # Scaled with the last stretch: a sum before a product leaves nothing to be rounded once on one
+    # machine and twice on another.
+    ones = np.ones((1, _WIDE), np.float32)
     # The weights of a stretch stay in the first level of the cache while all vectors pass.
     for first in range(0, count, most_pairs):
-        last = min(first + most_pairs, count)
+        last = first + most_pairs
         for i in range(0, vectors, _TILE):
-            _wide_tile(pairs, i, first, last, tile, scales, n, out)
+            if last < count:
+                _wide_tile(pairs, i, first, last, tile, ones, n, out)
+            else:
+                _wide_tile(pairs, i, first, count, tile, scales, n, out)
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -234,7 +240,7 @@ def _add(out, i, n, first, sums, scale):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _wide_tile(pairs, i, first, last, tile, scales, n, out):  # type: ignore[no-untyped-def]
-    """Four vectors times four registers of columns over some pairs; scaled with the last of all."""
+    """Four vectors times four registers of columns over some pairs."""
     zero = splat(np.int32(0))
     a0 = a1 = a2 = a3 = b0 = b1 = b2 = b3 = zero
     c0 = c1 = c2 = c3 = d0 = d1 = d2 = d3 = zero
@@ -253,11 +259,8 @@ def _wide_tile(pairs, i, first, last, tile, scales, n, out):  # type: ignore[no-
         x = splat(pairs[i + 3, k])
         d0, d1 = add_products(d0, x, w0), add_products(d1, x, w1)
         d2, d3 = add_products(d2, x, w2), add_products(d3, x, w3)
-    # A sum before a product leaves nothing to be rounded once on one machine and twice on another.
-    s0 = s1 = s2 = s3 = splat(np.float32(1))
-    if last == len(tile):
-        s0, s1 = load(scales, 0, 0), load(scales, 0, LANES)
-        s2, s3 = load(scales, 0, 2 * LANES), load(scales, 0, 3 * LANES)
+    s0, s1 = load(scales, 0, 0), load(scales, 0, LANES)
+    s2, s3 = load(scales, 0, 2 * LANES), load(scales, 0, 3 * LANES)
     _add(out, i, n, first, a0, s0)
     _add(out, i, n + LANES, first, a1, s1)
     _add(out, i, n + 2 * LANES, first, a2, s2)

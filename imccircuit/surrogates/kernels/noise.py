@@ -117,8 +117,7 @@ class ConversionNoise:
         ------
         UsageError : it does not.
         """
-        check_key(self.seed, self.chip, 0, self.first_index, columns)
-        check_key(self.seed, self.chip, 0, int(self.first_index) + count, columns)
+        check_key(self.seed, self.chip, 0, self.first_index, count, columns)
         for name, sigma in (("sampled_v", self.sampled_v), ("decision_v", self.decision_v)):
             if not 0.0 <= sigma < math.inf:
                 raise UsageError(f"{name} must be finite and not negative, it is {sigma}")
@@ -294,8 +293,7 @@ def draw_normals(
     ------
     UsageError : a key is negative or too large for its bits.
     """
-    check_key(seed, chip, stream, first_index, shape[1])
-    check_key(seed, chip, stream, int(first_index) + shape[0], shape[1])
+    check_key(seed, chip, stream, first_index, *shape)
     out, key = np.empty(shape, dtype=np.float32), seed_key(seed)
     spread_rows(
         lambda first, last: _fill(key, chip, stream, first_index + first, out[first:last]),
@@ -311,8 +309,10 @@ def seed_key(seed: int) -> Uint32:
     return np.array([whole & 0xFFFFFFFF, whole >> 32], dtype=np.uint32)
 
 
-def check_key(seed: int, chip: int, stream: int, last_vector: int, columns: int) -> None:
-    """Refuse what does not fit the counter.
+def check_key(
+    seed: int, chip: int, stream: int, first_index: int, count: int, columns: int
+) -> None:
+    """Refuse what does not fit the counter, of ``count`` vectors from ``first_index`` on.
 
     Raises
     ------
@@ -322,11 +322,11 @@ def check_key(seed: int, chip: int, stream: int, last_vector: int, columns: int)
         ("seed", seed, 2**64 - 1),
         ("chip", chip, 2**32 - 1),
         ("stream", stream, 2**32 - 1),
-        ("index of the last vector", last_vector, MOST_VECTORS),
+        ("index of the first vector", first_index, MOST_VECTORS - count),
         ("number of columns", columns, MOST_COLUMNS),
     )
     for name, value, most in limits:
-        if not isinstance(value, int | np.integer):
+        if not isinstance(value, (int, np.integer)):
             raise UsageError(f"{name} must be a whole number, it is {value!r}")
         if not 0 <= value <= most:
             raise UsageError(f"{name} must be between 0 and {most}, it is {value}")
