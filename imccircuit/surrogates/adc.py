@@ -55,6 +55,7 @@ from imccircuit.surrogates.base import (
 )
 from imccircuit.surrogates.carried import cost_figures
 from imccircuit.surrogates.data import Measured
+from imccircuit.surrogates.inputs import as_numbers, index_of
 from imccircuit.surrogates.verdict import Verdict
 from imccircuit.units import format_quantity
 
@@ -91,6 +92,7 @@ class AdcSurrogate(Surrogate):
         "replay_code",
     )
     required_parameters = ("reference_voltage", "fitted_chips")
+    open_inputs = ("voltage_v",)
 
     def __init__(self, model: Model) -> None:
         super().__init__(model)
@@ -137,8 +139,7 @@ class AdcSurrogate(Surrogate):
         ------
         UsageError : there is no such chip.
         """
-        if not 0 <= chip < self.chips:
-            raise UsageError(f"the model has no chip {chip}; there are 0 to {self.chips - 1}")
+        chip = index_of("chip", chip, self.chips)
         return np.asarray(self.array("transition_level")[chip])
 
     def convert(
@@ -160,7 +161,7 @@ class AdcSurrogate(Surrogate):
         ------
         UsageError : there is no such chip, or a seed is given and the model knows no noise.
         """
-        voltage = np.asarray(voltage_v, dtype=np.float64)
+        voltage = as_numbers("voltage_v", voltage_v, finite=False)
         levels = self.levels_v(chip)
         if seed is None:
             codes = compute_codes(levels, voltage.ravel())
@@ -183,7 +184,6 @@ class AdcSurrogate(Surrogate):
         ``strict`` refuses inputs outside the domain instead of warning once.
         """
         self.check_domain("voltage_v", voltage_v, strict=strict)
-        seed = None if seed is None else int(seed)
         return {"code": self.convert(voltage_v, chip, seed, first_index)}
 
     def sample_chips(self, n: int, seed: int) -> dict[str, NDArray[np.float64]]:

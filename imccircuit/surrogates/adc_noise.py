@@ -22,6 +22,7 @@ from imccircuit.errors import UsageError
 from imccircuit.surrogates.adc_levels import design_matrix
 from imccircuit.surrogates.base import Parameter
 from imccircuit.surrogates.data import Measured
+from imccircuit.surrogates.inputs import seed_of, whole
 from imccircuit.units import format_quantity
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ def convert_noisy(
     ------
     UsageError : the model knows no noise, or seed or index do not fit the generator.
     """
+    first_index = whole("first_index", first_index)
     if first_index < 0:
         raise UsageError(f"the first index must not be negative, it is {first_index}")
     before = first_index % _GROUP
@@ -119,7 +121,10 @@ def convert_columns(
     first = models[0]
     if SAMPLED not in first.model.parameters or DECISION not in first.model.parameters:
         raise UsageError("the model knows no noise, so a seed has no meaning; leave it out")
-    noise = ConversionNoise(seed, first.value(SAMPLED), first.value(DECISION), chip, first_index)
+    # The generator packs these into words: what is not whole would be cut without a word.
+    chip, first_index = whole("chip", chip), whole("first_index", first_index)
+    sampled, decision = first.value(SAMPLED), first.value(DECISION)
+    noise = ConversionNoise(seed_of(seed), sampled, decision, chip, first_index)
     codes: NDArray[Any]
     if noise.decision_v == 0.0:
         levels = np.stack([model.levels_v(chip) for model in models])

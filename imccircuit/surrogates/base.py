@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from imccircuit.errors import UsageError
 from imccircuit.surrogates.data import Measured, file_sha256
 from imccircuit.surrogates.domain import DomainWarning, callers_level, outside_text
-from imccircuit.surrogates.inputs import input_names, named_inputs
+from imccircuit.surrogates.inputs import input_names, named_inputs, whole_draws
 from imccircuit.surrogates.verdict import Verdict
 from imccircuit.versions import library_versions
 
@@ -160,9 +160,11 @@ class Surrogate(ABC):
     required_parameters: ClassVar[tuple[str, ...]] = ()
     inputs: ClassVar[tuple[str, ...]] = ()
     """Names of the inputs of `predict`, read off its signature."""
+    open_inputs: ClassVar[tuple[str, ...]] = ()
+    """Inputs that may hold NaN or infinities, to which the kind has an answer of its own."""
 
     def __init_subclass__(cls, **options: Any) -> None:
-        """Let `predict` of a kind refuse inputs that its signature does not name.
+        """Let a kind refuse inputs that its signature does not name, and what is no number.
 
         Raises
         ------
@@ -172,6 +174,8 @@ class Surrogate(ABC):
         if "predict" in vars(cls):
             cls.inputs = input_names(cls.predict, cls.__name__)
             cls.predict = named_inputs(cls.predict, cls.__name__)  # type: ignore[method-assign]
+        if callable(vars(cls).get("sample_chips")):
+            cls.sample_chips = whole_draws(cls.sample_chips)  # type: ignore[method-assign]
 
     def __init__(self, model: Model) -> None:
         self.model = model

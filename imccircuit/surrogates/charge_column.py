@@ -34,6 +34,7 @@ from imccircuit.surrogates.charge_cells import cells_of, design_of_counts, produ
 from imccircuit.surrogates.charge_law import RESIDUAL_ORDER, ChargeLaw, fit_law
 from imccircuit.surrogates.charge_verdict import judge_charge
 from imccircuit.surrogates.data import Measured, held_out
+from imccircuit.surrogates.inputs import index_of
 from imccircuit.surrogates.verdict import Verdict
 from imccircuit.units import format_quantity
 
@@ -127,16 +128,15 @@ class ChargeColumnSurrogate(Surrogate):
 
         Raises
         ------
-        UsageError : shapes do not fit, or there is no such chip.
+        UsageError : shapes do not fit, there is no such chip, or ``x`` or ``w`` is no bit.
         """
-        if not 0 <= chip < self.chips:
-            raise UsageError(f"the model has no chip {chip}; there are 0 to {self.chips - 1}")
+        index_of("chip", chip, self.chips)
         cells = np.asarray(self.array("cell_weight")[chip] if cell_weight is None else cell_weight)
         offset = np.asarray(
             self.array("column_offset")[chip] if column_offset is None else column_offset
         )
-        bits = np.atleast_2d(np.asarray(x))
-        stored = np.asarray(self.array("stored") if w is None else w)
+        bits = np.atleast_2d(self._bits("x", x))
+        stored = np.asarray(self.array("stored") if w is None else self._bits("w", w))
         given = (bits.shape[1], stored.shape, offset.shape)
         if given != (self.rows, cells.shape, stored.shape[1:]):
             raise UsageError(
@@ -154,6 +154,16 @@ class ChargeColumnSurrogate(Surrogate):
             terms = design_of_counts(count, on.sum(axis=1), self.rows, self.order)
             voltage = voltage + terms @ self.array("coefficient")[2:]
         return {"output_voltage_v": np.asarray(voltage)}
+
+    def _bits(self, name: str, values: ArrayLike) -> NDArray[Any]:
+        """Bits as the recipe writes them; between two of them there is no switch position."""
+        found, low = np.asarray(values), -1 if self.model.settings["product"] == "xnor" else 0
+        wrong = found[(found != low) & (found != 1)]
+        if wrong.size:
+            raise UsageError(
+                f"{name} holds {wrong.flat[0]:g}, which is no bit of this array; allowed: {low}, 1"
+            )
+        return found
 
     def sample_chips(self, n: int, seed: int) -> dict[str, Floats]:
         """Draw chips: ``cell_weight`` (chip, row, col) and ``column_offset`` (chip, col), in V.

@@ -40,6 +40,7 @@ from imccircuit.surrogates.crossbar_product import TERMS, corrected_drive, fit_p
 from imccircuit.surrogates.crossbar_split import Split, split_of
 from imccircuit.surrogates.crossbar_verdict import judge_crossbar
 from imccircuit.surrogates.data import Measured
+from imccircuit.surrogates.inputs import as_numbers, index_of
 from imccircuit.surrogates.verdict import Verdict
 
 Floats = NDArray[np.float64]
@@ -104,8 +105,7 @@ class CrossbarSurrogate(Surrogate):
         ------
         UsageError : there is no such chip.
         """
-        if not 0 <= chip < self.chips:
-            raise UsageError(f"the model has no chip {chip}; there are 0 to {self.chips - 1}")
+        chip = index_of("chip", chip, self.chips)
         return np.asarray(self.array("conductance")[chip])
 
     def effective_conductance(self, conductance_s: ArrayLike) -> Floats:
@@ -158,7 +158,9 @@ class CrossbarSurrogate(Surrogate):
         return self._product(g, voltage, input_offset_v)
 
     def _check(self, g: Floats, voltage: Floats, *, strict: bool) -> None:
-        """Refuse shapes that do not fit, and look at the drive voltages' domain."""
+        """Refuse shapes that do not fit and what is not finite; look at the voltages' domain."""
+        for name, values in (("voltage_v", voltage), ("conductance_s", g)):
+            as_numbers(name, values)
         if g.ndim != 2 or voltage.ndim != 2 or voltage.shape[1] != g.shape[0]:
             raise UsageError(f"voltages {voltage.shape} do not fit conductances {g.shape}")
         self.check_domain("voltage_v", voltage, strict=strict)
@@ -174,8 +176,8 @@ class CrossbarSurrogate(Surrogate):
 
         Those of linear cells add to the currents of every drive; of others, to first order.
         """
-        g = np.asarray(conductance_s, dtype=np.float64)
-        return np.asarray(-np.asarray(input_offset_v) @ self.physics.port_admittance(g))
+        e, g = as_numbers("input_offset_v", input_offset_v), np.asarray(conductance_s, np.float64)
+        return np.asarray(-e @ self.physics.port_admittance(g))
 
     def predict(
         self,

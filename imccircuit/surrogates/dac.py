@@ -32,6 +32,7 @@ from imccircuit.surrogates.carried import carried_figures
 from imccircuit.surrogates.dac_law import DESIGNS, DacLaw, bridge, step_variance
 from imccircuit.surrogates.dac_verdict import judge_many, judge_one
 from imccircuit.surrogates.data import Measured, held_out
+from imccircuit.surrogates.inputs import index_of
 from imccircuit.surrogates.population import (
     covariance_problems,
     draw_population,
@@ -104,8 +105,7 @@ class DacSurrogate(Surrogate):
         ------
         UsageError : there is no such chip.
         """
-        if not 0 <= chip < self.chips:
-            raise UsageError(f"the model has no chip {chip}; there are 0 to {self.chips - 1}")
+        chip = index_of("chip", chip, self.chips)
         return np.asarray(self.law.levels(self.array("number")[chip : chip + 1])[0])
 
     def predict(

@@ -35,6 +35,7 @@ from imccircuit.surrogates.data import Measured, held_out
 from imccircuit.surrogates.front_end_law import TERMS, TransferLaw, calibration_levels
 from imccircuit.surrogates.front_end_numbers import physical_parameters, stops_of
 from imccircuit.surrogates.front_end_verdict import judge_many, judge_one
+from imccircuit.surrogates.inputs import index_of
 from imccircuit.surrogates.population import (
     covariance_problems,
     draw_population,
@@ -139,8 +140,7 @@ class FrontEndSurrogate(Surrogate):
         ------
         UsageError : there is no such chip, a current is no number, or ``strict``.
         """
-        if not 0 <= chip < self.chips:
-            raise UsageError(f"the model has no chip {chip}; there are 0 to {self.chips - 1}")
+        index_of("chip", chip, self.chips)
         current = _finite(current_a)
         self.check_domain("current_a", current, strict=strict)
         found = {}

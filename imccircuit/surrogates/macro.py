@@ -28,6 +28,7 @@ from imccircuit.surrogates.base import Model, Parameter, Surrogate, check_count,
 from imccircuit.surrogates.crossbar import CrossbarSurrogate
 from imccircuit.surrogates.crossbar_domain import check_array, quantities_text
 from imccircuit.surrogates.data import Measured
+from imccircuit.surrogates.inputs import index_of
 from imccircuit.surrogates.macro_compose import Composition, Integers, compose_product
 from imccircuit.surrogates.macro_costs import costs_of_parts
 from imccircuit.surrogates.macro_drive import drive_of
@@ -70,6 +71,7 @@ class MacroSurrogate(Surrogate):
         "on_conductance",
         "off_conductance",
     )
+    open_inputs = ("transition_level",)
 
     def __init__(self, model: Model) -> None:
         super().__init__(model)
@@ -141,8 +143,7 @@ class MacroSurrogate(Surrogate):
         UsageError : shapes do not fit, there is no such chip, or a seed is given where no noise is
             known: by an older model, or of other converters.
         """
-        if not 0 <= chip < self.chips:
-            raise UsageError(f"the model has no chip {chip}; there are 0 to {self.chips - 1}")
+        index_of("chip", chip, self.chips)
         ways = {"input": input, "input_code": input_code, "voltage_v": voltage_v}
         bias = self.value("bias_voltage")
         drive = drive_of(self.parts, ways, driver_level_v, chip, bias, self.value("read_voltage"))
@@ -165,7 +166,7 @@ class MacroSurrogate(Surrogate):
             raise UsageError("the noise of other converters is not known; leave the seed out")
         else:
             parts = with_noise(self.parts.converters, self.parts.front)
-            codes = convert_columns(parts, voltage, chip, int(seed), first_index)
+            codes = convert_columns(parts, voltage, chip, seed, first_index)
         return {
             "output_code": codes,
             "sampled_voltage_v": voltage,

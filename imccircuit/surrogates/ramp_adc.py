@@ -30,6 +30,7 @@ from imccircuit.surrogates.base import (
 )
 from imccircuit.surrogates.carried import carried_figures
 from imccircuit.surrogates.data import Measured, held_out
+from imccircuit.surrogates.inputs import as_numbers, index_of
 from imccircuit.surrogates.ramp_common_mode import Bend, CommonMode, fit_common_mode
 from imccircuit.surrogates.ramp_law import RAMP_TERMS, column_levels, fit_ramps
 from imccircuit.surrogates.ramp_noise import draw_ramp_noise, noise_text
@@ -59,6 +60,7 @@ class RampAdcSurrogate(Surrogate):
     kind = "ramp_adc"
     required = ("ramp", "column", "sample", "held_out")
     required_parameters = ("reference_voltage", "bits", "chips")
+    open_inputs = ("voltage_v",)
 
     @property
     def bits(self) -> int:
@@ -106,9 +108,8 @@ class RampAdcSurrogate(Surrogate):
         ------
         UsageError : there is no such chip or column.
         """
-        for name, value, count in (("chip", chip, self.chips), ("column", column, self.columns)):
-            if not 0 <= value < count:
-                raise UsageError(f"the model has no {name} {value}; there are 0 to {count - 1}")
+        chip = index_of("chip", chip, self.chips)
+        column = index_of("column", column, self.columns)
         one = slice(chip, chip + 1)
         own = self.array("column")[one, column : column + 1]
         return np.asarray(column_levels(self.array("ramp")[one], own, self.bits, self.bends)[0, 0])
@@ -135,10 +136,10 @@ class RampAdcSurrogate(Surrogate):
         UsageError : there is no such chip or column, or a seed is given and the model knows no
             noise.
         """
-        voltage = np.asarray(voltage_v, dtype=np.float64)
+        voltage = as_numbers("voltage_v", voltage_v, finite=False)
         levels, flat = self.levels_v(chip, column), voltage.ravel()
         if seed is not None:
-            flat = flat + draw_ramp_noise(self, flat, chip, column, int(seed), first_index)
+            flat = flat + draw_ramp_noise(self, flat, chip, column, seed, first_index)
         return compute_codes(levels, flat).reshape(voltage.shape)
 
     def predict(

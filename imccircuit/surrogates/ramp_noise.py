@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from imccircuit.errors import UsageError
 from imccircuit.surrogates.base import Parameter
+from imccircuit.surrogates.inputs import seed_of, whole
 from imccircuit.units import format_quantity
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ def draw_ramp_noise(
 
     if "noise" not in model.model.parameters or "ramp_noise" not in model.model.arrays:
         raise UsageError("the model knows no noise, so a seed has no meaning; leave it out")
+    seed, chip, column = seed_of(seed), whole("chip", chip), whole("column", column)
+    first_index = whole("first_index", first_index)
     if first_index < 0:
         raise UsageError(f"the first index must not be negative, it is {first_index}")
     sigma = model.array("ramp_noise")

@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from imccircuit.benches.aidac_parameters import AidacGates, AidacParameters
 from imccircuit.devices.draws import Draws
 from imccircuit.errors import UsageError
+from imccircuit.metrics.adc import NO_CODE
 from imccircuit.surrogates.base import (
     Model,
     ModelArray,
@@ -29,6 +30,7 @@ from imccircuit.surrogates.base import (
 )
 from imccircuit.surrogates.carried import carried_figures
 from imccircuit.surrogates.data import FEWEST, Measured, held_out
+from imccircuit.surrogates.inputs import index_of
 from imccircuit.surrogates.spread import SpreadRatio, compute_spread_ratio, judge_spreads
 from imccircuit.surrogates.time_law import (
     CURVATURE,
@@ -72,6 +74,7 @@ class TimeAccumulatorSurrogate(Surrogate):
         "held_out",
         "held_out_pair",
     )
+    open_inputs = ("voltage_v",)
     required_parameters = (
         "largest_voltage", "full_scale_voltage", "left", "output_levels", "chips",
     )  # fmt: skip
@@ -125,32 +128,39 @@ class TimeAccumulatorSurrogate(Surrogate):
 
         Returns
         -------
-        ``delay_s`` (batch, output), last edge less the reference's; ``product`` of full scale,
-        and ``code``.
+        ``delay_s`` (batch, output), last edge less the reference's; ``product`` of full scale;
+        and ``code``. Edges before the first or behind the last step of the time-to-digital
+        converter give its end codes, 0 and ``output_levels``, while delay and product go on.
+        Of a voltage that is NaN delay and product are NaN and the code is `NO_CODE`.
 
         Raises
         ------
-        UsageError : shapes do not fit, there is no such chip, or only part of a drawn one is given.
+        UsageError : shapes do not fit, a voltage is infinite, there is no such chip, or only part
+            of a drawn one is given.
         """
         drawn = dict(zip(_DRAWN, (cell, reference, zero_delay, full_delay), strict=True))
         given = [name for name in self.drawn if drawn[name] is not None]
         if given and len(given) < len(self.drawn):
             text = f"of a drawn chip there is {', '.join(given)}"
             raise UsageError(f"{text}; allowed: all of {', '.join(self.drawn)}")
-        if not 0 <= chip < self.chips:
-            raise UsageError(f"the model has no chip {chip}; there are 0 to {self.chips - 1}")
+        index_of("chip", chip, self.chips)
         own, of_reference, zero, full = (
             np.asarray(self.array(name)[chip] if value is None else value, dtype=np.float64)
             for name, value in drawn.items()
         )
         voltage = np.asarray(voltage_v, dtype=np.float64)
+        if np.any(np.isinf(voltage)):  # a polynomial of delays has no limit there
+            raise UsageError("voltage_v holds an infinity; allowed: finite numbers, NaN for none")
         if voltage.ndim != 3 or voltage.shape[1:] != own.shape[:2]:
             raise UsageError(f"voltages {voltage.shape} do not fit cells {own.shape[:2]}")
         self.check_domain("voltage_v", voltage, strict=strict)
         each = self.law.delays(voltage) + own_delays(own[None], voltage[None])[0]
         delay = each.sum(axis=-1) - of_reference
         product = (delay - zero) / (full - zero)
-        code = np.rint(product * self.value("output_levels")).astype(np.int64)
+        levels = self.value("output_levels")
+        known = ~np.isnan(product)
+        steps = np.clip(np.rint(np.where(known, product, 0.0) * levels), 0.0, levels)
+        code = np.where(known, steps, NO_CODE).astype(np.int64)
         return {"delay_s": delay, "product": product, "code": code}
 
     def sample_chips(self, n: int, seed: int) -> dict[str, Floats]:
