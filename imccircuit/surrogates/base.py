@@ -17,6 +17,7 @@ from imccircuit.errors import UsageError
 from imccircuit.surrogates.data import Measured, file_sha256
 from imccircuit.surrogates.domain import DomainWarning, callers_level, outside_text
 from imccircuit.surrogates.inputs import input_names, named_inputs, whole_draws
+from imccircuit.surrogates.physical import with_the_impossible
 from imccircuit.surrogates.verdict import Verdict
 from imccircuit.versions import library_versions
 
@@ -176,6 +177,9 @@ class Surrogate(ABC):
             cls.predict = named_inputs(cls.predict, cls.__name__)  # type: ignore[method-assign]
         if callable(vars(cls).get("sample_chips")):
             cls.sample_chips = whole_draws(cls.sample_chips)  # type: ignore[method-assign]
+        if callable(vars(cls).get("admissibility")):
+            checked = with_the_impossible(cls.admissibility)
+            cls.admissibility = checked  # type: ignore[assignment, method-assign]
 
     def __init__(self, model: Model) -> None:
         self.model = model
@@ -212,7 +216,10 @@ class Surrogate(ABC):
 
     @abstractmethod
     def admissibility(self) -> tuple[str, ...]:
-        """Everything about the model that physics does not allow, one line each."""
+        """Everything about the model that physics does not allow, one line each.
+
+        What no kind may have, such as a negative noise, is added; see `physical.impossible`.
+        """
 
     @abstractmethod
     def sample_chips(self, n: int, seed: int) -> dict[str, NDArray[np.float64]]:

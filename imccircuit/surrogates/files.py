@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -21,6 +22,8 @@ from imccircuit.surrogates.base import (
     Parameter,
     Surrogate,
 )
+from imccircuit.surrogates.model_units import check_units
+from imccircuit.surrogates.physical import impossible
 from imccircuit.surrogates.registry import get_kind, kind_names
 from imccircuit.surrogates.verdict import Verdict
 
@@ -170,6 +173,7 @@ def _read(file: h5py.File, path: Path) -> Model:
         for name, data in file["parameters"].items()
     }
     gates = {name: float(data[()]) for name, data in file["gates"].items()}
+    verdict = _verdict(file, gates)
     return Model(
         arrays=_Table(path, "array", arrays),
         parameters=_Table(path, "parameter", parameters),
@@ -178,12 +182,33 @@ def _read(file: h5py.File, path: Path) -> Model:
         domain=_texts(file["domain"]),
         limits=_limits(file),
         provenance=ModelProvenance(versions=versions, **numbers, **texts),  # type: ignore[arg-type]
-        verdict=Verdict.from_json(str(_plain(file["verdict/json"][()]))),
+        verdict=verdict,
     )
 
 
+def _verdict(file: h5py.File, limits: Mapping[str, float]) -> Verdict:
+    """Verdict of a file that says the same of it everywhere.
+
+    Raises
+    ------
+    ValueError : the attribute, the JSON text and the group of gates differ, or the text in itself.
+    """
+    group = file["verdict"]
+    found = Verdict.from_json(str(_plain(group["json"][()])))
+    said = {"state": _plain(group.attrs["state"]), "reason": _plain(group["reason"][()])}
+    for name, text in said.items():
+        if getattr(found, name) != text:
+            own = str(getattr(found, name))[:30]
+            raise ValueError(f"verdict/{name} is {str(text)[:30]!r}, in verdict/json {own!r}")
+    for gate in found.gates:
+        limit = limits.get(gate.name, gate.limit)
+        if math.isfinite(limit) and limit != gate.limit:
+            raise ValueError(f"gates/{gate.name} is {limit:g}, in verdict/json {gate.limit:g}")
+    return found
+
+
 def _checked(kind: type[Surrogate], model: Model) -> Model:
-    """Model that has what its kind needs, with as many axes as named and chips that agree.
+    """Model that has what its kind needs in its units, axes as named and chips that agree.
 
     Raises
     ------
@@ -201,6 +226,10 @@ def _checked(kind: type[Surrogate], model: Model) -> Model:
     ]
     if not np.all(np.isfinite(numbers)):
         raise ValueError("a gate or a parameter that is not finite")
+    check_units(kind.kind, model)
+    # Such a model fails when it is judged; one that passed was changed since.
+    if model.verdict.state == "pass" and (problems := impossible(model, parts=True)):
+        raise ValueError(f"verdict is pass, but {problems[0]}")
     lengths: dict[str, int] = {}
     for name, array in model.arrays.items():
         if array.values.ndim != len(array.dims) or array.values.dtype.kind not in "fi":

@@ -169,7 +169,7 @@ class Verdict:
 
         Raises
         ------
-        ValueError, KeyError, TypeError : the text is none.
+        ValueError, KeyError, TypeError : the text is none, or its state is not that of its gates.
         """
         raw = json.loads(text)
         if raw["state"] not in ("pass", "fail", "not judged"):
@@ -183,7 +183,24 @@ class Verdict:
             for item in raw.pop("errors")
         )
         notes = tuple(raw.pop("notes"))
-        return cls(gates=gates, errors=errors, notes=notes, **raw)
+        found = cls(gates=gates, errors=errors, notes=notes, **raw)
+        if problem := found.contradiction():
+            raise ValueError(f"verdict contradicts itself: {problem}")
+        return found
+
+    def contradiction(self) -> str:
+        """Say in what the state, the gates and their figures disagree; empty if in nothing.
+
+        A limit that is no number, as of a gate that cannot be broken, is not compared.
+        """
+        for gate in self.gates:
+            if math.isfinite(gate.limit) and gate.holds is not bool(gate.value <= gate.limit):
+                return (
+                    f"holds of gate {gate.name} is {gate.holds}, {gate.value:g} of {gate.limit:g}"
+                )
+            if self.state == "pass" and not gate.holds:
+                return f"state is pass, gate {gate.name} does not hold"
+        return ""
 
 
 def judge(gates: tuple[Gate, ...], problems: tuple[str, ...]) -> tuple[State, str]:
