@@ -230,6 +230,28 @@ class SurrogateContract:
         for bad in refused:
             _refuses(lambda bad=bad: model.predict(**bad))  # type: ignore[misc]
 
+    def test_which_and_how_many_are_whole(self, model: Surrogate, inputs: dict[str, Any]) -> None:
+        """Chips, seeds and counts that are no whole numbers are refused, not rounded."""
+        for name in ("chip", "seed", "first_index"):
+            if name in model.inputs:
+                bad = {**inputs, name: 0.5}
+                _refuses(lambda bad=bad: model.predict(**bad), name)  # type: ignore[misc]
+        _refuses(lambda: model.sample_chips(2, seed=1.5), "seed")  # type: ignore[arg-type]
+        _refuses(lambda: model.sample_chips(2, seed=2**64), "seed")
+        _refuses(lambda: model.sample_chips(1.5, seed=1), "number")  # type: ignore[arg-type]
+
+    def test_numbers_are_finite(self, model: Surrogate, inputs: dict[str, Any]) -> None:
+        """An input with a NaN or an infinity is named and refused, unless the kind answers it."""
+        for name, values in inputs.items():
+            table = np.asarray(values)
+            if name in model.open_inputs or table.dtype.kind != "f":
+                continue
+            for wrong in (np.nan, np.inf):
+                spoiled = table.copy()
+                spoiled.flat[0] = wrong
+                bad = {**inputs, name: spoiled}
+                _refuses(lambda bad=bad: model.predict(**bad))  # type: ignore[misc]
+
     def test_a_wrong_file_is_refused_in_one_line(self, model: Surrogate, tmp_path: Path) -> None:
         """Empty, foreign, torn or missing."""
         whole = _saved(model, tmp_path).read_bytes()
@@ -252,6 +274,15 @@ class SurrogateContract:
             with h5py.File(path, "a") as file:
                 del file[part]
             _no_model(path)
+
+    def test_a_verdict_that_contradicts_itself_is_refused(
+        self, model: Surrogate, tmp_path: Path
+    ) -> None:
+        """The state stands twice in a file; one of them alone cannot be changed."""
+        path = _saved(model, tmp_path)
+        with h5py.File(path, "a") as file:
+            file["verdict"].attrs["state"] = "fail" if model.verdict.state == "pass" else "pass"
+        _no_model(path)
 
     def test_a_foreign_schema_or_kind_is_refused(self, model: Surrogate, tmp_path: Path) -> None:
         """A kind nobody knows, a schema of the future."""

@@ -21,6 +21,7 @@ from imccircuit.surrogates.files import load_model
 from imccircuit.surrogates.fit import fit_results
 from imccircuit.surrogates.model_units import written_unit
 from imccircuit.surrogates.physical import impossible
+from imccircuit.surrogates.registry import get_kind, kind_names
 
 
 @pytest.fixture(scope="module")
@@ -195,6 +196,13 @@ def test_a_pulse_is_in_seconds_and_a_level_in_volts() -> None:
     assert written_unit("dac", "number", {"converter": "pulse_width"}) == "s"
     assert written_unit("dac", "population_covariance", {"converter": "r2r"}) == "V**2"
     assert written_unit("macro", "driver.lsb", {"driver.converter": "r2r"}) == "V"
+
+
+@pytest.mark.parametrize("kind", kind_names())
+def test_every_kind_says_the_units_of_what_it_requires(kind: str) -> None:
+    found = get_kind(kind)
+    for name in (*found.required, *found.required_parameters):
+        assert written_unit(kind, name, {"converter": "r2r"}) is not None, name
 
 
 def test_kinds_of_ones_own_have_their_own_units() -> None:

@@ -10,6 +10,7 @@ from unittest import SkipTest
 
 import numpy as np
 import pytest
+from numpy.typing import ArrayLike
 from synthetic import adc_population, write
 
 from imccircuit.errors import UsageError
@@ -50,7 +51,7 @@ class MeanOffset(Surrogate):
         return Verdict("not judged", "an example", points=measured.chips, domain=self.domain)
 
     def predict(
-        self, *, voltage_v: Any, chip: int = 0, strict: bool = False
+        self, *, voltage_v: ArrayLike, chip: int = 0, strict: bool = False
     ) -> dict[str, np.ndarray]:
         self.check_domain("voltage_v", voltage_v, strict=strict)
         if not 0 <= chip < len(self.array("offset")):
