@@ -29,6 +29,9 @@ _REDUCTION = 1e-7
 _LAST_STEP = 1e-7
 _MAX_STEPS = 60
 _MAX_HALVINGS = 40
+# Conductance of a cell times the resistance of its lines: so many times more than node voltages the
+# current through it is uncertain, which is 1e-9 of it beyond this bound (measured).
+_MOST_SHORT = 1e5
 
 
 def solve_lines(
@@ -64,7 +67,7 @@ def solve_lines(
 
     Raises
     ------
-    ValueError : shapes that do not fit.
+    ValueError : shapes that do not fit, or a cell that conducts too well for its lines.
     RuntimeError : no convergence.
     """
     g = np.asarray(conductance_s, dtype=np.float64)[None]
@@ -74,6 +77,7 @@ def solve_lines(
     sense = np.zeros(g.shape[2]) if sense_v is None else np.asarray(sense_v, dtype=np.float64)
     if sense.shape != g.shape[2:]:
         raise ValueError(f"voltages {sense.shape} of the ends do not fit {g.shape[1:]} cells")
+    _refuse_shorts(g[0], r_row_ohm, r_col_ohm, r_driver_ohm + r_sense_ohm)
     v0 = None if v0_v is None else np.asarray(v0_v, dtype=np.float64)
     if v0 is not None and r_rise_ohm_per_a != 0:
         raise ValueError("cells have a V0 or a resistance that rises, not both")
@@ -117,6 +121,24 @@ def solve_lines(
         if np.all(last):
             return current.sum(axis=1), w - b
     raise RuntimeError(f"the line solver did not converge in {_MAX_STEPS} steps")
+
+
+def _refuse_shorts(g: Array, r_row_ohm: float, r_col_ohm: float, r_ends_ohm: float) -> None:
+    rows, cols = g.shape
+    lines_ohm = (
+        r_row_ohm * np.arange(1, cols + 1)
+        + r_col_ohm * np.arange(rows, 0, -1)[:, None]
+        + r_ends_ohm
+    )
+    # Ideal lines to ideal ends hold the cell's voltage, and any conductance will do.
+    shortness = g * lines_ohm
+    if np.max(shortness, initial=0.0) > _MOST_SHORT:
+        i, j = np.unravel_index(np.argmax(shortness), g.shape)
+        most = _MOST_SHORT / lines_ohm[i, j]
+        raise ValueError(
+            f"conductance_s[{i}, {j}] = {g[i, j]:g} S is too good for its lines of "
+            f"{lines_ohm[i, j]:g} ohm; allowed: up to {most:.3g} S there"
+        )
 
 
 class _Lines:

@@ -84,6 +84,7 @@ def _newton(
     current, slope = _currents(graph, cells, graph.branch_voltage(node_v, source_v))
     residual = graph.residual_a(current)
     for _ in range(_MAX_STEPS):
+        earlier = current
         step: NDArray[np.float64] = factorise(graph.matrix(slope[:, 0])).solve(residual)
         small = float(np.max(np.abs(step))) <= _LAST_STEP * scale
         before = float(np.linalg.norm(residual))
@@ -101,9 +102,15 @@ def _newton(
             if damping < 1e-10:
                 raise EngineError("the nodal solver of the array found no step that helps")
         node_v = trial
-        if small:
+        # A short's voltage may be small in any step and its current not yet right.
+        if small and (graph.node_of is None or _still(current, earlier)):
             return node_v
     raise EngineError(f"the nodal solver of the array did not converge in {_MAX_STEPS} steps")
+
+
+def _still(current: NDArray[np.float64], earlier: NDArray[np.float64]) -> bool:
+    change = float(np.max(np.abs(current - earlier)))
+    return change <= _LAST_STEP * float(np.max(np.abs(current)))
 
 
 def _currents(

@@ -26,7 +26,7 @@ class ArraySolution:
         A: the sum of its cells' currents, which is the current of its last segment without the
         cancellation of two nearly equal node voltages.
     cell_voltage_v : (batch, row, col) voltage of the word-line node over the bit-line node of
-        each cell, in V.
+        each cell, in V; of a short with more digits than the difference of those two.
     row_node_v : (batch, row, col) voltage of the word line at each cell, in V.
     col_node_v : (batch, row, col) voltage of the bit line at each cell, in V.
     kcl_residual_a : largest current left over at any node, in A. Node voltages are rounded to
@@ -83,7 +83,9 @@ def solve_array(
 
     The answer is refined once with a residual from branch voltages. That residual knows each
     current to full relative accuracy, so the answer has an error of a few units in the last
-    place of the largest node voltage, whatever the rounding of the factorised matrix.
+    place of the largest node voltage, whatever the rounding of the factorised matrix. Of cells
+    that conduct far better than their lines the voltage is an unknown itself, so their currents
+    lose nothing either; see `imccircuit.nodal.graph`.
 
     Parameters
     ----------
@@ -93,7 +95,8 @@ def solve_array(
 
     Raises
     ------
-    UsageError : the voltages do not fit the array or are not finite.
+    UsageError : the voltages do not fit the array or are not finite, or a cell between lines
+        without wire resistance conducts too well for their ends.
     """
     source_v = source_voltages(drive_voltages(array, voltage_v), sense_voltages(array, sense_v))
     graph = array_graph(array)
@@ -212,15 +215,16 @@ def pack_solution(
     source_v: NDArray[np.float64],
     branch_a: NDArray[np.float64],
 ) -> ArraySolution:
-    """Solution in the array's own axes, from node voltages and branch currents (…, batch)."""
+    """Solution in the array's own axes, from unknowns and branch currents (…, batch)."""
     rows, cols = graph.row_node.shape
     batch = source_v.shape[1]
-    every = np.concatenate([node_v, source_v]).T
+    every = graph.node_voltage(node_v, source_v).T
     row_node_v, col_node_v = every[:, graph.row_node], every[:, graph.col_node]
     cell_a = branch_a[: rows * cols].T.reshape(batch, rows, cols)
+    cell_v = graph.branch_voltage(node_v, source_v)[: rows * cols].T.reshape(batch, rows, cols)
     return ArraySolution(
         output_current_a=cell_a.sum(axis=1),
-        cell_voltage_v=row_node_v - col_node_v,
+        cell_voltage_v=cell_v,
         row_node_v=row_node_v,
         col_node_v=col_node_v,
         kcl_residual_a=float(np.max(np.abs(graph.residual_a(branch_a)), initial=0.0)),
