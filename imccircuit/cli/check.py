@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imccircuit.cli.output import JsonFlag, figures_of, say, say_json
+from imccircuit.cli.output import JsonFlag, complain_unfinished, figures_of, say, say_json
 from imccircuit.errors import ExitCode
 from imccircuit.results.read import Results, read_results
 
@@ -43,6 +43,7 @@ def command(
     with figures_of(against):
         verdict = check(loaded, measured, point)
         report = _statistics(loaded, measured, point) if statistics else None
+        complain_unfinished(measured, point)
         fresh = not loaded.was_fitted_to(measured_point(measured, point))
     if as_json:
         found = {**verdict_dict(verdict), "fresh": fresh}

@@ -7,7 +7,14 @@ from typing import Annotated
 
 import typer
 
-from imccircuit.cli.output import JsonFlag, figures_of, say, say_json, say_json_line
+from imccircuit.cli.output import (
+    JsonFlag,
+    complain_unfinished,
+    figures_of,
+    say,
+    say_json,
+    say_json_line,
+)
 from imccircuit.errors import ExitCode, UsageError
 
 NAME = "fit"
@@ -36,6 +43,7 @@ def command(
 ) -> None:
     """Fit the surrogate that the recipe in the file asks for; exit 3 if it is below its gate."""
     from imccircuit.cli.model_report import model_dict, model_text
+    from imccircuit.results.read import read_results
     from imccircuit.surrogates.fit import fit_results
 
     if refine and point is not None:
@@ -47,6 +55,7 @@ def command(
             model = refined(results, refine, jobs=jobs or 0, as_json=as_json)
         else:
             model = fit_results(results, point)
+        complain_unfinished(read_results(results), point)
     target = output or results.with_name(f"{results.stem}.model.h5")
     model.save(target)
     if as_json:

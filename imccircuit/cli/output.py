@@ -8,11 +8,14 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from imccircuit.errors import FileFormatError, visible
+
+if TYPE_CHECKING:
+    from imccircuit.results.read import Results
 
 _FILE_WIDTH = 160
 
@@ -56,6 +59,16 @@ def say(text: str = "") -> None:
 def complain(text: str) -> None:
     """Print one line to stderr."""
     typer.echo(f"imccircuit: {visible(' '.join(text.split()))}", err=True)
+
+
+def complain_unfinished(results: Results, point: int | None) -> None:
+    """Say in one line what an unfinished results file lacks at a point; nothing of a whole one."""
+    numbers = [int(number) for data in results.datasets for number in data["point"].values]
+    if point is None and len(numbers) == 1:
+        (point,) = numbers
+    text = results.unfinished(point)
+    if text:
+        complain(text)
 
 
 def say_json(data: Any) -> None:

@@ -59,6 +59,31 @@ class Results:
             raise FileFormatError(text)
         return self.datasets[0]
 
+    def not_run(self, point: int | None = None) -> tuple[int, int]:
+        """Count what was never run, and everything, of one point or (None) of all."""
+        missing = total = 0
+        for data in self.datasets:
+            numbers = data["point"].values
+            status = data["status"].values[numbers == (numbers if point is None else point)]
+            missing += int(np.count_nonzero(status == Status.NOT_RUN))
+            total += status.size
+        return missing, total
+
+    def unfinished(self, point: int | None = None) -> str:
+        """One line on what an unfinished run lacks and how to go on; empty if it lacks nothing."""
+        missing, total = self.not_run()
+        if self.complete or not missing:
+            return ""
+        lacks = f"{missing} of {total} chips of all points were not run"
+        if point is not None:
+            own, of = self.not_run(point)
+            lacks = f"{own} of {of} chips of point {point} were not run" + (
+                f", {missing} of {total} of all points" if total > of else ""
+            )
+        return (
+            f"{self.path} is unfinished: {lacks}; go on with the command that began it and --resume"
+        )
+
     def failures(self) -> list[tuple[int, int, str, str]]:
         """Point, sample, status and reason of everything that is not good."""
         found = []

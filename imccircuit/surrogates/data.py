@@ -97,6 +97,8 @@ def measured_point(results: Results, point: int | None = None) -> Measured:
     data = next(d for d in results.datasets if point in d["point"].values)
     row = int(np.flatnonzero(data["point"].values == point)[0])
     good = data["status"].values[row] == Status.GOOD
+    if not good.any() and results.unfinished(point):
+        raise UsageError(f"no chip of point {point} is good: {results.unfinished(point)}")
     if not good.any():
         raise UsageError(f"{results.path}: no chip of point {point} is good, nothing can be fitted")
     left_out = int(np.count_nonzero(~good))
