@@ -172,6 +172,22 @@ class RampAdcSurrogate(Surrogate):
         ------
         UsageError : one chip was fitted, or the seed is not one of 64 bits.
         """
+        ramp, column = self.draw_ramps(n, seed)
+        levels = column_levels(ramp, column, self.bits, self.bends)
+        return {
+            "transition_level": levels[:, 0],
+            "column_level": levels,
+            "ramp": ramp,
+            "column": column,
+        }
+
+    def draw_ramps(self, n: int, seed: int) -> tuple[Floats, Floats]:
+        """``ramp`` and ``column`` of `sample_chips`, without the levels, which are many.
+
+        Raises
+        ------
+        UsageError : one chip was fitted, or the seed is not one of 64 bits.
+        """
         from imccircuit.surrogates.kernels.noise import draw_normals
 
         if not self.has_population:
@@ -186,13 +202,7 @@ class RampAdcSurrogate(Surrogate):
         own = normal[:, split:].reshape(n, self.columns, 2) @ of_columns.T
         # What columns have in common is in the ramp already; see `_population`.
         column = own - own.mean(axis=1, keepdims=True)
-        levels = column_levels(ramp, column, self.bits, self.bends)
-        return {
-            "transition_level": levels[:, 0],
-            "column_level": levels,
-            "ramp": ramp,
-            "column": column,
-        }
+        return ramp, column
 
     def admissibility(self) -> tuple[str, ...]:
         """Ramps must be finite and rise."""

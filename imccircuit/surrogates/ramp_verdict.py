@@ -117,16 +117,21 @@ def _loop_figures(
         yield loop_figure(found, lsb_v, bracketed=False, quantity=name)
 
 
+def varying_terms(model: RampAdcSurrogate) -> Mask:
+    """Terms (term,) of the ramp that vary from chip to chip by more than a solver does."""
+    # Offset, span, curvature and residual in V at the end of the ramp.
+    span = float(model.array("population_mean")[1])
+    worth = np.sqrt(np.diag(model.array("population_covariance"))) * [1.0, 1.0, span / 2, 1.0]
+    return np.asarray(worth > _NO_SPREAD_LSB * model.lsb_v)
+
+
 def _spreads(
     model: RampAdcSurrogate, ramp: Floats, column: Floats
 ) -> dict[str, tuple[Gate, SpreadRatio]]:
     """Gates on the spread of ramps and of column offsets, of those that vary."""
     limits, found = model.model.gates, {}
     covariance = model.array("population_covariance")
-    # Offset, span and curvature in V at the end of the ramp; the residual likewise.
-    span = float(model.array("population_mean")[1])
-    worth = np.sqrt(np.diag(covariance)) * np.array([1.0, 1.0, span / 2, 1.0])
-    varies = worth > _NO_SPREAD_LSB * model.lsb_v
+    varies = varying_terms(model)
     chips = int(model.value("chips"))
     if varies.any():
         ratio = compute_spread_ratio(
@@ -139,7 +144,7 @@ def _spreads(
     count = column.shape[1]
     if count > 1 and np.sqrt(own[0, 0]) > _NO_SPREAD_LSB * model.lsb_v:
         # Deviations from a chip's mean: as many independent ones as columns but one.
-        centred = _contrasts(count) @ column[..., 0][..., None]
+        centred = column_contrasts(count) @ column[..., 0][..., None]
         ratio = compute_spread_ratio(
             centred.reshape(-1, 1), np.zeros(1), own[:1, :1], chips * (count - 1)
         )
@@ -150,7 +155,7 @@ def _spreads(
     return found
 
 
-def _contrasts(count: int) -> Floats:
+def column_contrasts(count: int) -> Floats:
     """Orthonormal (count - 1, count) combinations of columns that a common part leaves at 0."""
     whole = np.linalg.qr(np.column_stack([np.ones(count), np.eye(count)[:, :-1]]))[0]
     return np.asarray(whole[:, 1:].T)

@@ -13,7 +13,7 @@ What counts is declared here, before any chip is looked at:
   units, of which the highest is a hundred times the lowest; and because its distribution depends
   on the numbers of chips only, so that it can be simulated, those of the fit included. Of
   converters without bit weights it is a test of offset and gain: more numbers than chips have no
-  likelihood.
+  likelihood. Of ramp converters `imccircuit.surrogates.ramp_statistics` says what is compared.
 
 The surrogate *disagrees* where the interval of a code or of the rms over all codes lies outside
 the band as a whole, or the test rejects. It *agrees* where no code does, the interval of the rms
@@ -43,7 +43,8 @@ from imccircuit.surrogates.adc_level_law import line_basis
 from imccircuit.surrogates.adc_levels import fit_weights, forced_levels
 from imccircuit.surrogates.adc_verdict import unseen
 from imccircuit.surrogates.base import Surrogate
-from imccircuit.surrogates.data import FEWEST, measured_point
+from imccircuit.surrogates.data import FEWEST, Measured, measured_point
+from imccircuit.surrogates.ramp_adc import RampAdcSurrogate
 
 BAND = 0.10
 SIGNIFICANCE = 0.01
@@ -51,8 +52,9 @@ SIGNIFICANCE = 0.01
 Floats = NDArray[np.float64]
 State = Literal["agrees", "disagrees", "open"]
 
-_DRAWN = 10_000
-_DRAWN_SEED = 20_260_711
+DRAWN = 10_000
+"""Chips, drawn from a surrogate, whose σ is compared."""
+DRAWN_SEED = 20_260_711
 # A figure that varies less than this, in LSB, does not vary: that is the solver's noise.
 _NO_SPREAD_LSB = 1e-4
 
@@ -115,6 +117,8 @@ class StatisticsReport:
     test : the multivariate test; None where nothing varies or chips are too few.
     chips : fresh chips that were compared.
     reference : who measured them.
+    column_test : of ramp converters, that of what columns of one chip differ by.
+    level : p-value below which a test rejects.
     """
 
     state: State
@@ -123,18 +127,21 @@ class StatisticsReport:
     test: PopulationTest | None
     chips: int
     reference: str
+    column_test: PopulationTest | None = None
+    level: float = SIGNIFICANCE
 
     def __str__(self) -> str:
         """Show one line a row."""
         lines = [f"statistics: {self.state} ({self.reason})"]
         lines.append(f"fresh: {self.chips} chip(s) of {self.reference or 'SPICE'}")
         lines += map(str, self.rows)
-        if self.test is not None:
-            lines.append(
-                f"likelihood ratio of {self.test.parameters} parameters, {self.test.fresh_chips} "
-                f"fresh against {self.test.fitted_chips} fitted chips: {self.test.statistic:.4g}, "
-                f"p = {self.test.p_value:.3g} (rejected below {SIGNIFICANCE:g})"
-            )
+        for test, of in ((self.test, "chips"), (self.column_test, "deviations of columns")):
+            if test is not None:
+                lines.append(
+                    f"likelihood ratio of {test.parameters} parameters, {test.fresh_chips} fresh "
+                    f"against {test.fitted_chips} fitted {of}: {test.statistic:.4g}, "
+                    f"p = {test.p_value:.3g} (rejected below {self.level:g})"
+                )
         return "\n".join(lines)
 
     def as_dict(self) -> dict[str, Any]:
@@ -155,29 +162,47 @@ def check_statistics(
     UsageError : the surrogate is of a kind without transition levels or knows no population, or
         the results do not fit it, or hold fewer than five chips that the fit did not see.
     """
-    if not isinstance(model, AdcSurrogate):
+    if not isinstance(model, AdcSurrogate | RampAdcSurrogate):
         raise UsageError(
-            f"statistics of a surrogate of kind {model.kind} are unknown; allowed: adc"
+            f"statistics of a surrogate of kind {model.kind} are unknown; allowed: adc, ramp_adc"
         )
     if not model.has_population:
         raise UsageError("the model was fitted to one chip, so it knows no variation")
     measured = measured_point(results, point)
     if measured.recipe.bench.surrogate != model.kind:
         raise UsageError(f"{results.path} holds no converter")
+    if isinstance(model, RampAdcSurrogate):
+        return _check_ramp(model, measured)
     if forced_levels(measured).shape[1] != model.levels_v().size:
         raise UsageError(f"{results.path} has not the {model.bits} bits of the model")
-    hidden = unseen(model, measured)
-    chips = 0 if hidden is None else int(np.count_nonzero(hidden))
-    if hidden is None or chips < FEWEST:
-        raise UsageError(
-            f"{results.path}: {chips or 'none'} of {measured.chips} chips fresh, the fit saw the "
-            f"others; allowed: results of another seed, {FEWEST} fresh chips on"
-        )
+    hidden = _enough(unseen(model, measured), measured)
     levels = measured.arrays["transition_level"][hidden]
     if model.level_law is not None:
         return compare(model, levels, None, measured.reference)
     weights = fit_weights(forced_levels(measured)[hidden], model.bits)
     return compare(model, levels, weights, measured.reference)
+
+
+def _check_ramp(model: RampAdcSurrogate, measured: Measured) -> StatisticsReport:
+    # Not above: that file reports with what stands in this one.
+    from imccircuit.surrogates.ramp_statistics import compare_ramps, unseen_ramps
+
+    levels = measured.arrays["column_level"]
+    if levels.shape[1:] != (model.columns, 2**model.bits - 1):
+        raise UsageError(f"{measured.results.path} has not the columns and bits of the model")
+    hidden = _enough(unseen_ramps(model, measured), measured)
+    return compare_ramps(model, levels[hidden], measured.reference)
+
+
+def _enough(hidden: NDArray[np.bool_] | None, measured: Measured) -> NDArray[np.bool_]:
+    """Fresh chips (chip,), if there are enough."""
+    chips = 0 if hidden is None else int(np.count_nonzero(hidden))
+    if hidden is None or chips < FEWEST:
+        raise UsageError(
+            f"{measured.results.path}: {chips or 'none'} of {measured.chips} chips fresh, the fit "
+            f"saw the others; allowed: results of another seed, {FEWEST} fresh chips on"
+        )
+    return hidden
 
 
 def compare(
@@ -192,7 +217,23 @@ def compare(
         None of converters that have none.
     reference : who measured them.
     """
-    drawn = model.sample_chips(_DRAWN, _DRAWN_SEED)["transition_level"]
+    drawn = model.sample_chips(DRAWN, DRAWN_SEED)["transition_level"]
+    rows, problems = sigma_rows(drawn, levels_v)
+    numbers = "offset and gain" if weights_v is None else "weights and offset"
+    test = _test(model, levels_v @ _lines(model).T if weights_v is None else weights_v)
+    if test is not None and test.p_value < SIGNIFICANCE:
+        problems.append(f"the test of {numbers} rejects: p = {test.p_value:.3g}")
+    state, reason = judge_population(rows, problems)
+    return StatisticsReport(state, reason, rows, test, len(levels_v), reference)
+
+
+def sigma_rows(drawn: Floats, levels_v: Floats) -> tuple[tuple[SigmaRow, ...], list[str]]:
+    """Ratios of σ of INL and of DNL, and what in them disagrees.
+
+    Parameters
+    ----------
+    drawn, levels_v : (chip, code) transition levels in V of drawn and of fresh chips.
+    """
     of_model = compute_inl_dnl(drawn)
     of_fresh = compute_inl_dnl(levels_v)
     rows = []
@@ -208,16 +249,12 @@ def compare(
         if varies.any():
             found = compute_sigma_ratios(theirs[:, varies], sigma[varies])
             rows.append(_row(name, found, sigma[varies], np.flatnonzero(varies) + 1))
-    numbers = "offset and gain" if weights_v is None else "weights and offset"
-    test = _test(model, levels_v @ _lines(model).T if weights_v is None else weights_v)
     problems += [str(row) for row in rows if row.state == "disagrees"]
-    if test is not None and test.p_value < SIGNIFICANCE:
-        problems.append(f"the test of {numbers} rejects: p = {test.p_value:.3g}")
-    state, reason = _judge(tuple(rows), problems)
-    return StatisticsReport(state, reason, tuple(rows), test, len(levels_v), reference)
+    return tuple(rows), problems
 
 
-def _judge(rows: tuple[SigmaRow, ...], problems: list[str]) -> tuple[State, str]:
+def judge_population(rows: tuple[SigmaRow, ...], problems: list[str]) -> tuple[State, str]:
+    """State and reason of ratios of σ, and of all that disagrees; see the module."""
     if problems:
         return "disagrees", problems[0]
     if not rows:
