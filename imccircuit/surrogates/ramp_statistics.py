@@ -3,7 +3,8 @@
 Columns of one chip share a ramp, so they are no independent converters. Therefore
 
 - σ of INL and DNL is that of column 0, one a chip: columns differ by a straight line, which
-  end-point INL and DNL do not see, so the others would say the same once more;
+  end-point INL and DNL do not see, so the others would say the same once more. Less than a
+  hundredth of an LSB is the solver's;
 - one test at chip level, of those terms of the ramp (offset, span, curvature, residual) that
   vary; the common part of the columns is in them;
 - one test of what the columns of a chip differ by: offsets, and what is added along the ramp, as
@@ -22,7 +23,12 @@ from imccircuit.metrics.population import PopulationTest, compute_population_tes
 from imccircuit.surrogates.data import Measured
 from imccircuit.surrogates.ramp_adc import RampAdcSurrogate
 from imccircuit.surrogates.ramp_law import column_levels, fit_ramps
-from imccircuit.surrogates.ramp_verdict import column_contrasts, seen_codes, varying_terms
+from imccircuit.surrogates.ramp_verdict import (
+    NO_SPREAD_LSB,
+    column_contrasts,
+    seen_codes,
+    varying_terms,
+)
 from imccircuit.surrogates.statistics import (
     DRAWN,
     DRAWN_SEED,
@@ -64,14 +70,14 @@ def compare_ramps(
     """
     ramp, column = model.draw_ramps(DRAWN, DRAWN_SEED)
     drawn = column_levels(ramp, column[:, :1], model.bits, model.bends)[:, 0]
-    rows, problems = sigma_rows(drawn, levels_v[:, 0])
+    rows, problems = sigma_rows(drawn, levels_v[:, 0], NO_SPREAD_LSB)
     ramp, column, _ = fit_ramps(levels_v, seen_codes(levels_v.shape[2]), model.bends)
     chips, level = int(model.value("chips")), SIGNIFICANCE / 2
     mean, covariance = model.array("population_mean"), model.array("population_covariance")
     test = _test(ramp, mean, covariance, varying_terms(model), chips)
     own = model.array("column_covariance")
     # What is added along the ramp reaches half of it at either end.
-    parts = np.sqrt(np.diag(own)) * np.array([1.0, 0.5]) > 0.01 * model.lsb_v
+    parts = np.sqrt(np.diag(own)) * np.array([1.0, 0.5]) > NO_SPREAD_LSB * model.lsb_v
     contrasts = np.swapaxes(column_contrasts(model.columns) @ column, 0, 1).reshape(-1, 2)
     column_test = _test(contrasts, np.zeros(2), own, parts, chips * (model.columns - 1))
     for name, found in (("ramps", test), ("columns", column_test)):

@@ -24,8 +24,8 @@ Mask = NDArray[np.bool_]
 
 # Codes that tell a held-out chip's ramp and columns.
 _FEW = 17
-# What varies less than this, in LSB at the end of the ramp, does not vary: that is the solver.
-_NO_SPREAD_LSB = 0.01
+NO_SPREAD_LSB = 0.01
+"""What varies less than this, in LSB at the end of the ramp, does not vary: that is the solver."""
 _RESOLUTION_LSB = 1e-3
 
 
@@ -122,7 +122,7 @@ def varying_terms(model: RampAdcSurrogate) -> Mask:
     # Offset, span, curvature and residual in V at the end of the ramp.
     span = float(model.array("population_mean")[1])
     worth = np.sqrt(np.diag(model.array("population_covariance"))) * [1.0, 1.0, span / 2, 1.0]
-    return np.asarray(worth > _NO_SPREAD_LSB * model.lsb_v)
+    return np.asarray(worth > NO_SPREAD_LSB * model.lsb_v)
 
 
 def _spreads(
@@ -142,7 +142,7 @@ def _spreads(
         found["spread of ramps"] = gate, ratio
     own = model.array("column_covariance")
     count = column.shape[1]
-    if count > 1 and np.sqrt(own[0, 0]) > _NO_SPREAD_LSB * model.lsb_v:
+    if count > 1 and np.sqrt(own[0, 0]) > NO_SPREAD_LSB * model.lsb_v:
         # Deviations from a chip's mean: as many independent ones as columns but one.
         centred = column_contrasts(count) @ column[..., 0][..., None]
         ratio = compute_spread_ratio(

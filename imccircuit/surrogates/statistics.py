@@ -227,12 +227,15 @@ def compare(
     return StatisticsReport(state, reason, rows, test, len(levels_v), reference)
 
 
-def sigma_rows(drawn: Floats, levels_v: Floats) -> tuple[tuple[SigmaRow, ...], list[str]]:
+def sigma_rows(
+    drawn: Floats, levels_v: Floats, least_lsb: float = _NO_SPREAD_LSB
+) -> tuple[tuple[SigmaRow, ...], list[str]]:
     """Ratios of σ of INL and of DNL, and what in them disagrees.
 
     Parameters
     ----------
     drawn, levels_v : (chip, code) transition levels in V of drawn and of fresh chips.
+    least_lsb : σ in LSB up to which a figure does not vary; one of twice that certainly does.
     """
     of_model = compute_inl_dnl(drawn)
     of_fresh = compute_inl_dnl(levels_v)
@@ -243,9 +246,9 @@ def sigma_rows(drawn: Floats, levels_v: Floats) -> tuple[tuple[SigmaRow, ...], l
         ("DNL", of_model.dnl_lsb, of_fresh.dnl_lsb),
     ):
         sigma, fresh_sigma = ours.std(axis=0, ddof=1), theirs.std(axis=0, ddof=1)
-        if np.any((sigma <= _NO_SPREAD_LSB) & (fresh_sigma > _NO_SPREAD_LSB)):
+        if np.any((sigma <= least_lsb) & (fresh_sigma > 2 * least_lsb)):
             problems.append(f"{name} of the surrogate does not vary where that of chips does")
-        varies = (sigma > _NO_SPREAD_LSB) & (fresh_sigma > 0)
+        varies = (sigma > least_lsb) & (fresh_sigma > 0)
         if varies.any():
             found = compute_sigma_ratios(theirs[:, varies], sigma[varies])
             rows.append(_row(name, found, sigma[varies], np.flatnonzero(varies) + 1))
@@ -258,7 +261,7 @@ def judge_population(rows: tuple[SigmaRow, ...], problems: list[str]) -> tuple[S
     if problems:
         return "disagrees", problems[0]
     if not rows:
-        return "open", "nothing varies"
+        return "open", "neither INL nor DNL varies"
     if all(row.state == "agrees" for row in rows):
         return "agrees", f"σ of INL and DNL within ±{BAND:.0%}, and the test does not reject"
     return "open", "too few chips to tell, or a few codes at the edge of the band"

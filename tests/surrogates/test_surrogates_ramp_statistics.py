@@ -24,7 +24,7 @@ from imccircuit.surrogates.statistics import check_statistics
 
 BITS, COLUMNS = 5, 3
 CODES = 2**BITS - 1
-SLOPE, BEND, BEND_SIGMA, OWN = 0.01, 0.05, 0.02, 3e-3
+SLOPE, BEND, BEND_SIGMA, OWN = 0.01, 0.05, 0.06, 3e-3
 """σ of the slope relative to 1, curvature and its σ, σ of a column's offset in V."""
 SETTINGS = [f"circuit.bits={BITS}", f"circuit.columns={COLUMNS}"]
 
@@ -82,6 +82,28 @@ def test_a_thousand_chips_agree_with_their_own_law(tmp_path: Path) -> None:
     # 10,000 drawn chips know an rms to 1 %; second orders of κ are 0.05.
     rms = float(np.sqrt(np.mean(expected[1:-1] ** 2)))
     assert report.rows[0].sigma_lsb == pytest.approx(rms, rel=0.06, abs=0)
+
+
+def test_inl_that_is_the_solvers_is_no_disagreement(tmp_path: Path) -> None:
+    """Ramps with one curvature, and levels to 3e-4 LSB: what is left of INL says nothing."""
+    model = known(tmp_path)
+    arrays = dict(model.model.arrays)
+    covariance = np.array(arrays["population_covariance"].values)
+    covariance[2, 2] = 0.0
+    arrays["population_covariance"] = replace(arrays["population_covariance"], values=covariance)
+    rng = np.random.default_rng(14)
+    straight = [
+        ramp_chip(bits=BITS, slope=1 + SLOPE * rng.standard_normal(), curvature=BEND,
+                  offsets=OWN * rng.standard_normal(COLUMNS))["column_level"]
+        for _ in range(50)
+    ]  # fmt: skip
+    noise = 3e-4 * model.lsb_v * rng.standard_normal((50, COLUMNS, CODES))
+    report = compare_ramps(
+        RampAdcSurrogate(replace(model.model, arrays=arrays)), np.array(straight) + noise
+    )
+    assert (report.state, report.rows) == ("open", ())
+    assert report.test is not None
+    assert report.test.parameters == 2
 
 
 @pytest.mark.parametrize("factor", [0.6, 1.6])
