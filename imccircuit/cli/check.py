@@ -44,13 +44,15 @@ def command(
         verdict = check(loaded, measured, point)
         report = _statistics(loaded, measured, point) if statistics else None
         complain_unfinished(measured, point)
-        fresh = not loaded.was_fitted_to(measured_point(measured, point))
+        chips = measured_point(measured, point)
+        mine = loaded.was_fitted_to(chips)
+        fresh = not mine and not loaded.seen_again(chips).left_out.any()
     if as_json:
         found = {**verdict_dict(verdict), "fresh": fresh}
         say_json(found if report is None else {**found, "statistics": report.as_dict()})
     else:
         say(str(verdict))
-        if not fresh:
+        if mine:
             say("note: these are the results of the fit: nothing is fresh, and what it held out is")
             say("      what the verdict is on")
         if report is not None:

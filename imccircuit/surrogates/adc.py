@@ -44,7 +44,7 @@ from imccircuit.surrogates.adc_levels import (
     weight_parameters,
 )
 from imccircuit.surrogates.adc_noise import convert_noisy, noise_parameters, noise_text
-from imccircuit.surrogates.adc_verdict import judge_many, judge_one
+from imccircuit.surrogates.adc_verdict import judge_many, judge_one, seen_chips
 from imccircuit.surrogates.base import (
     Model,
     ModelArray,
@@ -56,6 +56,7 @@ from imccircuit.surrogates.base import (
 from imccircuit.surrogates.carried import cost_figures
 from imccircuit.surrogates.data import Measured
 from imccircuit.surrogates.inputs import as_numbers, index_of
+from imccircuit.surrogates.seen import Again
 from imccircuit.surrogates.verdict import Verdict
 from imccircuit.units import format_quantity
 
@@ -293,6 +294,12 @@ class AdcSurrogate(Surrogate):
             limits={"voltage_v": (0.0, full_scale)},
         )
         return cls(model).judged(measured)
+
+    def seen_again(self, measured: Measured) -> Again:
+        """Chips by what is fitted to each alone; a model of one chip holds no chips out."""
+        if not self.has_population:
+            return super().seen_again(measured)
+        return Again.of_chips(seen_chips(self, measured))
 
     def judge(self, measured: Measured) -> Verdict:
         """Verdict from whole conversions (one chip) or from held-out chips (many)."""

@@ -19,6 +19,7 @@ from imccircuit.surrogates.adc_levels import (
 )
 from imccircuit.surrogates.data import FEWEST, Measured
 from imccircuit.surrogates.loop_error import compute_loop_error, loop_figure
+from imccircuit.surrogates.seen import same_rows
 from imccircuit.surrogates.spread import (
     SpreadRatio,
     compute_quadratic_ratio,
@@ -84,15 +85,18 @@ def unseen(model: AdcSurrogate, measured: Measured) -> NDArray[np.bool_] | None:
     """Chips (chip,) of which the fit saw nothing; None if those of the fit are too few to tell."""
     if model.was_fitted_to(measured):
         return measured.hidden_chips()
-    # The same seed with more samples holds the fit's chips again.
+    return ~seen_chips(model, measured)
+
+
+def seen_chips(model: AdcSurrogate, measured: Measured) -> NDArray[np.bool_]:
+    """Chips (chip,) of other results that the fit saw."""
     if model.level_law is None:
         here = fit_weights(forced_levels(measured), model.bits)
         seen = np.column_stack([model.array("bit_weight"), model.array("level_offset")])
     else:
         here, seen = measured.arrays["transition_level"], model.array("transition_level")
     seen = seen[model.array("held_out") == 0]
-    distance = np.array([np.abs(own - seen).max(axis=1).min() for own in here])
-    return np.asarray(distance > _SAME_CHIP_LSB * model.lsb_v)
+    return same_rows(here, seen, _SAME_CHIP_LSB * model.lsb_v)
 
 
 def _figures(

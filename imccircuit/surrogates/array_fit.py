@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from imccircuit.benches.crossbar_parameters import CrossbarParameters
 from imccircuit.errors import EngineError
 from imccircuit.surrogates.array_model import ArrayModel
 from imccircuit.surrogates.base import Parameter
@@ -40,6 +41,21 @@ class ChipData:
     voltage_v: Floats
     current_a: Floats
     sense_v: Floats | None = None
+
+
+def fitted_names(parameters: CrossbarParameters) -> tuple[str, ...]:
+    """Names of the numbers of an `ArrayModel` that a circuit with these elements has."""
+    circuit = parameters.circuit
+    present = {
+        "r_row_ohm": circuit.row_ohm > 0,
+        "r_col_ohm": circuit.column_ohm > 0,
+        "r_driver_ohm": circuit.driver_resistance > 0,
+        "r_sense_ohm": circuit.sense_resistance > 0 or circuit.readout != "ideal",
+        "r_series_ohm": circuit.cell == "1t1r",
+        "r_rise_ohm_per_a": circuit.cell == "1t1r",
+        "v0_v": circuit.cell == "1r_sinh",
+    }
+    return tuple(name for name, there in present.items() if there)
 
 
 def fit_array(

@@ -23,6 +23,7 @@ from imccircuit.versions import library_versions
 
 if TYPE_CHECKING:
     from imccircuit.surrogates.refine import Proposal
+    from imccircuit.surrogates.seen import Again
 
 REFINED = "refined_with"
 """Setting of a model that lists, as JSON, the results files it was fitted to beside the first."""
@@ -283,6 +284,12 @@ class Surrogate(ABC):
         refined = json.loads(self.model.settings.get(REFINED, "[]"))
         digests = [mine.results_digest, *(source["results_digest"] for source in refined)]
         return theirs.digest in digests and mine.point == measured.point
+
+    def seen_again(self, measured: Measured) -> Again:
+        """What the fit saw of results that are not its own; a kind says how it knows it again."""
+        from imccircuit.surrogates.seen import Again
+
+        return Again.of_chips(np.zeros(measured.chips, dtype=bool))
 
     def propose(self, measured: Measured, count: int) -> Proposal:  # noqa: ARG002 - for kinds
         """Where further measurements of the same chips would help most; see `Proposal`.

@@ -50,10 +50,11 @@ from imccircuit.surrogates.cell_model import (
 )
 from imccircuit.surrogates.cell_population import CellSpread
 from imccircuit.surrogates.cell_refine import propose_word_lines
-from imccircuit.surrogates.cell_verdict import hidden_points, judge_many, judge_one
+from imccircuit.surrogates.cell_verdict import hidden_points, judge_many, judge_one, seen_chips
 from imccircuit.surrogates.data import Measured, held_out
 from imccircuit.surrogates.domain import range_text
 from imccircuit.surrogates.refine import Proposal
+from imccircuit.surrogates.seen import Again
 from imccircuit.surrogates.verdict import Verdict
 
 Floats = NDArray[np.float64]
@@ -302,6 +303,12 @@ class CellSurrogate(Surrogate):
     def propose(self, measured: Measured, count: int) -> Proposal:
         """Word-line voltages at which the law is least sure."""
         return propose_word_lines(measured, count)
+
+    def seen_again(self, measured: Measured) -> Again:
+        """Chips by what is fitted to each alone; a model of one chip holds no chips out."""
+        if not self.has_population:
+            return super().seen_again(measured)
+        return Again.of_chips(seen_chips(self, replace(data_of(measured), law=self.law)))
 
     def judge(self, measured: Measured) -> Verdict:
         """Verdict from held-out points (one chip) or held-out chips (many)."""

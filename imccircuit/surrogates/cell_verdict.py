@@ -11,6 +11,7 @@ from imccircuit.errors import UsageError
 from imccircuit.surrogates.cell_comparison import CONTRASTS, Comparison, compare
 from imccircuit.surrogates.cell_data import CellData, calibration_of, fit_own, predict
 from imccircuit.surrogates.data import FEWEST, HELD_OUT_SHARE, Measured, choose, held_out
+from imccircuit.surrogates.seen import same_rows
 from imccircuit.surrogates.verdict import ErrorFigure, Gate, Verdict, judge
 from imccircuit.units import format_quantity
 
@@ -90,11 +91,14 @@ def judge_many(model: CellSurrogate, measured: Measured, data: CellData) -> Verd
 def _unseen(model: CellSurrogate, measured: Measured, data: CellData) -> Mask | None:
     if model.was_fitted_to(measured):
         return held_out(measured.chips)
-    # The same seed with more samples holds the fit's chips again.
+    return ~seen_chips(model, data)
+
+
+def seen_chips(model: CellSurrogate, data: CellData) -> Mask:
+    """Chips (chip,) of other results that the fit saw: current over current, point by point."""
     seen = model.array("reference_current")[model.array("held_out") == 0]
-    here = data.current[..., -1]
-    distance = np.abs(here[:, None] / seen[None] - 1).max(axis=(2, 3)).min(axis=1)
-    return np.asarray(distance > _SAME_CHIP)
+    # Logarithms, for what is relative is the difference: ln(1 + x) is x to rounding of 1e-9.
+    return same_rows(np.log(np.abs(data.current[..., -1])), np.log(np.abs(seen)), _SAME_CHIP)
 
 
 def _figures(

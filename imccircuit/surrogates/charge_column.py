@@ -35,6 +35,7 @@ from imccircuit.surrogates.charge_law import RESIDUAL_ORDER, ChargeLaw, fit_law
 from imccircuit.surrogates.charge_verdict import judge_charge
 from imccircuit.surrogates.data import Measured, held_out
 from imccircuit.surrogates.inputs import index_of
+from imccircuit.surrogates.seen import Again, items_of, seen_again, seen_array
 from imccircuit.surrogates.verdict import Verdict
 from imccircuit.units import format_quantity
 
@@ -246,6 +247,7 @@ class ChargeColumnSurrogate(Surrogate):
                 vectors.astype(np.int8), "1", ("vector",), "not seen by the fit, of any chip"
             ),
         }
+        arrays |= seen_array(items_of_columns(measured), ~chips, ~vectors)
         count = float(np.count_nonzero(~chips))
         model = Model(
             arrays=arrays,
@@ -257,6 +259,10 @@ class ChargeColumnSurrogate(Surrogate):
             limits={"active_products": _ends(measured)},
         )
         return cls(model).judged(measured)
+
+    def seen_again(self, measured: Measured) -> Again:
+        """Chips by their outputs for the fit's own vectors."""
+        return seen_again(self.model, items_of_columns(measured))
 
     def judge(self, measured: Measured) -> Verdict:
         """Verdict on vectors that the fit did not see; see `charge_verdict`."""
@@ -271,6 +277,16 @@ class ChargeColumnSurrogate(Surrogate):
             domain=self.domain,
             notes=(*verdict.notes, *notes),
         )
+
+
+def items_of_columns(measured: Measured) -> Floats:
+    """Items (chip, vector, 3) by which chips and vectors are known again; see `seen`.
+
+    The drawn capacitors are no part of them: the surrogate looks at voltages alone.
+    """
+    arrays = measured.arrays
+    none = np.zeros((measured.chips, 1))
+    return items_of(none, arrays["input"], arrays["output_voltage"], arrays["weight"])
 
 
 def _parameters(law: ChargeLaw, parameters: ChargeParameters, chips: float) -> dict[str, Parameter]:

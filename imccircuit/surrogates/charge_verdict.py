@@ -24,6 +24,7 @@ from scipy.stats import chi2
 from imccircuit.surrogates.charge_cells import cells_of, products_of
 from imccircuit.surrogates.charge_law import design
 from imccircuit.surrogates.data import FEWEST, Measured, held_out
+from imccircuit.surrogates.seen import Again
 from imccircuit.surrogates.spread import QUANTILES, SpreadRatio
 from imccircuit.surrogates.verdict import ErrorFigure, Gate, Verdict, judge
 
@@ -43,7 +44,10 @@ _OUT = 3.0
 
 def judge_charge(model: ChargeColumnSurrogate, measured: Measured) -> Verdict:
     """Errors of held-out outputs, and spread of held-out chips, with their gates."""
-    chips, vectors = _split(model, measured)
+    again = None if model.was_fitted_to(measured) else model.seen_again(measured)
+    if again is not None and (why := again.why_not()):
+        return Verdict("not judged", why)
+    chips, vectors = _split(model, measured, again)
     if vectors is None:
         count = measured.arrays["input"].shape[1]
         why = f"{count} vectors are too few to hold out {FEWEST} and to fit {FEWEST}"
@@ -87,12 +91,20 @@ def judge_charge(model: ChargeColumnSurrogate, measured: Measured) -> Verdict:
     return Verdict(state, reason, tuple(gates), (figure,), count, len(truth), notes=tuple(notes))
 
 
-def _split(model: ChargeColumnSurrogate, measured: Measured) -> tuple[Mask, Mask | None]:
-    """Chips that are judged, and held-out vectors; None if too few."""
+def _split(
+    model: ChargeColumnSurrogate, measured: Measured, again: Again | None
+) -> tuple[Mask, Mask | None]:
+    """Chips that are judged, and held-out vectors; None if too few.
+
+    ``again`` is what the fit saw of other results, None of its own.
+    """
     vectors = held_out(measured.arrays["input"].shape[1])
     every = np.ones(measured.chips, dtype=bool)
-    if not model.was_fitted_to(measured):
-        return every, vectors
+    if again is not None and again.by_chips:
+        return ~again.chips, vectors
+    if again is not None:
+        # The fit's own vectors tell a chip's cells, what it did not see is judged.
+        return every, ~again.vectors
     hidden = model.array("held_out") == 1
     return (hidden if hidden.any() else every), vectors
 

@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from imccircuit.benches.crossbar_parameters import CrossbarGates, CrossbarParameters
 from imccircuit.devices.draws import Draws
 from imccircuit.errors import EngineError, UsageError
-from imccircuit.surrogates.array_fit import UNITS, ChipData, fit_array
+from imccircuit.surrogates.array_fit import UNITS, ChipData, fit_array, fitted_names
 from imccircuit.surrogates.array_model import ArrayModel
 from imccircuit.surrogates.base import (
     Model,
@@ -37,10 +37,11 @@ from imccircuit.surrogates.carried import power_figure
 from imccircuit.surrogates.crossbar_amplifiers import fit_amplifiers, fit_behind_amplifiers
 from imccircuit.surrogates.crossbar_domain import check_array, domain_of, limits_of
 from imccircuit.surrogates.crossbar_product import TERMS, corrected_drive, fit_product
-from imccircuit.surrogates.crossbar_split import Split, split_of
+from imccircuit.surrogates.crossbar_split import Split, items_of_array, seen_of_array, split_of
 from imccircuit.surrogates.crossbar_verdict import judge_crossbar
 from imccircuit.surrogates.data import Measured
 from imccircuit.surrogates.inputs import as_numbers, index_of
+from imccircuit.surrogates.seen import Again, seen_again
 from imccircuit.surrogates.verdict import Verdict
 
 Floats = NDArray[np.float64]
@@ -306,6 +307,7 @@ class CrossbarSurrogate(Surrogate):
             "sample": ModelArray(measured.samples, "1", ("chip",), "Monte Carlo sample"),
             "held_out": ModelArray(mask, "1", ("chip",), "not seen by the fit"),
             **_replay(measured, split),
+            **seen_of_array(measured, split),
         }
         if has_amplifiers:
             amplifiers, offsets = fit_amplifiers(physics, measured, split)
@@ -329,6 +331,10 @@ class CrossbarSurrogate(Surrogate):
         )
         return cls(model).judged(measured)
 
+    def seen_again(self, measured: Measured) -> Again:
+        """Chips by their conductances and outputs, vectors by input and outputs."""
+        return seen_again(self.model, items_of_array(measured))
+
     def judge(self, measured: Measured) -> Verdict:
         """Verdict on held-out chips, or on held-out inputs of a single chip."""
         verdict = judge_crossbar(self, measured)
@@ -340,21 +346,6 @@ class CrossbarSurrogate(Surrogate):
             domain=self.domain,
             notes=(*verdict.notes, *notes),
         )
-
-
-def fitted_names(parameters: CrossbarParameters) -> tuple[str, ...]:
-    """Names of the numbers of an `ArrayModel` that a circuit with these elements has."""
-    circuit = parameters.circuit
-    present = {
-        "r_row_ohm": circuit.row_ohm > 0,
-        "r_col_ohm": circuit.column_ohm > 0,
-        "r_driver_ohm": circuit.driver_resistance > 0,
-        "r_sense_ohm": circuit.sense_resistance > 0 or circuit.readout != "ideal",
-        "r_series_ohm": circuit.cell == "1t1r",
-        "r_rise_ohm_per_a": circuit.cell == "1t1r",
-        "v0_v": circuit.cell == "1r_sinh",
-    }
-    return tuple(name for name, there in present.items() if there)
 
 
 def _fit_data(measured: Measured, split: Split) -> list[ChipData]:

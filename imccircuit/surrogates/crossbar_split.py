@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from imccircuit.surrogates.base import ModelArray
 from imccircuit.surrogates.data import FEWEST, HELD_OUT_SHARE, Measured, choose, held_out
+from imccircuit.surrogates.seen import items_of, seen_array
 
 Mask = NDArray[np.bool_]
 
@@ -56,6 +58,18 @@ def split_of(measured: Measured) -> Split:
     judged[np.ix_(hidden, ~calibration)] = True
     why = "" if judged.any() else "one input vector is too few to find offsets and to judge"
     return Split(hidden, no_vector, calibration, judged, why)
+
+
+def items_of_array(measured: Measured) -> NDArray[np.float64]:
+    """Items (chip, vector, 3) by which chips and vectors are known again; see `seen`."""
+    arrays = measured.arrays
+    found = arrays.get("output_voltage", arrays["output_current"])
+    return items_of(arrays["conductance"], arrays["row_voltage"], found)
+
+
+def seen_of_array(measured: Measured, split: Split) -> dict[str, ModelArray]:
+    """Array of a model that says which chips and vectors its fit saw."""
+    return seen_array(items_of_array(measured), ~split.hidden_chips, ~split.hidden_vectors)
 
 
 def calibration_of(measured: Measured) -> Mask:

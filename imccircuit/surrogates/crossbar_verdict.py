@@ -12,6 +12,7 @@ from imccircuit.surrogates.crossbar_amplifiers import fit_amplifiers
 from imccircuit.surrogates.crossbar_product import product_note
 from imccircuit.surrogates.crossbar_split import Split, calibration_of, split_of
 from imccircuit.surrogates.data import FEWEST, Measured
+from imccircuit.surrogates.seen import Again
 from imccircuit.surrogates.spread import SpreadRatio, compute_spread_ratio, judge_spreads
 from imccircuit.surrogates.verdict import ErrorFigure, Gate, Verdict
 
@@ -36,7 +37,8 @@ def judge_crossbar(model: CrossbarSurrogate, measured: Measured) -> Verdict:
         )
     if model.has_amplifiers != ("output_voltage" in arrays):
         raise UsageError(f"{measured.results.path} has another read-out than the model")
-    split = split_of(measured) if model.was_fitted_to(measured) else all_of(measured)
+    mine = model.was_fitted_to(measured)
+    split = split_of(measured) if mine else unseen_of(measured, model.seen_again(measured))
     if split.why_not:
         return Verdict("not judged", split.why_not)
     offsets = offsets_of(model, measured, split)
@@ -81,13 +83,15 @@ def judge_crossbar(model: CrossbarSurrogate, measured: Measured) -> Verdict:
     return Verdict(state, reason, tuple(gates), tuple(figures), count, chips, notes=tuple(notes))
 
 
-def all_of(measured: Measured) -> Split:
-    """Everything is judged but the vectors that show a new chip's offsets."""
+def unseen_of(measured: Measured, again: Again) -> Split:
+    """All that the fit did not see is judged, but the vectors that show a new chip's offsets."""
     chips, batch = measured.arrays["output_current"].shape[:2]
     calibration = calibration_of(measured)
     judged = np.repeat(~calibration[None], chips, axis=0)
     why = "" if judged.any() else "one input vector is too few to find offsets and to judge"
-    hidden = np.ones(chips, dtype=bool)
+    hidden = ~again.chips if again.by_chips else np.ones(chips, dtype=bool)
+    judged &= ~(again.left_out[:, None] if again.by_chips else again.left_out)
+    why = again.why_not() or why
     return Split(hidden, np.zeros(batch, dtype=bool), calibration, judged, why)
 
 

@@ -30,7 +30,7 @@ from imccircuit.surrogates.base import (
 )
 from imccircuit.surrogates.carried import carried_figures
 from imccircuit.surrogates.dac_law import DESIGNS, DacLaw, bridge, step_variance
-from imccircuit.surrogates.dac_verdict import judge_many, judge_one
+from imccircuit.surrogates.dac_verdict import judge_many, judge_one, seen_chips
 from imccircuit.surrogates.data import Measured, held_out
 from imccircuit.surrogates.inputs import index_of
 from imccircuit.surrogates.population import (
@@ -38,6 +38,7 @@ from imccircuit.surrogates.population import (
     draw_population,
     population_arrays,
 )
+from imccircuit.surrogates.seen import Again
 from imccircuit.surrogates.verdict import Verdict
 
 Floats = NDArray[np.float64]
@@ -220,6 +221,12 @@ class DacSurrogate(Surrogate):
             provenance=provenance_of(measured),
         )
         return cls(model).judged(measured)
+
+    def seen_again(self, measured: Measured) -> Again:
+        """Chips by what is fitted to each alone; a model of one chip holds no chips out."""
+        if not self.has_population:
+            return super().seen_again(measured)
+        return Again.of_chips(seen_chips(self, measured))
 
     def judge(self, measured: Measured) -> Verdict:
         """Verdict on held-out codes (one chip) or on held-out chips (many)."""

@@ -12,6 +12,7 @@ from imccircuit.errors import UsageError
 from imccircuit.metrics.dac import compute_dac_inl_dnl
 from imccircuit.surrogates.dac_law import step_variance
 from imccircuit.surrogates.data import FEWEST, Measured
+from imccircuit.surrogates.seen import same_rows
 from imccircuit.surrogates.spread import (
     CONFIDENCE,
     QUANTILES,
@@ -86,13 +87,16 @@ def judge_many(model: DacSurrogate, measured: Measured) -> Verdict:
 def _unseen(model: DacSurrogate, measured: Measured) -> Bools | None:
     if model.was_fitted_to(measured):
         return measured.hidden_chips()
-    # The same seed with more samples holds the fit's chips again.
+    return ~seen_chips(model, measured)
+
+
+def seen_chips(model: DacSurrogate, measured: Measured) -> Bools:
+    """Chips (chip,) of other results that the fit saw."""
     law = model.law
     every = law.codes[1:] if law.design == "pulse" else law.codes
     own = law.fit(measured.arrays["output_level"], every)
     seen = model.array("number")[model.array("held_out") == 0]
-    distance = np.array([np.abs(row - seen).max(axis=1).min() for row in own])
-    return np.asarray(distance > _SAME_CHIP_LSB * model.lsb)
+    return same_rows(own, seen, _SAME_CHIP_LSB * model.lsb)
 
 
 def _figure(model: DacSurrogate, levels: Floats, predicted: Floats, codes: Codes) -> ErrorFigure:

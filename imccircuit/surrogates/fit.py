@@ -41,7 +41,8 @@ def fit_results(path: Path, point: int | None = None) -> Surrogate:
 def check(model: Surrogate, results: Results, point: int | None = None) -> Verdict:
     """Verdict of a model on results, against the gates that the model carries.
 
-    Results that the model was fitted to are split as the fit did; all others count as held out.
+    Results that the model was fitted to are split as the fit did. Of others all counts as held out
+    but what the fit saw already, such as the first chips of the same seed with more samples.
 
     Raises
     ------
@@ -53,7 +54,9 @@ def check(model: Surrogate, results: Results, point: int | None = None) -> Verdi
             f"{results.path} is of bench {measured.recipe.bench.name}, "
             f"which a surrogate of kind {model.kind} does not describe"
         )
-    return with_open_gates(model.judge(measured), model, measured.recipe.bench)
+    verdict = with_open_gates(model.judge(measured), model, measured.recipe.bench)
+    note = "" if model.was_fitted_to(measured) else model.seen_again(measured).note()
+    return replace(verdict, notes=(note, *verdict.notes)) if note else verdict
 
 
 def with_open_gates(verdict: Verdict, model: Surrogate, bench: Bench) -> Verdict:

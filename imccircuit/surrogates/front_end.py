@@ -34,13 +34,14 @@ from imccircuit.surrogates.carried import carried_figures
 from imccircuit.surrogates.data import Measured, held_out
 from imccircuit.surrogates.front_end_law import TERMS, TransferLaw, calibration_levels
 from imccircuit.surrogates.front_end_numbers import physical_parameters, stops_of
-from imccircuit.surrogates.front_end_verdict import judge_many, judge_one
+from imccircuit.surrogates.front_end_verdict import judge_many, judge_one, seen_chips
 from imccircuit.surrogates.inputs import index_of
 from imccircuit.surrogates.population import (
     covariance_problems,
     draw_population,
     population_arrays,
 )
+from imccircuit.surrogates.seen import Again
 from imccircuit.surrogates.verdict import Verdict
 from imccircuit.units import format_quantity
 
@@ -224,6 +225,12 @@ class FrontEndSurrogate(Surrogate):
         from imccircuit.surrogates.front_end_refine import propose_currents
 
         return propose_currents(measured, count)
+
+    def seen_again(self, measured: Measured) -> Again:
+        """Chips by what is fitted to each alone; a model of one chip holds no chips out."""
+        if not self.has_population:
+            return super().seen_again(measured)
+        return Again.of_chips(seen_chips(self, measured, currents_of(measured)))
 
     def judge(self, measured: Measured) -> Verdict:
         """Verdict on held-out levels (one chip) or on held-out chips (many)."""

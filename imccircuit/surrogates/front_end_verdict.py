@@ -11,6 +11,7 @@ from imccircuit.errors import UsageError
 from imccircuit.metrics.transfer import compute_best_fit
 from imccircuit.surrogates.data import FEWEST, Measured
 from imccircuit.surrogates.front_end_law import TERMS, TransferLaw, calibration_levels
+from imccircuit.surrogates.seen import same_rows
 from imccircuit.surrogates.spread import SpreadRatio, compute_spread_ratio, judge_spreads
 from imccircuit.surrogates.verdict import ErrorFigure, Gate, Verdict, judge, largest_error
 
@@ -101,12 +102,15 @@ def _own(
 def _unseen(model: FrontEndSurrogate, measured: Measured, current_a: Floats) -> Bools | None:
     if model.was_fitted_to(measured):
         return measured.hidden_chips()
-    # The same seed with more samples holds the fit's chips again.
+    return ~seen_chips(model, measured, current_a)
+
+
+def seen_chips(model: FrontEndSurrogate, measured: Measured, current_a: Floats) -> Bools:
+    """Chips (chip,) of other results that the fit saw; ``current_a`` (level,) in A."""
     everywhere = np.arange(len(current_a))
     own = _own(model, measured, current_a, everywhere)
     seen = model.own[model.array("held_out") == 0]
-    distance = np.abs(own[:, None] - seen[None]).max(axis=2).min(axis=1)
-    return np.asarray(distance > _SAME_CHIP_LSB * model.lsb_v)
+    return same_rows(own, seen, _SAME_CHIP_LSB * model.lsb_v)
 
 
 def _figures(

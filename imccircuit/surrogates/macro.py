@@ -36,6 +36,7 @@ from imccircuit.surrogates.macro_front import noise_text, with_noise
 from imccircuit.surrogates.macro_parts import (
     ARRAY,
     MacroParts,
+    array_of,
     converter_name,
     fit_parts,
     macro_parameters,
@@ -45,6 +46,7 @@ from imccircuit.surrogates.macro_parts import (
 )
 from imccircuit.surrogates.macro_rest import outputs_at_rest
 from imccircuit.surrogates.macro_verdict import judge_macro
+from imccircuit.surrogates.seen import Again
 from imccircuit.surrogates.verdict import Verdict
 from imccircuit.units import format_quantity
 
@@ -320,6 +322,10 @@ class MacroSurrogate(Surrogate):
             limits=limits,
         )
         return cls(model).judged(measured)
+
+    def seen_again(self, measured: Measured) -> Again:
+        """What the fit of the array saw: its chips and vectors are the macro's."""
+        return self.parts.array.seen_again(array_of(measured))
 
     def judge(self, measured: Measured) -> Verdict:
         """Verdict from the monolithic decks of held-out chips, or held-out inputs of one chip."""

@@ -24,7 +24,7 @@ from imccircuit.metrics.adc import compute_codes
 from imccircuit.metrics.code_agreement import compute_count_interval, compute_differ_probability
 from imccircuit.surrogates.adc_levels import fit_weights, predict_levels
 from imccircuit.surrogates.crossbar_split import Split, split_of
-from imccircuit.surrogates.crossbar_verdict import all_of, offsets_of
+from imccircuit.surrogates.crossbar_verdict import offsets_of, unseen_of
 from imccircuit.surrogates.data import Measured
 from imccircuit.surrogates.front_end import currents_of
 from imccircuit.surrogates.front_end_verdict import shown_numbers
@@ -77,7 +77,8 @@ def judge_macro(model: MacroSurrogate, measured: Measured) -> Verdict:
     """Error referred to the converters' inputs, and codes that differ, with their gates."""
     _check_fits(model, measured)
     view = array_of(measured)
-    split = split_of(view) if model.was_fitted_to(measured) else all_of(view)
+    mine = model.was_fitted_to(measured)
+    split = split_of(view) if mine else unseen_of(view, model.seen_again(measured))
     if split.why_not:
         state, reason = _with_parts(model, "not judged", split.why_not)
         return Verdict(state, reason, notes=_part_notes(model))

@@ -35,6 +35,7 @@ from imccircuit.surrogates.ramp_common_mode import Bend, CommonMode, fit_common_
 from imccircuit.surrogates.ramp_law import RAMP_TERMS, column_levels, fit_ramps
 from imccircuit.surrogates.ramp_noise import draw_ramp_noise, noise_text
 from imccircuit.surrogates.ramp_verdict import few_codes, judge_ramp, seen_codes
+from imccircuit.surrogates.seen import Again, items_of, seen_again, seen_array
 from imccircuit.surrogates.verdict import Verdict
 from imccircuit.units import format_quantity
 
@@ -241,6 +242,8 @@ class RampAdcSurrogate(Surrogate):
                 measured.arrays["ramp_noise"].mean(axis=0), "V", ("code",), "noise of the ramp"
             ),
         }
+        seen = np.isin(np.arange(1, levels.shape[2] + 1), codes)
+        arrays |= seen_array(items_of_levels(measured), ~mask, seen)
         arrays |= _replay(measured, np.flatnonzero(mask) if mask.any() else np.arange(len(mask)))
         if measured.chips > 1:
             arrays |= _population(ramp[~mask], column[~mask])
@@ -262,6 +265,10 @@ class RampAdcSurrogate(Surrogate):
         )
         return cls(model).judged(measured)
 
+    def seen_again(self, measured: Measured) -> Again:
+        """Chips by the levels of their columns."""
+        return seen_again(self.model, items_of_levels(measured), "codes")
+
     def judge(self, measured: Measured) -> Verdict:
         """Verdict on codes, chips and conversions that the fit did not see."""
         if measured.arrays["column_level"].shape[1:] != (self.columns, 2**self.bits - 1):
@@ -272,6 +279,13 @@ class RampAdcSurrogate(Surrogate):
             reference=measured.reference,
             domain=self.domain,
         )
+
+
+def items_of_levels(measured: Measured) -> Floats:
+    """Items (chip, code, 3) by which chips are known again; see `seen`: a code is the input."""
+    levels = np.moveaxis(measured.arrays["column_level"], 1, 2)
+    codes = np.broadcast_to(np.arange(1.0, levels.shape[1] + 1), levels.shape[:2])
+    return items_of(np.zeros((measured.chips, 1)), codes, levels)
 
 
 def _replay(measured: Measured, chips: Codes) -> dict[str, ModelArray]:

@@ -46,7 +46,14 @@ def judge_ramp(model: RampAdcSurrogate, measured: Measured) -> Verdict:
     levels = measured.arrays["column_level"]
     count = levels.shape[2]
     mine = model.was_fitted_to(measured)
-    hidden = model.array("held_out") == 1 if mine else np.ones(len(levels), dtype=bool)
+    hidden = model.array("held_out") == 1
+    if not mine:
+        again = model.seen_again(measured)
+        if why := again.why_not():
+            return Verdict("not judged", why)
+        # Of a fit that held codes out, the same chips again are judged on these.
+        mine = not again.by_chips
+        hidden = np.zeros(len(levels), dtype=bool) if mine else ~again.chips
     chips = hidden if hidden.any() else np.ones(len(levels), dtype=bool)
     # Chips that gave the fit all but a fifth of their codes are judged on that fifth.
     codes = seen_codes(count) if mine and not hidden.any() else few_codes(count)

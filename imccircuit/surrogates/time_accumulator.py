@@ -31,12 +31,14 @@ from imccircuit.surrogates.base import (
 from imccircuit.surrogates.carried import carried_figures
 from imccircuit.surrogates.data import FEWEST, Measured, held_out
 from imccircuit.surrogates.inputs import index_of
+from imccircuit.surrogates.seen import Again, seen_again, seen_array
 from imccircuit.surrogates.spread import SpreadRatio, compute_spread_ratio, judge_spreads
 from imccircuit.surrogates.time_law import (
     CURVATURE,
     TimeLaw,
     cell_delays,
     fit_time_law,
+    items_of_pairs,
     own_delays,
     own_parts,
 )
@@ -245,6 +247,7 @@ class TimeAccumulatorSurrogate(Surrogate):
                 hidden.astype(np.int8), "1", ("vector", "output"), "not seen by the fit"
             ),
         }
+        found |= seen_array(items_of_pairs(measured.arrays), ~chips, ~hidden.ravel())
         if measured.chips > 1:
             found["population_covariance"] = ModelArray(
                 np.cov(own[~chips].reshape(-1, 2), rowvar=False), "SI", ("part", "part_"),
@@ -267,6 +270,10 @@ class TimeAccumulatorSurrogate(Surrogate):
             limits={"voltage_v": (float(voltage.min()), float(voltage.max()))},
         )
         return cls(model).judged(measured)
+
+    def seen_again(self, measured: Measured) -> Again:
+        """Chips by their delays for the fit's own pairs of vector and output."""
+        return seen_again(self.model, items_of_pairs(measured.arrays), "products")
 
     def judge(self, measured: Measured) -> Verdict:
         """Verdict on held-out pairs of vector and output."""
@@ -295,8 +302,16 @@ def _judge(model: TimeAccumulatorSurrogate, measured: Measured) -> Verdict:
     chips, pairs = split_of(measured)
     if pairs is None:
         return Verdict("not judged", "too few products to hold out five and to fit five")
-    if not model.was_fitted_to(measured) or not chips.any():
-        chips = np.ones(measured.chips, dtype=bool)
+    every = np.ones(measured.chips, dtype=bool)
+    if not model.was_fitted_to(measured):
+        again = model.seen_again(measured)
+        if why := again.why_not():
+            return Verdict("not judged", why)
+        chips = ~again.chips if again.by_chips else every
+        if not again.by_chips:
+            pairs = ~again.vectors.reshape(pairs.shape)
+    elif not chips.any():
+        chips = every
     arrays = {name: values[chips] for name, values in measured.arrays.items()}
     voltage, law = arrays["output_voltage"], model.law
     own = own_parts(law, voltage, cell_delays(arrays["edge_time"]), ~pairs)

@@ -11,10 +11,14 @@ stages; the reference column is the same at 0 V, and its last edge is subtracted
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from imccircuit.surrogates.seen import items_of
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -147,3 +151,21 @@ def own_parts(law: TimeLaw, voltage_v: Floats, delay_s: Floats, used: Mask) -> F
 def own_delays(own: Floats, voltage_v: Floats) -> Floats:
     """Own delays (chip, vector, output, stage) in s of cells at their voltages."""
     return np.asarray(own[:, None, ..., 0] + own[:, None, ..., 1] * voltage_v)
+
+
+def items_of_pairs(arrays: Mapping[str, NDArray[Any]]) -> Floats:
+    """Items (chip, vector · output, 3) by which chips and pairs are known again; see `seen`.
+
+    A pair is known by the voltages at the launch, for these are what its cells are given, and by
+    its output.
+    """
+    delay, voltage = arrays["output_delay"], arrays["output_voltage"]
+    chips, vectors, outputs = delay.shape
+    items = items_of(
+        np.zeros((chips, 1)),
+        voltage.reshape(chips, vectors * outputs, -1),
+        delay.reshape(chips, vectors * outputs, 1),
+    )
+    # Two outputs may stand at the same voltages.
+    items[..., 1] += np.tile(np.arange(outputs), vectors)
+    return items
