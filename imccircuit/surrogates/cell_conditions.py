@@ -15,7 +15,7 @@ from imccircuit.units import format_quantity
 
 _PREFIX = "condition: "
 # Values that agree in so many digits are one.
-_DIGITS = 9
+DIGITS = 9
 
 
 def conditions_of(measured: Measured) -> dict[str, str]:
@@ -31,10 +31,10 @@ def conditions_of(measured: Measured) -> dict[str, str]:
     circuit = parameters.circuit
     found = {
         "cell": circuit.cell,
-        "device card": _identity(circuit.device_card, measured),
-        "levels": ", ".join(format_quantity(float(g), "S", _DIGITS) for g in circuit.level_s),
+        "device card": card_identity(circuit.device_card, measured),
+        "levels": ", ".join(format_quantity(float(g), "S", DIGITS) for g in circuit.level_s),
         "read time": _read_time(parameters),
-        "V0": "none" if circuit.v0_v is None else format_quantity(circuit.v0_v, "V", _DIGITS),
+        "V0": "none" if circuit.v0_v is None else format_quantity(circuit.v0_v, "V", DIGITS),
         "temperature": f"{parameters.conditions.temperature:.9g} degC",
         "varied from chip to chip": varied(measured),
     }
@@ -42,12 +42,12 @@ def conditions_of(measured: Measured) -> dict[str, str]:
         return found
     width = circuit.transistor_width
     return found | {
-        "technology": _identity(parameters.technology, measured),
+        "technology": card_identity(parameters.technology, measured),
         "corner": parameters.corner,
-        "supply": format_quantity(parameters.supply_v, "V", _DIGITS),
+        "supply": format_quantity(parameters.supply_v, "V", DIGITS),
         "transistor width": "technology's"
         if width is None
-        else format_quantity(width, "m", _DIGITS),
+        else format_quantity(width, "m", DIGITS),
     }
 
 
@@ -77,13 +77,23 @@ def check_conditions(settings: Mapping[str, str], measured: Measured) -> None:
     path = measured.results.path
     if not mine:
         raise UsageError("the model does not say its conditions; fit it again to its results")
+    refuse_others(mine, theirs, path)
+
+
+def refuse_others(mine: Mapping[str, str], theirs: Mapping[str, str], path: Path) -> None:
+    """Refuse results at ``path`` whose conditions, by name, are not those of the model.
+
+    Raises
+    ------
+    UsageError : they differ; the first difference with both values.
+    """
     other = [name for name in theirs if mine.get(name) != theirs[name]]
     if other:
         name = other[0]
         more = f" ({', '.join(other[1:])} too)" if other[1:] else ""
         raise UsageError(
             f"{path} cannot judge the model, {name} differs{more}: {theirs[name]} there, "
-            f"{mine.get(name, 'none')} in the model"
+            f"{mine.get(name, 'none')} in the model; nothing was judged"
         )
 
 
@@ -91,10 +101,10 @@ def _read_time(parameters: CellParameters) -> str:
     given, spread = parameters.circuit.read_time, parameters.circuit.device_card.spread
     if given is None and isinstance(spread, TableSpread):
         given = spread.read_time.value
-    return "none" if given is None else format_quantity(given, "s", _DIGITS)
+    return "none" if given is None else format_quantity(given, "s", DIGITS)
 
 
-def _identity(card: Card, measured: Measured) -> str:
+def card_identity(card: Card, measured: Measured) -> str:
     """Name of a card with a digest of its numbers and of the files that these come from."""
     stored = measured.results.provenance.file_hashes
     # A second file of one name is marked there; which of the two is meant is not.

@@ -10,6 +10,7 @@ from imccircuit.errors import UsageError
 from imccircuit.recipes.fields import unit_of
 from imccircuit.results.read import Results, read_results
 from imccircuit.surrogates.base import Surrogate
+from imccircuit.surrogates.conditions import check_conditions, with_conditions
 from imccircuit.surrogates.data import measured_point
 from imccircuit.surrogates.registry import get_kind
 from imccircuit.surrogates.verdict import Verdict
@@ -35,7 +36,7 @@ def fit_results(path: Path, point: int | None = None) -> Surrogate:
         raise UsageError(f"{path} is of bench {bench.name}, which no surrogate describes")
     model = get_kind(bench.surrogate).fit(measured)
     verdict = with_open_gates(model.verdict, model, bench)
-    return type(model)(replace(model.model, verdict=verdict))
+    return with_conditions(type(model)(replace(model.model, verdict=verdict)), measured)
 
 
 def check(model: Surrogate, results: Results, point: int | None = None) -> Verdict:
@@ -46,7 +47,8 @@ def check(model: Surrogate, results: Results, point: int | None = None) -> Verdi
 
     Raises
     ------
-    UsageError : the results are of a bench whose surrogate is of another kind, or do not fit.
+    UsageError : the results are of a bench whose surrogate is of another kind, were measured under
+        other conditions or on another circuit than those of the fit, or do not fit.
     """
     measured = measured_point(results, point)
     if measured.recipe.bench.surrogate != model.kind:
@@ -54,9 +56,13 @@ def check(model: Surrogate, results: Results, point: int | None = None) -> Verdi
             f"{results.path} is of bench {measured.recipe.bench.name}, "
             f"which a surrogate of kind {model.kind} does not describe"
         )
+    if model.was_fitted_to(measured):
+        return with_open_gates(model.judge(measured), model, measured.recipe.bench)
+    unknown = check_conditions(model, measured)
     verdict = with_open_gates(model.judge(measured), model, measured.recipe.bench)
-    note = "" if model.was_fitted_to(measured) else model.seen_again(measured).note()
-    return replace(verdict, notes=(note, *verdict.notes)) if note else verdict
+    check_conditions(model, measured, varied=True)
+    notes = (model.seen_again(measured).note(), *verdict.notes, unknown)
+    return replace(verdict, notes=tuple(note for note in notes if note))
 
 
 def with_open_gates(verdict: Verdict, model: Surrogate, bench: Bench) -> Verdict:

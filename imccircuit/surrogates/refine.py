@@ -19,6 +19,7 @@ from imccircuit.benches.bench import Along
 from imccircuit.errors import UsageError
 from imccircuit.results.read import read_results
 from imccircuit.surrogates.base import REFINED, Surrogate
+from imccircuit.surrogates.conditions import with_conditions
 from imccircuit.surrogates.data import Measured, file_sha256, held_out, measured_point
 from imccircuit.surrogates.fit import with_open_gates
 from imccircuit.surrogates.registry import get_kind
@@ -156,7 +157,7 @@ def fit_refined(merged: Measured, others: Sequence[Measured]) -> Surrogate:
         raise UsageError(f"{merged.results.path} is of bench {bench.name}, of no surrogate")
     model = get_kind(bench.surrogate).fit(merged)
     verdict = with_open_gates(model.verdict, model, bench)
-    model = type(model)(replace(model.model, verdict=verdict))
+    model = with_conditions(type(model)(replace(model.model, verdict=verdict)), merged)
     if not others:
         return model
     sources = [
