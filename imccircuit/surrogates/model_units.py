@@ -22,7 +22,7 @@ _ALL: Mapping[str, str] = {
     "latency": "s", "settling_time": "s", "area": "m**2", "noise": "V", "power": "W",
     "replay_chip": "1", "replay_column": "1", "replay_code": "1", "replay_input": "V",
     "replay_voltage": "V", "replay_current": "A", "replay_output_voltage": "V",
-    "replay_sampled_voltage": "V",
+    "replay_sampled_voltage": "V", "seen_item": "1",
 }  # fmt: skip
 
 _KINDS: Mapping[str, Mapping[str, str]] = {

@@ -388,10 +388,9 @@ def _domain(parameters: AidacParameters, measured: Measured) -> dict[str, str]:
     voltage = measured.arrays["output_voltage"]
     low, high = (format_quantity(float(f(voltage)), "V") for f in (np.min, np.max))
     varied = ", ".join(measured.recipe.common.variation.quantities) or "nothing"
-    circuit = parameters.circuit
     return {
         "voltage of an output line": f"{low} to {high}, at the launch",
-        "cells": f"{circuit.time_cell}, {circuit.arrays} in cascade",
+        "cells": f"{parameters.circuit.time_cell}, {parameters.circuit.arrays} in cascade",
         "temperature": f"{parameters.conditions.temperature:g} degC",
         "varied from chip to chip": varied,
         "noise": "none",
