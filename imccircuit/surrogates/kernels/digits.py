@@ -31,6 +31,7 @@ from imccircuit.vectors import (
     splat,
     store,
     store_some,
+    vector_zeros,
     where_number,
     whole_within,
 )
@@ -150,8 +151,12 @@ def _in_tiles(whole: NDArray[np.int16]) -> NDArray[np.int32]:
     full[:rows, :columns] = whole
     halves = full.reshape(len(full) // 2, 2, width).transpose(0, 2, 1)
     pairs = np.ascontiguousarray(halves).view(np.int32)[:, :, 0]
-    tiles = [pairs[:, first : first + _WIDE].ravel() for first in range(0, width, _WIDE)]
-    return np.concatenate([np.zeros(0, dtype=np.int32), *tiles])
+    # Wherever else they began, every vector of them could lie across two lines of the cache.
+    tiles = vector_zeros((pairs.size,)).view(np.int32)
+    for first in range(0, width, _WIDE):
+        tile = pairs[:, first : first + _WIDE]
+        tiles[first * len(pairs) :][: tile.size] = tile.ravel()
+    return tiles
 
 
 @njit(cache=True, nogil=True)

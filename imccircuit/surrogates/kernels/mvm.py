@@ -19,6 +19,7 @@ from imccircuit.surrogates.kernels.codes import Codes, CodeTable, fill_codes, on
 from imccircuit.surrogates.kernels.digits import Digits, DigitWeights
 from imccircuit.surrogates.kernels.noise import GROUP, ConversionNoise, add_noise
 from imccircuit.threads import spread
+from imccircuit.vectors import vector_zeros
 
 # Numpy packs the weights once a tile: of fewer vectors that takes up to a fifth of the product.
 # Half as many columns cost nothing, for inputs are fewer than weights.
@@ -79,7 +80,7 @@ class CodedProduct:
         self.rounding_v = np.concatenate([panel.rounding for panel in self._panels])
         self._tables = [table.part(part.start, part.stop) for part in self._columns]
         size = _TILE_ROWS * min(_TILE_COLUMNS, table.columns)
-        self._buffers = [np.empty(size, np.float32) for _ in range(threads)]
+        self._buffers = [vector_zeros((size,)) for _ in range(threads)]
 
     def __call__(
         self,
